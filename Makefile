@@ -1,0 +1,32 @@
+# Every target that needs the environment begins with `make setup`, which is quick when
+# there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
+
+PYTHON_SOURCES = src tests benchmarks
+SHELL_SOURCES = scripts/setup scripts/demo .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing, make .venv, build (PYTHON=python3.12 chooses a Python)
+	@scripts/setup
+
+demo: setup ## make a small store, mount it, run plink2 on it
+	@scripts/demo
+
+test: setup ## run the tests
+	.venv/bin/python -m pytest tests $(ARGS)
+
+bench: setup ## run the benchmarks (they make large stores in .bench)
+	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)
+
+lint: setup ## check the style of Python and, where shellcheck is installed, shell code
+	.venv/bin/ruff check $(PYTHON_SOURCES)
+	.venv/bin/ruff format --check $(PYTHON_SOURCES)
+	@if command -v shellcheck >/dev/null; then set -x; shellcheck $(SHELL_SOURCES); fi
+
+clean: ## remove .venv and all that was built; the benchmarks' .bench stays
+	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Benchmarks of biofuse: its stores, its measurements, its report."""

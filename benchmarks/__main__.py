@@ -1,0 +1,179 @@
+"""The command line: ``python -m benchmarks``."""
+
+import signal
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from . import environments
+from .compare import MEASUREMENTS, Comparison, copy_from_mount
+from .environments import HERE, Environment
+from .measure import run
+from .mounts import OURS, PEER, SIDES, Mounter
+from .report import Results, machine_facts
+from .stores import SPECS, Maker
+
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
+
+class Several(click.ParamType):
+    """Names separated by commas, each one of a given set."""
+
+    name = "names"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+
+    def convert(self, value, param, ctx):
+        """Split and check the names."""
+        names = tuple(value.split(",")) if isinstance(value, str) else value
+        for name in names:
+            if name not in self.known:
+                self.fail(f"{name!r} is not one of {', '.join(self.known)}", param, ctx)
+        return names
+
+
+def several(flag: str, known: tuple[str, ...], text: str):
+    """Make an option that takes some of several names, by default all of them."""
+    help_text = f"{text}: some of {','.join(known)}."
+    return click.option(flag, type=Several(known), default=",".join(known), help=help_text)
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.argument("action", type=click.Choice(["stores", "compare", "all"]), default="all")
+@click.option(
+    "--work",
+    type=DIRECTORY,
+    default=HERE.parent / ".bench",
+    show_default=".bench",
+    help="Directory of environments, stores and results.",
+)
+@click.option("--stores", type=DIRECTORY, help="Directory of the stores.  [default: WORK/stores]")
+@click.option("--out", type=DIRECTORY, help="Directory of the results.  [default: WORK]")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.005, 1),
+    default=1.0,
+    help="Size of each side of the stores; below 1 is a smoke run.",
+)
+@several("--only", SIDES, "Sides to measure")
+@several("--measure", tuple(MEASUREMENTS), "Measurements to make")
+@several("--on", tuple(SPECS), "Stores to make and measure")
+@click.option("--repeats", type=click.IntRange(1), default=5, help="Repetitions.")
+@click.option(
+    "--memory-repeats", type=click.IntRange(1), default=1, help="Repetitions of the memory session."
+)
+@click.option(
+    "--settle",
+    type=float,
+    default=15.0,
+    help="Seconds before memory counts as idle; longer than the idle timeout.",
+)
+@click.option("--reads", type=click.IntRange(1), default=200, help="Random reads a repetition.")
+@click.option(
+    "--read-seconds", type=float, default=20.0, help="Start no random read after that many seconds."
+)
+@click.option(
+    "--biofuse",
+    default=str(Path(sys.executable).with_name("biofuse")),
+    show_default="beside this Python",
+    help="The biofuse to measure.",
+)
+@click.option(
+    "--python",
+    default=sys.executable,
+    show_default="this Python",
+    help="The Python with pyfuse3 that serves the null file.",
+)
+@click.option(
+    "--peer-env", type=DIRECTORY, help="Environment of the peer.  [default: made in WORK]"
+)
+@click.option(
+    "--sim-env",
+    type=DIRECTORY,
+    help="Environment of the simulation and the plot.  [default: made in WORK]",
+)
+@click.option("--plot/--no-plot", default=True, help="Draw plot.svg.")
+def main(action, work, stores, out, scale, only, measure, on, repeats, memory_repeats, settle,
+         reads, read_seconds, biofuse, python, peer_env, sim_env, plot):  # fmt: skip
+    """Make the benchmark's stores, and compare biofuse with its peer and with a null file."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    work, out = work.absolute(), (out or work).absolute()
+
+    def say(line: str) -> None:
+        console.print(line, style="dim", highlight=False)
+
+    @cache
+    def sim() -> Environment:
+        if sim_env:
+            return Environment(sim_env)
+        return environments.ensure(work / "sim-env", "requirements.txt")
+
+    @cache
+    def peer() -> Environment:
+        if peer_env:
+            return Environment(peer_env)
+        return environments.ensure(work / "peer-env", "requirements-peer.txt")
+
+    root = (stores or work / ("stores" if scale == 1 else f"stores-{scale}")).absolute()
+    peer_program = peer().tool("biofuse") if PEER in only and action != "stores" else None
+    mounter = Mounter(biofuse, peer_program, python, work / "mounts")
+
+    def convert(store: Path, stem: Path) -> None:
+        if PEER in only:
+            run([peer().tool("vcztools"), "view-plink", store, "-o", stem])
+        else:
+            copy_from_mount(mounter, store, stem)
+
+    maker = Maker(root, scale, sim, convert, say)
+    if action in ("stores", "all"):
+        for name in on:
+            maker.store(name)
+    if action == "stores":
+        return
+    results = Results(say, machine_facts())
+    results.facts.update(_versions(biofuse if OURS in only else None, peer_program))
+    results.facts.update({"scale": scale, "repetitions": repeats})
+    work.mkdir(parents=True, exist_ok=True)
+    comparison = Comparison(
+        maker=maker,
+        mounter=mounter,
+        results=results,
+        sides=only,
+        stores=on,
+        repeats=repeats,
+        memory_repeats=memory_repeats,
+        settle=settle,
+        reads=reads,
+        read_seconds=read_seconds,
+        scratch=work,
+    )
+    try:
+        for name in measure:
+            MEASUREMENTS[name](comparison)
+    finally:
+        results.print(console)
+        results.write(out / "results.json")
+        console.print("A shared machine is noisy: quote ratios of one run, never figures alone.")
+    if plot:
+        script = [sim().tool("python"), HERE / "plot.py"]
+        run([*script, out / "results.json", out / "plot.svg"])
+
+
+def _versions(ours: str | None, peer: str | None) -> dict[str, str]:
+    """Return the versions of the sides that are measured."""
+    facts = {}
+    for name, program in ((OURS, ours), (PEER, peer)):
+        if program:
+            done = subprocess.run([program, "--version"], capture_output=True, text=True)
+            facts[name] = done.stdout.strip()
+    return facts
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

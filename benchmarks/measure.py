@@ -1,0 +1,136 @@
+"""What is timed: reads of a file, and programs that read it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .environments import HERE
+
+TIMEOUT_SECONDS = 600
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+def drop_caches(*paths: Path) -> None:
+    """Drop the page cache: all of it as root, else that of the files given.
+
+    Parameters
+    ----------
+    *paths : Path
+        Files and directories that the next measurement reads.
+    """
+    os.sync()
+    if os.access(DROP_CACHES, os.W_OK):
+        DROP_CACHES.write_text("3")
+        return
+    for path in paths:
+        files = path.rglob("*") if path.is_dir() else [path]
+        for file in files:
+            if file.is_file():
+                descriptor = os.open(file, os.O_RDONLY)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(descriptor)
+
+
+def run(command: Sequence[str | Path]) -> float:
+    """Run a program to its end.
+
+    Parameters
+    ----------
+    command : sequence of str or Path
+        The program and its arguments.
+
+    Returns
+    -------
+    float
+        Wall-clock seconds.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails, with the end of what it said.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=TIMEOUT_SECONDS,
+    )
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        said = done.stdout.decode(errors="replace").strip()[-2000:]
+        raise RuntimeError(f"{command[0]} returned {done.returncode}: {said}")
+    return seconds
+
+
+def read_file(path: Path, mebibytes: int | None = None, skip: int = 0) -> float:
+    """Read a file in reads of 1 MiB, and throw it away.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    mebibytes : int, optional
+        Stop after this many MiB.
+    skip : int
+        Start after this many MiB.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    command = ["dd", f"if={path}", "of=/dev/null", "bs=1M", f"skip={skip}", "status=none"]
+    return run(command if mebibytes is None else [*command, f"count={mebibytes}"])
+
+
+def random_reads(path: Path, seed: int, count: int, seconds: float) -> list[float]:
+    """Read 25 KB at random offsets of a file, one read after the other.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    seed : int
+        Of the offsets: the same seed gives the same ones.
+    count : int
+        How many reads.
+    seconds : float
+        No read starts after this time.
+
+    Returns
+    -------
+    list of float
+        Latencies in seconds, in order.
+    """
+    command = [sys.executable, str(HERE / "reader.py"), str(path), "--seed", str(seed)]
+    limits = ["--count", str(count), "--seconds", str(seconds)]
+    done = subprocess.run(
+        [*command, *limits], check=True, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS
+    )
+    return json.loads(done.stdout)
+
+
+def allele_frequencies(program: str, stem: Path, output: Path) -> float:
+    """Run ``--freq`` of a PLINK program.
+
+    Parameters
+    ----------
+    program : str
+        ``plink2`` or ``plink1.9``.
+    stem : Path
+        Stem of the input files.
+    output : Path
+        Stem of the output files.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    return run([program, "--bfile", stem, "--freq", "--out", output])

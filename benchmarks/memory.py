@@ -1,0 +1,121 @@
+"""Memory of a mount's processes: after mounting, at its peak, and idle."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from .measure import drop_caches, read_file
+from .mounts import Mount, Mounter
+from .processes import Memory, Process, high_water, memory
+from .report import Results
+
+SAMPLE_SECONDS = 0.1
+CYCLES = 5
+CYCLE_MIB = 16
+PEAK_MIB = 2048
+LABELS = {"rss": "RSS", "pss": "PSS", "anonymous": "anonymous"}
+
+
+class Peak:
+    """The most that a mount's processes held, as sampled, and by the kernel's own count."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self._high_waters: dict[Process, int] = {}
+
+    @property
+    def high_water(self) -> int:
+        """Sum of the processes' own peaks in bytes, which need not coincide."""
+        return sum(self._high_waters.values())
+
+    def sample(self, mount: Mount) -> None:
+        """Measure once.
+
+        Parameters
+        ----------
+        mount : Mount
+            The mount.
+        """
+        processes = mount.processes()
+        self.memory = self.memory.peak(memory(processes))
+        for process in processes:
+            known = self._high_waters.get(process, 0)
+            self._high_waters[process] = max(known, high_water(process))
+
+
+@contextmanager
+def sampling(mount: Mount) -> Iterator[Peak]:
+    """Sample a mount's memory for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    mount : Mount
+        The mount.
+
+    Yields
+    ------
+    Peak
+        The peak, complete when the block has ended.
+    """
+    peak = Peak()
+    stopped = threading.Event()
+
+    def sample() -> None:
+        while not stopped.wait(SAMPLE_SECONDS):
+            peak.sample(mount)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stopped.set()
+        thread.join()
+        peak.sample(mount)
+
+
+def measure_memory(
+    results: Results, mounter: Mounter, side: str, store: Path, settle: float
+) -> None:
+    """Measure one mount through a session of short and long reads.
+
+    Parameters
+    ----------
+    results : Results
+        Where the measurements go, in MiB.
+    mounter : Mounter
+        Mounts the store.
+    side : str
+        ``ours``, ``peer`` or ``null``.
+    store : Path
+        The store.
+    settle : float
+        Seconds to wait before memory counts as idle.
+    """
+
+    def add(moment: str, held: Memory) -> None:
+        for field in fields(Memory):
+            value = getattr(held, field.name) / 2**20
+            label = LABELS[field.name]
+            results.add(f"memory {moment}", store.stem, side, label, "MiB", value)
+
+    drop_caches(store)
+    with mounter.mount(side, store) as mount:
+        time.sleep(min(settle, 1))
+        add("after mount", memory(mount.processes()))
+        with sampling(mount) as peak:
+            size = mount.bed.stat().st_size >> 20
+            for cycle in range(CYCLES):
+                read_file(mount.bed, CYCLE_MIB, skip=cycle * size // CYCLES)
+            time.sleep(settle)
+            add(f"idle after {CYCLES} reads", memory(mount.processes()))
+            drop_caches(store, mount.bed)
+            read_file(mount.bed, PEAK_MIB)
+        add("peak", peak.memory)
+        high = peak.high_water / 2**20
+        results.add("memory peak", store.stem, side, "VmHWM", "MiB", high)
+        time.sleep(settle)
+        add("idle after long read", memory(mount.processes()))

@@ -1,0 +1,275 @@
+"""Mounts of each side: biofuse itself, the peer, and the null file."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .environments import HERE
+from .processes import Process, alive, tree
+from .stores import bed_size
+
+READY_SECONDS = 300
+END_SECONDS = 20
+KERNEL_READ_AHEAD_KIB = 128
+OURS, PEER, NULL = "ours", "peer", "null"
+SIDES = (OURS, PEER, NULL)
+
+
+class MountError(RuntimeError):
+    """A mount did not come up."""
+
+
+@dataclass
+class Mount:
+    """A mount that is up.
+
+    Attributes
+    ----------
+    directory : Path
+        Its mountpoint.
+    bed : Path
+        The ``.bed`` file on it.
+    ready_seconds : float
+        Time from the command to the file's being there.
+    roots : set of int
+        Numbers of the processes that it started with.
+    """
+
+    directory: Path
+    bed: Path
+    ready_seconds: float
+    roots: set[int]
+    seen: set[Process] = field(default_factory=set)
+
+    @property
+    def stem(self) -> Path:
+        """The file set's stem, as PLINK's ``--bfile`` takes it."""
+        return self.bed.with_suffix("")
+
+    def processes(self) -> set[Process]:
+        """Return all processes of the mount that are alive now.
+
+        Returns
+        -------
+        set of Process
+            Its first processes and their descendants.
+        """
+        members = tree(self.roots)
+        self.seen |= members
+        return members
+
+
+@dataclass(frozen=True)
+class Mounter:
+    """Knows how to mount each side.
+
+    Attributes
+    ----------
+    ours : str
+        The program ``biofuse`` under test.
+    peer : str or None
+        The peer's program ``biofuse``; None if the peer is left out.
+    python : str
+        The Python that runs the null file.
+    scratch : Path
+        Directory for mountpoints.
+    """
+
+    ours: str
+    peer: str | None
+    python: str
+    scratch: Path
+
+    @contextmanager
+    def mount(
+        self,
+        side: str,
+        store: Path,
+        read_ahead: int = KERNEL_READ_AHEAD_KIB,
+        options: Sequence[str] = ("--no-cache",),
+    ) -> Iterator[Mount]:
+        """Mount a store for the length of a ``with`` block.
+
+        Parameters
+        ----------
+        side : str
+            ``ours``, ``peer`` or ``null``.
+        store : Path
+            The store.
+        read_ahead : int
+            The mount's kernel read-ahead in KiB.
+        options : sequence of str
+            More options for ``biofuse mount``; only our side takes them.
+
+        Yields
+        ------
+        Mount
+            The mount, gone with all its processes when the block ends.
+        """
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=self.scratch))
+        bed = directory / f"{store.stem}.bed"
+        if side == OURS:
+            opened = self._ours(store, directory, bed, [*options, f"--read-ahead-kb={read_ahead}"])
+        elif side == PEER:
+            opened = _foreground([self.peer, "mount-plink", str(store), str(directory)], bed)
+        else:
+            command = [self.python, str(HERE / "null_fuse.py"), str(directory)]
+            size = ["--name", bed.name, "--size", str(bed_size(store))]
+            opened = _foreground([*command, *size], bed)
+        try:
+            with opened as mount:
+                if side != OURS and read_ahead != KERNEL_READ_AHEAD_KIB:
+                    read_ahead_file(directory).write_text(str(read_ahead))
+                yield mount
+        finally:
+            directory.rmdir()
+
+    @contextmanager
+    def _ours(
+        self, store: Path, directory: Path, bed: Path, options: Sequence[str]
+    ) -> Iterator[Mount]:
+        """Mount in the background with ``biofuse mount``, and end it with ``biofuse umount``."""
+        started = time.perf_counter()
+        mount = Mount(directory, bed, 0, set())
+        try:
+            command = [self.ours, "mount", *options, str(store), str(directory)]
+            # Output goes to a file: a pipe would stay open in the background process.
+            with tempfile.TemporaryFile() as output:
+                code = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    timeout=READY_SECONDS,
+                ).returncode
+                mount.ready_seconds = time.perf_counter() - started
+                output.seek(0)
+                said = output.read().decode(errors="replace").strip()
+            if code != 0 or not bed.exists():
+                raise MountError(f"biofuse mount returned {code}: {said}")
+            mount.roots = {entry["pid"] for entry in self.status(directory)["processes"]}
+            mount.processes()
+            yield mount
+        finally:
+            mount.processes()
+            if _is_mounted(directory):
+                _run_quietly([self.ours, "umount", str(directory)])
+            _end(mount)
+
+    def status(self, directory: Path) -> dict:
+        """Return what ``biofuse status --json`` says about a mount of ours.
+
+        Parameters
+        ----------
+        directory : Path
+            The mountpoint.
+
+        Returns
+        -------
+        dict
+            The status.
+        """
+        command = [self.ours, "status", str(directory), "--json"]
+        answer = subprocess.run(command, check=True, capture_output=True, timeout=END_SECONDS)
+        status = json.loads(answer.stdout)
+        return status[0] if isinstance(status, list) else status
+
+
+@contextmanager
+def _foreground(command: Sequence[str], bed: Path) -> Iterator[Mount]:
+    """Run a program that serves a mount in the foreground, until the ``with`` block ends."""
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        mount = Mount(bed.parent, bed, 0, {server.pid})
+        try:
+            while not bed.exists():
+                waited = time.perf_counter() - started
+                if server.poll() is not None or waited > READY_SECONDS:
+                    output.seek(0)
+                    said = output.read().decode(errors="replace").strip()
+                    raise MountError(f"{Path(command[0]).name} did not mount: {said}")
+                time.sleep(0.002)
+            mount.ready_seconds = time.perf_counter() - started
+            yield mount
+        finally:
+            mount.processes()
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            _end(mount)
+
+
+def _end(mount: Mount) -> None:
+    """Leave nothing of a mount behind, neither the mount nor a process."""
+    deadline = time.monotonic() + END_SECONDS
+    while alive(mount.seen) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for process in alive(mount.seen):
+        print(f"process {process.pid} outlived its mount by {END_SECONDS} s: killed")
+        os.kill(process.pid, signal.SIGKILL)
+    if _is_mounted(mount.directory):
+        print(f"{mount.directory.name} was still mounted: unmounted lazily")
+        _run_quietly(["fusermount3", "-u", "-z", str(mount.directory)])
+
+
+def _is_mounted(directory: Path) -> bool:
+    """Tell whether a directory is a mountpoint, also if the mount is dead."""
+    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return str(directory.absolute()).replace(" ", "\\040") in points
+
+
+def _run_quietly(command: Sequence[str]) -> None:
+    """Run a clean-up command, whose failure is seen by what it leaves."""
+    try:
+        subprocess.run(command, capture_output=True, timeout=END_SECONDS)
+    except (subprocess.TimeoutExpired, FileNotFoundError) as error:
+        print(f"{command[0]}: {error}")
+
+
+def read_ahead_file(directory: Path) -> Path:
+    """Return the file of the kernel that holds a mount's read-ahead in KiB.
+
+    Parameters
+    ----------
+    directory : Path
+        The mountpoint.
+
+    Returns
+    -------
+    Path
+        ``read_ahead_kb`` of the mount's backing device.
+    """
+    device = os.stat(directory).st_dev
+    return Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+
+
+def can_set_read_ahead() -> bool:
+    """Tell whether this user may change a mount's read-ahead.
+
+    Returns
+    -------
+    bool
+        True for root where ``/sys`` is writable.
+    """
+    devices = Path("/sys/class/bdi")
+    files = [device / "read_ahead_kb" for device in devices.iterdir()] if devices.exists() else []
+    return any(os.access(path, os.W_OK) for path in files) and bool(shutil.which("fusermount3"))

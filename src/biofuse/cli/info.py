@@ -1,0 +1,82 @@
+"""`biofuse info`."""
+
+import json
+
+import click
+
+from biofuse import formats
+from biofuse.cli import options as o
+from biofuse.memory import format_size
+
+
+@click.command("info", cls=o.GroupedCommand, epilog="Example: biofuse info cohort.vcz")
+@click.argument("store")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes are in bytes.")
+@o.store_options
+def command(store, as_json, **kwargs):
+    """Describe STORE: its shape, its encoding, and how large each view of it is."""
+    value = describe_store(o.location_from(store, kwargs))
+    if as_json:
+        click.echo(json.dumps(value, indent=2))
+        return
+    for key, text in _lines(value):
+        click.echo(f"{key:<12}{text}")
+
+
+def describe_store(location) -> dict:
+    """What `info` tells; sizes are in bytes."""
+    from biofuse.genotypes.describe import describe
+    from biofuse.plan.build import check_fields
+    from biofuse.stores.location import store_stem, zarr_group
+
+    group = zarr_group(location)
+    check_fields(location, group)
+    genotypes = describe(group["call_genotype"])
+    sample_id = group["sample_id"][:]
+    num_samples = int((sample_id != "").sum())
+    variants = genotypes.shape[0]
+    views = {}
+    for name in formats.NAMES:
+        module = formats.get_format(name)
+        layout = module.layout(num_samples, genotypes.ploidy)
+        size = len(layout.header) + variants * layout.record_size
+        views[name] = {"file": store_stem(location.path) + module.SUFFIX, "size": size}
+    rows, samples, ploidy = genotypes.chunks
+    return {
+        "store": location.path,
+        "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
+        "zarr_format": group.metadata.zarr_format,
+        "num_samples": num_samples,
+        "num_null_samples": len(sample_id) - num_samples,
+        "num_variants": variants,
+        "contigs": group["contig_id"][:].tolist(),
+        "ploidy": genotypes.ploidy,
+        "max_alleles": int(group["variant_allele"].shape[1]),
+        "chunks": {"variants": rows, "samples": samples},
+        "chunk_bytes": rows * samples * ploidy * group["call_genotype"].dtype.itemsize,
+        "codec": genotypes.codec,
+        "fast_path": genotypes.fast,
+        "slow_reason": genotypes.slow_reason,
+        "views": views,
+    }
+
+
+def _lines(value: dict):
+    nulls = value["num_null_samples"]
+    yield "store", f"{value['store']} (Zarr v{value['zarr_format']})"
+    yield "samples", f"{value['num_samples']:,}" + (f" and {nulls:,} null ones" if nulls else "")
+    yield "variants", f"{value['num_variants']:,}, up to {value['max_alleles']} alleles a site"
+    contigs = value["contigs"]
+    more = f" and {len(contigs) - 8} more" if len(contigs) > 8 else ""
+    yield "contigs", ", ".join(contigs[:8]) + more
+    yield "ploidy", str(value["ploidy"])
+    chunks = value["chunks"]
+    yield (
+        "chunks",
+        f"{chunks['variants']:,} variants x {chunks['samples']:,} samples, "
+        f"{format_size(value['chunk_bytes'])} decoded",
+    )
+    yield "codec", value["codec"]
+    yield "fast path", "yes" if value["fast_path"] else f"no: {value['slow_reason']}"
+    for name, view in value["views"].items():
+        yield "view", f"{name}: {view['file']}, {format_size(view['size'])}"

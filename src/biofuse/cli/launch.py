@@ -1,0 +1,203 @@
+"""Start a mount: checks, the plan, the serving process."""
+
+import contextlib
+import dataclasses
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import click
+
+from biofuse.errors import BiofuseError
+from biofuse.manifest import MANIFEST, read_plan
+from biofuse.mounts import find_mount, resolve_mountpoint
+from biofuse.options import ViewOptions
+from biofuse.plan.cache import PlanCache, default_cache_dir
+from biofuse.plan.client import PlanDirectory, get_plan
+from biofuse.runtime import path_for
+from biofuse.serve.config import ServeConfig
+
+
+def check_mountpoint(path: str) -> str:
+    """A mountpoint's absolute path.
+
+    Raises
+    ------
+    BiofuseError
+        If nothing can be mounted there, or at all.
+    """
+    target = resolve_mountpoint(path)
+    mount = find_mount(target)
+    if mount is not None:
+        hint = f"; end it with 'biofuse umount {path}'" if "biofuse" in mount.fs_type else ""
+        raise BiofuseError(f"{path} is in use: something is mounted there{hint}")
+    if not os.path.exists(target):
+        raise BiofuseError(f"the mountpoint {path} does not exist; make it with 'mkdir {path}'")
+    if not os.path.isdir(target):
+        raise BiofuseError(f"the mountpoint {path} is not a directory")
+    if os.listdir(target):
+        raise BiofuseError(f"the mountpoint {path} is not empty")
+    if not os.access(target, os.W_OK):
+        raise BiofuseError(f"the mountpoint {path} is not writable for you, which FUSE asks for")
+    check_fuse()
+    return target
+
+
+def check_fuse() -> None:
+    """Raise `BiofuseError` if FUSE is not available."""
+    device = os.environ.get("BIOFUSE_FUSE_DEVICE", "/dev/fuse")
+    if not os.path.exists(device):
+        raise BiofuseError(
+            f"{device} is not there: load the kernel module (modprobe fuse), or start the "
+            "container with --device /dev/fuse --cap-add SYS_ADMIN"
+        )
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise BiofuseError(f"{device} cannot be opened by you; ask the administrator")
+    if shutil.which("fusermount3") is None:
+        raise BiofuseError("fusermount3 is not installed; it is in the package fuse3")
+
+
+def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDirectory:
+    """Find or make the plan of a view, with progress on a terminal."""
+    cache = None
+    if not kwargs.get("no_cache"):
+        cache = PlanCache(os.path.abspath(kwargs.get("cache_dir") or default_cache_dir()))
+    with _progress(quiet) as progress:
+        plan = get_plan(options, cache, progress)
+    with open(os.path.join(plan.path, MANIFEST)) as f:
+        for warning in read_plan(f.read()).warnings:
+            click.echo(f"biofuse: {warning}", err=True)
+    return plan
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator:
+    """A progress bar, once there is something to show on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    bar = None
+    task = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar, task
+        if bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            bar = Progress(
+                TextColumn("reading variants"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            task = bar.add_task("", total=total)
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def start_background(plan: PlanDirectory, config: ServeConfig) -> int:
+    """Start a serving process and wait until it is ready. Returns its pid.
+
+    Raises
+    ------
+    BiofuseError
+        If it does not get ready; nothing is left mounted then.
+    """
+    log_file = config.log_file or path_for(config.mountpoint, ".log")
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    config = dataclasses.replace(
+        config,
+        plan_dir=plan.path,
+        remove_plan=plan.temporary,
+        ready_fd=writer,
+        log_file=log_file,
+    )
+    try:
+        with open(log_file, "ab") as log:
+            offset = log.tell()
+            process = subprocess.Popen(
+                _command(config),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[writer],
+                start_new_session=True,
+                cwd="/",
+            )
+    except OSError as error:
+        os.close(reader)
+        raise BiofuseError(f"cannot start: {error}") from error
+    finally:
+        os.close(writer)
+    try:
+        message = _wait_ready(reader, process)
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        os.close(reader)
+    if message == "ready":
+        return process.pid
+    process.wait()
+    if plan.temporary:
+        shutil.rmtree(plan.path, ignore_errors=True)
+    raise BiofuseError(_reason(message, log_file, offset))
+
+
+def _wait_ready(reader: int, process: subprocess.Popen) -> str:
+    data = b""
+    while not data.endswith(b"\n"):
+        select.select([reader], [], [])
+        more = os.read(reader, 4096)
+        if not more:
+            break
+        data += more
+    return data.decode(errors="replace").strip()
+
+
+def _reason(message: str, log_file: str, offset: int) -> str:
+    """One line on why a mount failed; FUSE itself says so on standard error only."""
+    text = message.removeprefix("error: ")
+    with contextlib.suppress(OSError), open(log_file, errors="replace") as f:
+        f.seek(offset)
+        lines = [line.strip() for line in f if line.strip()]
+        said = [line for line in lines if line.startswith("fusermount3:")]
+        if said or not text:
+            text = said[-1] if said else (lines[-1] if lines else "")
+    return f"cannot mount: {text or 'the serving process ended'}"
+
+
+def _command(config: ServeConfig) -> list[str]:
+    return [sys.executable, "-m", "biofuse.serve", config.to_json()]
+
+
+def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
+    """Become the serving process; does not return."""
+    config = dataclasses.replace(config, plan_dir=plan.path, remove_plan=plan.temporary)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = _command(config)
+    os.execv(command[0], command)
+
+
+def mount_in_background(options: ViewOptions, config: ServeConfig, kwargs: dict) -> int:
+    """Make the plan and mount it. Returns the serving process's pid."""
+    return start_background(make_plan(options, kwargs), config)
+
+
+def temporary_mountpoint() -> str:
+    """A new private directory to mount in."""
+    return tempfile.mkdtemp(prefix="biofuse-")

@@ -1,0 +1,78 @@
+"""Live mounts: asking for their status, ending them."""
+
+import json
+import os
+import socket
+import time
+from typing import Any
+
+from biofuse.errors import BiofuseError
+from biofuse.mounts import FS_TYPE, find_mount, resolve_mountpoint, unmount
+from biofuse.runtime import path_for, read_record, remove_record
+
+
+def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
+    """The status of the mount at a directory.
+
+    Raises
+    ------
+    BiofuseError
+        If there is none, or it does not answer.
+    """
+    target = resolve_mountpoint(directory)
+    mount = find_mount(target)
+    if mount is None or mount.fs_type != FS_TYPE:
+        raise BiofuseError(f"{directory} is not a biofuse mount")
+    record = read_record(target)
+    if record is None:
+        raise BiofuseError(f"{directory} was mounted by another user, or its record is lost")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(timeout)
+            sock.connect(record.socket)
+            data = b"".join(iter(lambda: sock.recv(65536), b""))
+        return json.loads(data)
+    except (OSError, ValueError):
+        raise BiofuseError(
+            f"the process behind {directory} (pid {record.pid}) does not answer; "
+            f"end the mount with 'biofuse umount {directory}'"
+        ) from None
+
+
+def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:
+    """Unmount a biofuse mount, alive or dead, and wait until its process is gone.
+
+    Raises
+    ------
+    BiofuseError
+        If it is not a biofuse mount or cannot be unmounted.
+    """
+    target = resolve_mountpoint(directory)
+    mount = find_mount(target)
+    if mount is None:
+        raise BiofuseError(f"nothing is mounted at {directory}")
+    if mount.fs_type != FS_TYPE:
+        raise BiofuseError(f"{directory} is a {mount.fs_type} mount, not a biofuse one")
+    record = read_record(target)
+    unmount(target, lazy)
+    if record is not None:
+        deadline = time.monotonic() + wait
+        while not lazy and _is_serving(record.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    if record is None or not _is_serving(record.pid):
+        remove_record(target)
+        try:
+            os.unlink(path_for(target, ".log"))
+        except FileNotFoundError:
+            pass
+
+
+def _is_serving(pid: int) -> bool:
+    """Whether a process is alive and one of ours, not a later one with its number."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            state = f.read().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return state != b"Z" and b"biofuse.serve" in f.read()
+    except OSError:
+        return False

@@ -1,0 +1,77 @@
+"""`biofuse`: the group of commands, each imported when it is called."""
+
+import importlib
+import sys
+
+import click
+
+from biofuse import __version__
+from biofuse.errors import BiofuseError
+
+# Name to module and help line: `biofuse --help` imports none of the modules.
+_COMMANDS = {
+    "mount": ("mount", "Show a store as files in a directory."),
+    "umount": ("umount", "End a mount."),
+    "run": ("run", "Mount a store, run a command on its files, unmount."),
+    "status": ("status", "Show live mounts and what they hold."),
+    "info": ("info", "Describe a store and the views it has."),
+    "demo": ("demo", "Make a small store to try things on."),
+    "mount-plink": ("mount_plink", "Show a store as PLINK 1 files, in the foreground."),
+}
+
+_EPILOG = """\b
+Examples:
+  biofuse mount cohort.vcz ~/mnt        show cohort.bed, .bim and .fam in ~/mnt
+  plink2 --bfile ~/mnt/cohort --freq    use them
+  biofuse umount ~/mnt
+  biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"biofuse.cli.{_COMMANDS[name][0]}")
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="biofuse")
+def cli() -> None:
+    """Show a VCF Zarr store as the files that genetics programs read.
+
+    Nothing is converted or copied: the bytes are made when a program reads them.
+    """
+
+
+def main() -> None:
+    """Entry point: errors are one line on standard error."""
+    try:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except BiofuseError as error:
+        click.echo(f"biofuse: {error}", err=True)
+        sys.exit(1)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+        click.echo(f"biofuse: {' '.join(error.format_message().split())}{hint}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"biofuse: {error.format_message()}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("biofuse: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,46 @@
+"""`biofuse mount`."""
+
+import click
+
+from biofuse import formats
+from biofuse.cli import options as o
+from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground, start_background
+
+_EPILOG = """\b
+Examples:
+  biofuse mount cohort.vcz mnt
+  biofuse mount cohort.vcz mnt -r 20 -S keep.txt --multiallelic drop
+  biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
+  biofuse mount cohort.vcz mnt --foreground
+"""
+
+
+@click.command("mount", cls=o.GroupedCommand, epilog=_EPILOG)
+@click.argument("store")
+@click.argument("directory", metavar="DIR")
+@click.option(
+    "--format",
+    "format_names",
+    multiple=True,
+    type=click.Choice(formats.NAMES),
+    help="Format to show; repeatable.  [default: all]",
+)
+@o.plink_options
+@o.variant_options
+@click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
+@o.selection_options
+@o.store_options
+@o.serving_options
+@o.log_options
+def command(store, directory, format_names, foreground, **kwargs):
+    """Show STORE as files in the directory DIR.
+
+    Returns when the files are there; `biofuse umount DIR` ends the mount.
+    """
+    options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
+    mountpoint = check_mountpoint(directory)
+    config = o.serve_config_from(store, mountpoint, kwargs)
+    plan = make_plan(options, kwargs)
+    if foreground:
+        run_foreground(plan, config)
+    start_background(plan, config)

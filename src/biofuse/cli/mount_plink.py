@@ -1,0 +1,26 @@
+"""`biofuse mount-plink`."""
+
+import click
+
+from biofuse.cli import options as o
+from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
+
+
+@click.command("mount-plink", cls=o.GroupedCommand)
+@click.argument("store", metavar="VCZ_URL")
+@click.argument("directory", metavar="MOUNT_DIR")
+@o.plink_options
+@o.variant_options
+@o.selection_options
+@o.store_options
+@o.serving_options
+@o.log_options
+def command(store, directory, **kwargs):
+    """Show VCZ_URL as PLINK 1 files in MOUNT_DIR, until interrupted or unmounted.
+
+    Takes the options of biofuse 0.1.0; `biofuse mount` does the same in the background.
+    """
+    options = o.view_options_from(store, ["plink"], kwargs)
+    mountpoint = check_mountpoint(directory)
+    config = o.serve_config_from(store, mountpoint, kwargs)
+    run_foreground(make_plan(options, kwargs), config)

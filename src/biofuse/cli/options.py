@@ -1,0 +1,284 @@
+"""Options that several commands share, and the values made from them."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from biofuse.errors import BiofuseError
+from biofuse.memory import DEFAULT_BUDGET, parse_size
+from biofuse.options import MULTIALLELIC_POLICIES, Selection, ViewOptions
+from biofuse.serve.config import ServeConfig
+from biofuse.stores.location import Location, store_stem
+
+
+class Size(click.ParamType):
+    """A number of bytes, such as 128MiB."""
+
+    name = "size"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(value)
+        except BiofuseError as error:
+            self.fail(str(error), param, ctx)
+
+
+class GroupedOption(click.Option):
+    """An option that `--help` lists under a heading."""
+
+    def __init__(self, *args, heading: str = "Options", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.heading = heading
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` lists options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
+        for heading in sorted(sections, key=lambda h: h != "Options"):
+            with formatter.section(heading):
+                formatter.write_dl(sections[heading])
+
+
+def _group(heading: str, *rows: tuple[tuple[str, ...], dict[str, Any]]) -> Callable:
+    def decorate(f):
+        for names, settings in reversed(rows):
+            f = click.option(*names, cls=GroupedOption, heading=heading, **settings)(f)
+        return f
+
+    return decorate
+
+
+selection_options = _group(
+    "Selection (as in bcftools view)",
+    (("-r", "--regions"), {"help": "Regions to include, such as 20:1-5000,21."}),
+    (("-R", "--regions-file"), {"help": "File of regions to include."}),
+    (("-t", "--targets"), {"help": "Targets to include; with ^, to exclude."}),
+    (("-T", "--targets-file"), {"help": "File of targets; with ^, to exclude."}),
+    (("-s", "--samples"), {"help": "Samples to include, in this order; with ^, to exclude."}),
+    (("-S", "--samples-file"), {"help": "File of samples; with ^, to exclude."}),
+    (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
+    (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
+    (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),
+    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,other."}),
+    (("-V", "--exclude-types"), {"help": "Leave out these types of variant."}),
+    (("-m", "--min-alleles"), {"type": int, "help": "Keep sites with at least N alleles."}),
+    (("-M", "--max-alleles"), {"type": int, "help": "Keep sites with at most N alleles."}),
+)
+
+variant_options = _group(
+    "Options",
+    (
+        ("--multiallelic",),
+        {
+            "type": click.Choice(MULTIALLELIC_POLICIES),
+            "default": "error",
+            "show_default": True,
+            "help": "What to do with sites of more than two alleles.",
+        },
+    ),
+    (
+        ("--variant-id-template",),
+        {
+            "metavar": "TEMPLATE",
+            "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+        },
+    ),
+)
+
+plink_options = _group(
+    "Options",
+    (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
+    (("--no-bim",), {"is_flag": True, "help": "Leave out the .bim file."}),
+    (("--no-fam",), {"is_flag": True, "help": "Leave out the .fam file."}),
+)
+
+store_options = _group(
+    "Store",
+    (
+        ("--backend-storage",),
+        {
+            "type": click.Choice(["fsspec", "obstore", "icechunk"]),
+            "help": "How to reach a store that is not a local directory or zip file.",
+        },
+    ),
+    (
+        ("--storage-option", "storage_options"),
+        {
+            "multiple": True,
+            "metavar": "KEY=VALUE",
+            "help": "Option of that backend; VALUE may be JSON. Repeatable.",
+        },
+    ),
+)
+
+serving_options = _group(
+    "Serving",
+    (
+        ("--memory",),
+        {
+            "type": Size(),
+            "default": DEFAULT_BUDGET,
+            "metavar": "SIZE",
+            "help": "Memory for window and caches together.  [default: 128MiB]",
+        },
+    ),
+    (
+        ("--threads", "--readahead-workers", "threads"),
+        {"type": click.IntRange(1, 64), "help": "Threads that encode [default: cores, up to 4]."},
+    ),
+    (
+        ("--readahead-buffer-size",),
+        {"type": Size(), "metavar": "SIZE", "help": "At most this much is read ahead of a run."},
+    ),
+    (
+        ("--idle-timeout",),
+        {
+            "type": click.FloatRange(min=0.1),
+            "default": 10.0,
+            "show_default": True,
+            "metavar": "SECONDS",
+            "help": "Give memory back after this long without a read.",
+        },
+    ),
+    (
+        ("--timeout",),
+        {
+            "type": click.FloatRange(min=0.1),
+            "default": 120.0,
+            "show_default": True,
+            "metavar": "SECONDS",
+            "help": "A read that the store does not answer for this long fails.",
+        },
+    ),
+    (
+        ("--read-ahead-kb",),
+        {
+            "type": click.IntRange(0, 65536),
+            "default": 1024,
+            "show_default": True,
+            "metavar": "KIB",
+            "help": "The kernel's read-ahead on the mount, set where allowed; 0: leave it.",
+        },
+    ),
+    (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
+    (
+        ("--cache-dir",),
+        {"type": click.Path(file_okay=False), "help": "Where plans are kept between mounts."},
+    ),
+    (("--no-cache",), {"is_flag": True, "help": "Neither use nor keep a plan."}),
+)
+
+log_options = _group(
+    "Logging",
+    (
+        ("--log-level",),
+        {
+            "type": click.Choice(["warning", "info", "debug"], case_sensitive=False),
+            "default": "warning",
+            "show_default": True,
+            "help": "What is logged.",
+        },
+    ),
+    (
+        ("--log-file",),
+        {"type": click.Path(dir_okay=False), "help": "Append the log to this file."},
+    ),
+    (
+        ("--access-log",),
+        {"type": click.Path(dir_okay=False), "help": "Append a line of JSON a read to this file."},
+    ),
+)
+
+
+def parse_storage_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """The options of a backend from KEY=VALUE pairs."""
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BiofuseError(f"--storage-option {pair!r} is not of the form KEY=VALUE")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def location_from(store: str, kwargs: dict[str, Any]) -> Location:
+    """The store's location, checked as far as it can be without opening it."""
+    location = Location(
+        store,
+        kwargs.get("backend_storage"),
+        parse_storage_options(kwargs.get("storage_options", ())),
+    ).absolute()
+    location.check()
+    return location
+
+
+def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) -> ViewOptions:
+    """The view that the options of a command ask for."""
+    location = location_from(store, kwargs)
+    stem = kwargs.get("basename") or store_stem(location.path)
+    if "/" in stem or stem in (".", ".."):
+        raise BiofuseError(f"--basename {stem!r} is not a file name")
+    selection = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
+    for name in ("regions_file", "targets_file", "samples_file"):
+        if selection[name] is not None:
+            mark = "^" if selection[name].startswith("^") else ""
+            selection[name] = mark + os.path.abspath(selection[name].removeprefix("^"))
+    return ViewOptions(
+        store={
+            "path": location.path,
+            "backend": location.backend,
+            "options": location.options,
+        },
+        stem=stem,
+        formats=formats,
+        selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
+        multiallelic=kwargs.get("multiallelic", "error"),
+        variant_id_template=kwargs.get("variant_id_template"),
+        format_options={
+            name: True for name in ("no_bim", "no_fam") if kwargs.get(name)
+        },
+    )
+
+
+def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
+    """How to serve, as the options of a command say; the plan is filled in later."""
+    cores = len(os.sched_getaffinity(0))
+    threads = kwargs.get("threads") or min(4, cores)
+    ahead = 6
+    if kwargs.get("readahead_buffer_size") is not None:
+        ahead = kwargs["readahead_buffer_size"] >> 23
+    absolute = {
+        name: os.path.abspath(kwargs[name]) if kwargs.get(name) else None
+        for name in ("access_log", "log_file")
+    }
+    return ServeConfig(
+        plan_dir="",
+        mountpoint=mountpoint,
+        store=store,
+        memory=kwargs["memory"],
+        threads=threads,
+        ahead=ahead,
+        idle_timeout=kwargs["idle_timeout"],
+        timeout=kwargs["timeout"],
+        read_ahead_kb=kwargs["read_ahead_kb"],
+        allow_other=kwargs["allow_other"],
+        ready_fd=None,
+        remove_plan=False,
+        access_log=absolute["access_log"],
+        log_file=absolute["log_file"],
+        log_level=kwargs["log_level"],
+    )

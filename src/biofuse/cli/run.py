@@ -1,0 +1,135 @@
+"""`biofuse run`."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import click
+
+from biofuse import formats
+from biofuse.cli import options as o
+from biofuse.cli.launch import check_fuse, make_plan, start_background, temporary_mountpoint
+from biofuse.cli.live import end_mount, read_status
+from biofuse.errors import BiofuseError
+from biofuse.mounts import find_mount
+
+_EPILOG = """\b
+In COMMAND and its environment these stand for the files:
+  {bed} {bim} {fam}  the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
+  {stem}             their path, no suffix    $BIOFUSE_STEM
+  {dir}              their directory          $BIOFUSE_DIR
+\b
+Examples:
+  biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
+  biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
+"""
+
+
+@click.command(
+    "run",
+    cls=o.GroupedCommand,
+    epilog=_EPILOG,
+    context_settings={"allow_interspersed_args": True},
+)
+@click.argument("store")
+@click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "format_names",
+    multiple=True,
+    type=click.Choice(formats.NAMES),
+    help="Format to show; repeatable.  [default: all]",
+)
+@o.plink_options
+@o.variant_options
+@o.selection_options
+@o.store_options
+@o.serving_options
+@o.log_options
+def command(store, command_line, format_names, **kwargs):
+    """Mount STORE in a private directory, run COMMAND on its files, unmount.
+
+    Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed.
+    """
+    options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
+    check_fuse()
+    directory = temporary_mountpoint()
+    try:
+        plan = make_plan(options, kwargs)
+        log_file = kwargs.get("log_file") or os.path.join(directory + ".log")
+        config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})
+        start_background(plan, config)
+        try:
+            code = _run(command_line, directory, options.stem)
+            errors = _errors(directory)
+        finally:
+            _unmount(directory)
+        if errors:
+            click.echo(f"biofuse: {_failed(errors, log_file)}", err=True)
+            code = code or 74
+        if not kwargs.get("log_file"):
+            os.unlink(log_file)
+    finally:
+        os.rmdir(directory)
+    return code
+
+
+def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
+    """Run a command with the files' names put in. Returns its exit code as a shell would."""
+    names = {"dir": directory, "stem": os.path.join(directory, stem)}
+    for entry in os.listdir(directory):
+        suffix = entry.removeprefix(stem + ".")
+        names[suffix.rsplit(".", 1)[-1]] = os.path.join(directory, entry)
+    pattern = re.compile(r"\{(" + "|".join(map(re.escape, names)) + r")\}")
+    words = [pattern.sub(lambda found: names[found[1]], word) for word in command_line]
+    environment = dict(os.environ)
+    environment.update({f"BIOFUSE_{name.upper()}": path for name, path in names.items()})
+    if shutil.which(words[0]) is None:
+        raise BiofuseError(f"no such command: {words[0]}")
+    # The terminal sends an interrupt to the command too; it decides what to do with it.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
+        )
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda n, _: process.send_signal(n))
+        code = process.wait()
+    except OSError as error:
+        raise BiofuseError(f"cannot run {words[0]}: {error.strerror}") from error
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return code if code >= 0 else 128 - code
+
+
+def _errors(directory: str) -> int:
+    """Reads that failed; 1 if the mount cannot say."""
+    try:
+        return read_status(directory)["counters"]["errors"]
+    except BiofuseError:
+        return 1
+
+
+def _failed(errors: int, log_file: str) -> str:
+    text = f"{errors} reads of the mounted files failed; the command's results cannot be trusted"
+    try:
+        with open(log_file, errors="replace") as f:
+            first = next((line for line in f if " ERROR " in line), "")
+        detail = first.partition(" ERROR ")[2].strip()
+    except OSError:
+        detail = ""
+    return f"{text}: {detail}" if detail else text
+
+
+def _unmount(directory: str) -> None:
+    if find_mount(directory) is None:
+        return
+    sys.stdout.flush()
+    try:
+        end_mount(directory)
+    except BiofuseError:
+        # A process that the command left behind has a file open.
+        end_mount(directory, lazy=True)

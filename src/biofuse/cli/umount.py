@@ -1,0 +1,14 @@
+"""`biofuse umount`."""
+
+import click
+
+from biofuse.cli.live import end_mount
+
+
+@click.command("umount", epilog="Example: biofuse umount ~/mnt")
+@click.argument("directories", metavar="DIR...", nargs=-1, required=True)
+@click.option("--lazy", is_flag=True, help="Unmount now, even if a program has a file open.")
+def command(directories, lazy):
+    """End the mount at each DIR, also where its process has died."""
+    for directory in directories:
+        end_mount(directory, lazy)

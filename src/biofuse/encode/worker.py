@@ -1,0 +1,97 @@
+"""The worker process: `python -m biofuse.encode.worker`, started by serve.
+
+Several threads take requests off one socket, so there is no queue here; serve
+decides the order. It ends when serve closes its end.
+"""
+
+import json
+import mmap
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from biofuse.encode.encoder import Encoder
+from biofuse.errors import as_errno, one_line
+from biofuse.manifest import read_plan
+from biofuse.protocol import MAX_MESSAGE, Reply, Request
+
+
+def map_file(fd: int) -> memoryview:
+    """A file's bytes, mapped read-only."""
+    size = os.fstat(fd).st_size
+    if size == 0:
+        return memoryview(b"")
+    return memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ))
+
+
+class Worker:
+    """Answers requests until the other end of the socket is closed.
+
+    Parameters
+    ----------
+    sock : socket.socket
+    window : memoryview
+        The shared window, writable.
+    make_encoder : callable
+        Called with the first request, and again with later ones as long as it fails.
+    """
+
+    def __init__(
+        self, sock: socket.socket, window: memoryview, make_encoder: Callable[[], Encoder]
+    ):
+        self._sock = sock
+        self._window = window
+        self._make_encoder = make_encoder
+        self._encoder: Encoder | None = None
+        self._lock = threading.Lock()
+
+    def run(self, threads: int) -> None:
+        """Answer requests on this many threads."""
+        others = [threading.Thread(target=self._loop, daemon=True) for _ in range(threads - 1)]
+        for thread in others:
+            thread.start()
+        self._loop()
+        for thread in others:
+            thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            data = self._sock.recv(MAX_MESSAGE)
+            if not data:
+                return
+            reply = self._answer(Request.unpack(data))
+            try:
+                self._sock.send(reply.pack())
+            except (BrokenPipeError, ConnectionResetError):
+                return
+
+    def _answer(self, request: Request) -> Reply:
+        out = self._window[request.offset : request.offset + request.size]
+        try:
+            with self._lock:
+                if self._encoder is None:
+                    self._encoder = self._make_encoder()
+            self._encoder.encode(request.file, request.first, request.last, out)
+        except Exception as error:
+            return Reply(request.id, as_errno(error), 0, one_line(error))
+        return Reply(request.id, 0, len(out))
+
+
+def main() -> None:
+    """Run a worker as its one argument, a JSON object of file descriptors, says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config = json.loads(sys.argv[1])
+    with open(config["plan"], closefd=True) as f:
+        plan = read_plan(f.read())
+    tables = {name: map_file(fd) for name, fd in config["tables"].items()}
+    window = memoryview(mmap.mmap(config["window"], 0))
+    sock = socket.socket(fileno=config["socket"])
+    worker = Worker(sock, window, lambda: Encoder(plan, tables, config["cache_bytes"]))
+    worker.run(config["threads"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The one error type of the program, and its mapping to errno."""
+
+import errno as _errno
+
+
+class BiofuseError(Exception):
+    """Something went wrong that a user can act on; its text is one line.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and what to do about it.
+    errno : int
+        What a read that fails for this reason returns.
+    """
+
+    def __init__(self, message: str, errno: int = _errno.EIO):
+        super().__init__(" ".join(str(message).split()))
+        self.errno = errno
+
+
+class StoreChangedError(BiofuseError):
+    """The store is not what it was when it was mounted."""
+
+    def __init__(self, message: str):
+        super().__init__(message, _errno.ESTALE)
+
+
+def as_errno(error: BaseException) -> int:
+    """The errno that a failed read reports for this error."""
+    return error.errno if isinstance(error, BiofuseError) else _errno.EIO
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text in one line, with its type where the text alone would not do."""
+    text = " ".join(str(error).split())
+    if isinstance(error, BiofuseError):
+        return text
+    if isinstance(error, KeyError):
+        text = text.strip("'\"")
+    return text or type(error).__name__

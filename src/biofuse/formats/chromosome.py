@@ -1,0 +1,16 @@
+"""Chromosome names as plink2 writes them."""
+
+_NUMBERED = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
+_NAMED = ("X", "Y", "XY", "MT")
+
+
+def chromosome_name(contig: str) -> str:
+    """A contig's name as plink2 writes it: `chr1` is 1, `chrM` is MT, others are kept."""
+    code = contig[3:] if contig[:3].lower() == "chr" else contig
+    if code.upper() in _NAMED:
+        return code.upper()
+    if code.isascii() and code.isdigit():
+        code = str(int(code))
+        if int(code) <= 22:
+            return code
+    return _NUMBERED.get(code.upper(), contig)

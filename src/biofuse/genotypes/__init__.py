@@ -1,0 +1,1 @@
+"""Genotypes of a store as bit planes, one chunk row at a time."""

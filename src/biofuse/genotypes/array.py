@@ -1,0 +1,54 @@
+"""What must be known of a call_genotype array to read it: a value that fits in JSON."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GenotypeArray:
+    """A call_genotype array's shape and encoding.
+
+    Attributes
+    ----------
+    path : str
+        Its key prefix in the store.
+    shape, chunks : tuple of int
+        (variants, samples, ploidy).
+    prefix, separator : str
+        The key of chunk (i, j, 0) is prefix + i + separator + j + separator + "0".
+    fill : int or None
+        Value of a chunk that is not stored; None if such a chunk is an error.
+    slow_reason : str or None
+        Why chunks go through zarr-python; None if they are zstd Blosc frames of int8.
+    codec : str
+        The codec chain, for people.
+    """
+
+    path: str
+    shape: tuple[int, int, int]
+    chunks: tuple[int, int, int]
+    prefix: str
+    separator: str
+    fill: int | None
+    slow_reason: str | None
+    codec: str
+
+    @property
+    def fast(self) -> bool:
+        return self.slow_reason is None
+
+    @property
+    def ploidy(self) -> int:
+        return self.shape[2]
+
+    def key(self, chunk_row: int, sample_chunk: int) -> str:
+        """Key of a chunk."""
+        s = self.separator
+        return f"{self.prefix}{chunk_row}{s}{sample_chunk}{s}0"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "GenotypeArray":
+        return cls(**{**value, "shape": tuple(value["shape"]), "chunks": tuple(value["chunks"])})

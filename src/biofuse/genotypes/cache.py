@@ -1,0 +1,48 @@
+"""A cache bounded in bytes."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+
+class ByteCache:
+    """Least recently used values, up to a number of bytes. Thread-safe.
+
+    A value larger than the whole cache is not kept.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.used = 0
+        self._values: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable):
+        """The value, or None."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is None:
+                return None
+            self._values.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Hashable, value, size: int) -> None:
+        """Keep a value of this many bytes, dropping the oldest others as needed."""
+        with self._lock:
+            self._drop(key)
+            if size > self.limit:
+                return
+            while self.used + size > self.limit:
+                self._drop(next(iter(self._values)))
+            self._values[key] = (value, size)
+            self.used += size
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a value, if it is there."""
+        with self._lock:
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        found = self._values.pop(key, None)
+        if found is not None:
+            self.used -= found[1]

@@ -1,0 +1,93 @@
+"""Read a call_genotype array's encoding off its Zarr metadata."""
+
+from biofuse.errors import BiofuseError
+from biofuse.genotypes.array import GenotypeArray
+
+
+def describe(array) -> GenotypeArray:
+    """Describe a zarr-python array.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        call_genotype, of shape (variants, samples, ploidy) and an integer dtype.
+
+    Raises
+    ------
+    BiofuseError
+        If it is not such an array.
+    """
+    if array.ndim != 3 or array.dtype.kind not in "iu":
+        raise BiofuseError(
+            f"{array.path} has {array.ndim} dimensions of {array.dtype}; "
+            "genotypes are (variants, samples, ploidy) integers"
+        )
+    metadata = array.metadata
+    prefix = f"{array.path}/" if array.path else ""
+    if metadata.zarr_format == 2:
+        separator = metadata.dimension_separator
+        codec, reason = _zarr2_codec(metadata)
+    else:
+        encoding = metadata.chunk_key_encoding
+        separator = encoding.separator
+        if encoding.name == "default":
+            prefix += f"c{separator}"
+        codec, reason = _zarr3_codec(array, metadata)
+    chunks = tuple(int(n) for n in array.chunks)
+    shape = tuple(int(n) for n in array.shape)
+    if reason is None and array.dtype.itemsize != 1:
+        reason = f"alleles are {array.dtype}"
+    elif reason is None and array.dtype.kind != "i":
+        reason = "alleles are unsigned"
+    elif reason is None and chunks[2] != shape[2]:
+        reason = "chunks don't span the ploidy dimension"
+    elif reason is None and chunks[0] * chunks[1] * chunks[2] >= 2**31:
+        reason = "chunks are larger than a Blosc frame can be"
+    fill = metadata.fill_value
+    return GenotypeArray(
+        path=array.path,
+        shape=shape,
+        chunks=chunks,
+        prefix=prefix,
+        separator=separator,
+        fill=None if fill is None else int(fill),
+        slow_reason=reason,
+        codec=codec,
+    )
+
+
+def _zarr2_codec(metadata) -> tuple[str, str | None]:
+    compressor = metadata.compressor
+    if compressor is None:
+        return "none", "chunks are not compressed"
+    config = compressor.get_config()
+    name = str(config.get("id"))
+    text = _blosc_text(config) if name == "blosc" else name
+    if metadata.filters:
+        return text, "chunks are filtered"
+    if name != "blosc" or config.get("cname") != "zstd":
+        return text, f"chunks are compressed with {text}"
+    if metadata.order != "C":
+        return text, "chunks are in Fortran order"
+    return text, None
+
+
+def _zarr3_codec(array, metadata) -> tuple[str, str | None]:
+    codecs = [codec.to_dict() for codec in metadata.codecs]
+    names = [codec["name"] for codec in codecs]
+    text = "+".join(names)
+    if names != ["bytes", "blosc"]:
+        return text, f"chunks are encoded with {text}"
+    config = codecs[1]["configuration"]
+    config = {key: getattr(value, "value", value) for key, value in config.items()}
+    text = _blosc_text(config)
+    if config["cname"] != "zstd":
+        return text, f"chunks are compressed with {text}"
+    return text, None
+
+
+def _blosc_text(config) -> str:
+    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
+    kind = config.get("shuffle")
+    kind = shuffle.get(kind, str(kind))
+    return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

@@ -1,0 +1,115 @@
+"""Rows of genotypes for the encoders, from whichever path a chunk needs."""
+
+from array import array
+
+from biofuse import native
+from biofuse.errors import BiofuseError
+from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.cache import ByteCache
+from biofuse.genotypes.frames import FrameReader
+from biofuse.genotypes.packed import PackedReader
+from biofuse.genotypes.samples import plan_sample_chunks
+from biofuse.stores import Location, Range, Store
+
+# More than the offset tables of a few thousand chunks take.
+_MIN_CACHE = 1 << 20
+
+
+class GenotypeReader:
+    """Gives a thread's `native.Rows` the content of a chunk row.
+
+    Parameters
+    ----------
+    store : Store
+    location : Location
+        The same store, for zarr-python.
+    genotypes : GenotypeArray
+    samples : sequence of int, optional
+        Kept samples in output order; None for all.
+    cache_bytes : int
+        What may be kept between calls.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        location: Location,
+        genotypes: GenotypeArray,
+        samples=None,
+        cache_bytes: int = 32 << 20,
+    ):
+        self.genotypes = genotypes
+        self._store = store
+        self.cache = ByteCache(max(cache_bytes, _MIN_CACHE))
+        self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
+        self._frames = FrameReader(store, genotypes, self.cache)
+        self._packed = PackedReader(location, genotypes, self.cache)
+
+    def rows(self) -> native.Rows:
+        """A new object for one thread to read through."""
+        chunk_rows, chunk_samples, ploidy = self.genotypes.chunks
+        return native.Rows(
+            chunk_rows, chunk_samples, ploidy, self._samples.sizes, self._samples.index
+        )
+
+    def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
+        """Make these rows of a chunk row readable.
+
+        Parameters
+        ----------
+        wanted : array of uint32
+            Rows within the chunk row, not empty.
+
+        Raises
+        ------
+        BiofuseError
+            If a chunk cannot be read; the text has its key.
+        """
+        first, last = min(wanted), max(wanted)
+        if not self._samples.chunks:
+            return
+        if self.genotypes.fast:
+            try:
+                self._load_frames(rows, chunk_row, first, last)
+            except native.NativeError as error:
+                if not error.unsupported:
+                    raise self.error(error, chunk_row) from error
+            else:
+                return
+        self._load_packed(rows, chunk_row, first, last)
+
+    def _load_frames(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
+        frames = self._frames.read(
+            chunk_row, self._samples.chunks, self._samples.sizes, first, last
+        )
+        for i, frame in enumerate(frames):
+            if frame is None:
+                rows.set_constant(i, self._fill(chunk_row, i))
+            else:
+                rows.set_frame(i, frame.index, frame.span, frame.span_start, frame.size)
+
+    def _load_packed(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
+        if self.genotypes.fill is None:
+            # zarr-python shows such chunks as zeros, which would be calls.
+            keys = [self.genotypes.key(chunk_row, c) for c in self._samples.chunks]
+            for i, piece in enumerate(self._store.get_many([Range(k, 0, 1) for k in keys])):
+                if piece is None:
+                    self._fill(chunk_row, i)
+        for i, sample_chunk in enumerate(self._samples.chunks):
+            rows.set_packed(i, self._packed.read(chunk_row, sample_chunk, first, last))
+
+    def _fill(self, chunk_row: int, i: int) -> int:
+        if self.genotypes.fill is None:
+            key = self.genotypes.key(chunk_row, self._samples.chunks[i])
+            raise BiofuseError(f"{key} is missing from the store")
+        return max(-128, min(127, self.genotypes.fill))
+
+    def error(self, error: native.NativeError, chunk_row: int) -> BiofuseError:
+        """A kernel's error with the chunk's key and the variant in its text."""
+        text = str(error)
+        if error.chunk >= 0:
+            text = f"{self.genotypes.key(chunk_row, self._samples.chunks[error.chunk])}: {text}"
+        if error.row >= 0:
+            variant = chunk_row * self.genotypes.chunks[0] + error.row
+            text += f" (variant {variant} of the store, counted from 0)"
+        return BiofuseError(text)

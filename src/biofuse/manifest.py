@@ -1,0 +1,148 @@
+"""The plan as it lies on disk: a directory of immutable files and a manifest.
+
+This is all that the three programs share. plan writes it, serve and encode read
+it. The manifest is JSON; tables are little-endian integers, to be mapped.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MANIFEST = "plan.json"
+# Changes whenever a plan made by one version cannot be served by another.
+PLAN_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """A sidecar: a file of the plan, shown under a name.
+
+    Attributes
+    ----------
+    name : str
+        As the mount shows it.
+    path : str
+        Relative to the plan's directory.
+    size : int
+        In bytes.
+    """
+
+    name: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class StreamedFile:
+    """A file that is encoded on demand: a header, then one record a variant.
+
+    Attributes
+    ----------
+    name : str
+        As the mount shows it.
+    format : str
+        Name of the format module that encodes its records.
+    header : str
+        File of the plan with the header's bytes.
+    header_size, size : int
+        In bytes.
+    records : int
+    max_record : int
+        Bytes of the largest record.
+    record_size : int or None
+        Bytes a record where all have one size.
+    offsets : str or None
+        Else, file of the plan with records + 1 uint64: where in the streamed file each
+        record begins, and the file's size.
+    params : dict
+        What the format's encoder is made with.
+    """
+
+    name: str
+    format: str
+    header: str
+    header_size: int
+    size: int
+    records: int
+    max_record: int
+    record_size: int | None = None
+    offsets: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that serving a view needs.
+
+    Attributes
+    ----------
+    stem : str
+    store : dict
+        A `stores.Location`.
+    genotypes : dict
+        A `genotypes.GenotypeArray`.
+    num_samples, num_variants : int
+        Of the view.
+    modified_ns : int
+        Time stamp of the files shown: that of the store where it has one, so that it is
+        the same in every mount.
+    static, streamed : list
+        The fileset.
+    chunk_starts : str
+        File of uint64: the view's first variant in each of the store's chunk rows that
+        it touches, ascending.
+    variants : str or None
+        File of uint32: the store's index of each variant of the view, ascending; None if
+        the view has all of them.
+    samples : str or None
+        File of uint32: the store's index of each sample of the view; None if the view has
+        all of them in order.
+    watched : list of str
+        Keys of the store whose change makes the plan invalid and reads fail.
+    signature : str or None
+        `stores.Store.signature` of these keys when the plan was made.
+    warnings : list of str
+        To be said at mount time.
+    """
+
+    stem: str
+    store: dict[str, Any]
+    genotypes: dict[str, Any]
+    num_samples: int
+    num_variants: int
+    modified_ns: int
+    static: list[StaticFile]
+    streamed: list[StreamedFile]
+    chunk_starts: str
+    variants: str | None = None
+    samples: str | None = None
+    watched: list[str] = field(default_factory=list)
+    signature: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def write(self, directory: str) -> None:
+        """Write the manifest into the plan's directory."""
+        with open(os.path.join(directory, MANIFEST), "w") as f:
+            json.dump({"format": PLAN_FORMAT, **asdict(self)}, f, indent=1)
+
+    def table_names(self) -> list[str]:
+        """Files that the encoder needs."""
+        names = [self.variants, self.samples, *(f.offsets for f in self.streamed)]
+        return [name for name in names if name is not None]
+
+
+def read_plan(text: str) -> Plan:
+    """The plan whose manifest this is.
+
+    Raises
+    ------
+    ValueError
+        If it was written in another format.
+    """
+    value = json.loads(text)
+    if value.pop("format", None) != PLAN_FORMAT:
+        raise ValueError("the plan is of another format")
+    value["static"] = [StaticFile(**f) for f in value["static"]]
+    value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
+    return Plan(**value)

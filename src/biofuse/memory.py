@@ -1,0 +1,75 @@
+"""What processes hold, and what they may hold."""
+
+import re
+from dataclasses import asdict, dataclass
+
+from biofuse.errors import BiofuseError
+
+DEFAULT_BUDGET = 128 << 20
+_UNITS = {"": 1, "b": 1, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30,
+          "gb": 30, "gib": 30}
+
+
+@dataclass(frozen=True)
+class ProcessMemory:
+    """Memory of one process, in bytes.
+
+    Attributes
+    ----------
+    rss, pss, anonymous : int
+        Resident, its share of it where pages are shared, and what no file is behind.
+    peak : int
+        The most that was ever resident.
+    """
+
+    rss: int
+    pss: int
+    anonymous: int
+    peak: int
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def process_memory(pid: int) -> ProcessMemory | None:
+    """Memory of a process; None if it is gone or not ours to look at."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            rollup = f.read()
+        with open(f"/proc/{pid}/status") as f:
+            status = f.read()
+    except OSError:
+        return None
+
+    def field(text: str, name: str) -> int:
+        found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
+
+    return ProcessMemory(
+        field(rollup, "Rss"), field(rollup, "Pss"), field(rollup, "Anonymous"),
+        field(status, "VmHWM"),
+    )
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as 128MiB, 1G or 65536; units are powers of 1024.
+
+    Raises
+    ------
+    BiofuseError
+        If it is not one.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    if not found or found[2].lower() not in _UNITS:
+        raise BiofuseError(f"{text!r} is not a size; write it as 128MiB or 1GiB")
+    shift = _UNITS[found[2].lower()]
+    return int(float(found[1]) * (1 if shift == 1 else 1 << shift))
+
+
+def format_size(size: float) -> str:
+    """A size for people: 1.5 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

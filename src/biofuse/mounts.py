@@ -1,0 +1,103 @@
+"""Mounts as the kernel lists them, without touching what is mounted."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from biofuse.errors import BiofuseError
+
+FS_TYPE = "fuse.biofuse"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A line of /proc/self/mountinfo.
+
+    Attributes
+    ----------
+    path : str
+        Where it is mounted.
+    fs_type, source : str
+    device : str
+        major:minor, the name of its backing-device folder in sysfs.
+    """
+
+    path: str
+    fs_type: str
+    source: str
+    device: str
+
+
+def list_mounts(text: str | None = None) -> list[Mount]:
+    """Every mount, in the order in which they were made."""
+    if text is None:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+            text = f.read()
+    found = []
+    for line in text.splitlines():
+        fields = line.split(" ")
+        dash = fields.index("-")
+        found.append(
+            Mount(_unescape(fields[4]), fields[dash + 1], _unescape(fields[dash + 2]), fields[2])
+        )
+    return found
+
+
+def _unescape(text: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def resolve_mountpoint(path: str) -> str:
+    """A mountpoint's absolute path; only its parent is looked at, as it may be dead."""
+    path = os.path.abspath(path)
+    parent, name = os.path.split(path)
+    return os.path.join(os.path.realpath(parent), name) if name else parent
+
+
+def find_mount(path: str) -> Mount | None:
+    """What is mounted at a path, the topmost if several are, or None."""
+    target = resolve_mountpoint(path)
+    found = [mount for mount in list_mounts() if mount.path == target]
+    return found[-1] if found else None
+
+
+def biofuse_mounts() -> list[Mount]:
+    """The mounts of this program."""
+    return [mount for mount in list_mounts() if mount.fs_type == FS_TYPE]
+
+
+def unmount(path: str, lazy: bool = False) -> None:
+    """Unmount what is mounted at a path.
+
+    Raises
+    ------
+    BiofuseError
+        If that fails.
+    """
+    command = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", resolve_mountpoint(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BiofuseError(
+            "fusermount3 is not installed; it is in the package fuse3"
+        ) from None
+    if done.returncode != 0:
+        reason = done.stderr.strip().removeprefix("fusermount3: ")
+        if "busy" in reason.lower():
+            raise BiofuseError(
+                f"{path} is busy: a program has a file of it open or works in it; "
+                "end that program, or use --lazy to unmount when it ends"
+            )
+        raise BiofuseError(f"cannot unmount {path}: {reason}")
+
+
+def set_read_ahead(mount: Mount, kib: int) -> bool:
+    """Set the kernel's read-ahead for a mount. False where that is not allowed."""
+    try:
+        with open(f"/sys/class/bdi/{mount.device}/read_ahead_kb", "w") as f:
+            f.write(str(kib))
+    except OSError:
+        return False
+    return True

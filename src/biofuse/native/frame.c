@@ -1,0 +1,185 @@
+#include "frame.h"
+
+enum {
+    FORMAT_VERSION = 2,
+    CODEC_VERSION = 1,
+    FLAG_SHUFFLE = 0x01,
+    FLAG_MEMCPYED = 0x02,
+    FLAG_BIT_SHUFFLE = 0x04,
+    FLAG_RESERVED = 0x08,
+    CODEC_SHIFT = 5,
+    CODEC_ZSTD = 4,
+};
+
+static uint32_t
+load_u32(const uint8_t *p)
+{
+    return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 | (uint32_t) p[3] << 24;
+}
+
+bf_status
+bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
+    uint64_t frame_size, bf_frame_header *header, bf_error *err)
+{
+    uint8_t flags;
+
+    if (size < BF_FRAME_HEADER_SIZE) {
+        return bf_fail(err, BF_ERR_TRUNCATED, "the Blosc frame is shorter than its header");
+    }
+    flags = data[2];
+    header->num_bytes = load_u32(data + 4);
+    header->block_size = load_u32(data + 8);
+    header->compressed_bytes = load_u32(data + 12);
+    header->memcpyed = (flags & FLAG_MEMCPYED) != 0;
+    header->bit_shuffled = (flags & FLAG_BIT_SHUFFLE) != 0;
+
+    if (data[0] != FORMAT_VERSION) {
+        return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame is of another format version");
+    }
+    if (header->compressed_bytes != frame_size) {
+        return bf_fail(err, BF_ERR_TRUNCATED,
+            "the Blosc frame's size differs from the size in its header");
+    }
+    if (header->num_bytes != expected_bytes) {
+        return bf_fail(err, BF_ERR_HEADER,
+            "the Blosc frame holds another number of bytes than the chunk shape asks for");
+    }
+    if (header->num_bytes == 0 || header->block_size == 0
+        || header->block_size > header->num_bytes
+        || header->block_size > BF_FRAME_MAX_BLOCK_SIZE) {
+        return bf_fail(err, BF_ERR_HEADER, "the Blosc frame has an impossible block size");
+    }
+    header->num_blocks = (header->num_bytes - 1) / header->block_size + 1;
+    if (header->memcpyed) {
+        if ((uint64_t) header->num_bytes + BF_FRAME_HEADER_SIZE != frame_size) {
+            return bf_fail(err, BF_ERR_HEADER, "the uncompressed Blosc frame has a wrong size");
+        }
+        return BF_OK;
+    }
+    if (data[3] != 1 || (flags & FLAG_RESERVED) != 0 || data[1] != CODEC_VERSION
+        || flags >> CODEC_SHIFT != CODEC_ZSTD) {
+        return bf_fail(err, BF_ERR_UNSUPPORTED,
+            "the Blosc frame is not zstd over elements of one byte");
+    }
+    if (bf_frame_index_size(header) > frame_size) {
+        return bf_fail(err, BF_ERR_TRUNCATED, "the Blosc frame is shorter than its offset table");
+    }
+    return BF_OK;
+}
+
+uint64_t
+bf_frame_index_size(const bf_frame_header *header)
+{
+    return BF_FRAME_HEADER_SIZE + (header->memcpyed ? 0 : 4 * (uint64_t) header->num_blocks);
+}
+
+uint32_t
+bf_frame_block_bytes(const bf_frame_header *header, uint32_t block)
+{
+    uint32_t start = block * header->block_size;
+    uint32_t left = header->num_bytes - start;
+
+    return left < header->block_size ? left : header->block_size;
+}
+
+static bf_status
+block_offset(const bf_frame *frame, uint32_t block, uint64_t *offset, bf_error *err)
+{
+    *offset = load_u32(frame->offsets + 4 * (size_t) block);
+    if (*offset < bf_frame_index_size(&frame->header)
+        || *offset + 4 > frame->header.compressed_bytes) {
+        return bf_fail(err, BF_ERR_OFFSET, "a block offset points outside the Blosc frame");
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_frame_extent(const bf_frame *frame, uint32_t first, uint32_t last, uint64_t *start,
+    uint64_t *stop, bf_error *err)
+{
+    const bf_frame_header *header = &frame->header;
+    uint64_t offset, other, greatest = 0;
+    uint32_t block;
+    bf_status status;
+
+    if (first > last || last >= header->num_blocks) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "there is no such block in the Blosc frame");
+    }
+    if (header->memcpyed) {
+        *start = BF_FRAME_HEADER_SIZE + (uint64_t) first * header->block_size;
+        *stop = BF_FRAME_HEADER_SIZE + (uint64_t) last * header->block_size
+                + bf_frame_block_bytes(header, last);
+        return BF_OK;
+    }
+    *start = header->compressed_bytes;
+    for (block = first; block <= last; block++) {
+        status = block_offset(frame, block, &offset, err);
+        if (status != BF_OK) {
+            return status;
+        }
+        if (offset < *start) {
+            *start = offset;
+        }
+        if (offset > greatest) {
+            greatest = offset;
+        }
+    }
+    /* Blocks need not lie in order, so the last one ends where the next in
+     * place, whichever that is, begins. */
+    *stop = header->compressed_bytes;
+    for (block = 0; block < header->num_blocks; block++) {
+        other = load_u32(frame->offsets + 4 * (size_t) block);
+        if (other > greatest && other < *stop) {
+            *stop = other;
+        }
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint8_t *scratch,
+    const uint8_t **out, int *shuffled, bf_error *err)
+{
+    const bf_frame_header *header = &frame->header;
+    uint64_t offset, stored, left;
+    uint32_t size;
+    size_t got;
+    bf_status status;
+
+    if (block >= header->num_blocks) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "there is no such block in the Blosc frame");
+    }
+    size = bf_frame_block_bytes(header, block);
+    if (header->memcpyed) {
+        offset = BF_FRAME_HEADER_SIZE + (uint64_t) block * header->block_size;
+        stored = size;
+    } else {
+        status = block_offset(frame, block, &offset, err);
+        if (status != BF_OK) {
+            return status;
+        }
+        if (offset < frame->span_start || offset + 4 > frame->span_start + frame->span_size) {
+            return bf_fail(err, BF_ERR_TRUNCATED, "a block lies outside the bytes that were read");
+        }
+        stored = load_u32(frame->span + (offset - frame->span_start));
+        offset += 4;
+    }
+    if (offset < frame->span_start || offset > frame->span_start + frame->span_size) {
+        return bf_fail(err, BF_ERR_TRUNCATED, "a block lies outside the bytes that were read");
+    }
+    left = frame->span_start + frame->span_size - offset;
+    if (stored == 0 || stored > left) {
+        return bf_fail(err, BF_ERR_TRUNCATED, "a block is longer than the bytes that are left");
+    }
+    *out = frame->span + (offset - frame->span_start);
+    if (stored != size) {
+        got = ZSTD_decompressDCtx(dctx, scratch, size, *out, (size_t) stored);
+        if (ZSTD_isError(got) || got != size) {
+            return bf_fail(err, BF_ERR_BLOCK, "a block does not decompress to its size");
+        }
+        *out = scratch;
+    }
+    /* A block whose size is no multiple of eight elements is never shuffled. */
+    *shuffled = header->bit_shuffled && !header->memcpyed && size % 8 == 0;
+    return BF_OK;
+}

@@ -1,0 +1,334 @@
+#include "planes.h"
+
+#include <stdlib.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(BF_NO_DISPATCH)
+#include <immintrin.h>
+#define BF_HAVE_PEXT 1
+#endif
+
+void
+bf_copy_bits(uint8_t *dst, uint64_t dst_bit, const uint8_t *src, uint64_t src_bit, uint64_t n)
+{
+    unsigned lead = dst_bit % 8;
+    uint64_t word;
+
+    dst += dst_bit / 8;
+    if (lead == 0 && src_bit % 8 == 0) {
+        memcpy(dst, src + src_bit / 8, bf_bytes(n));
+        return;
+    }
+    if (lead != 0) {
+        unsigned head = 8 - lead;
+
+        word = (dst[0] & bf_low_mask(lead)) | (bf_get64(src, src_bit) & 0xff) << lead;
+        dst[0] = (uint8_t) word;
+        if (n <= head) {
+            return;
+        }
+        dst++;
+        src_bit += head;
+        n -= head;
+    }
+    for (; n >= 64; n -= 64) {
+        bf_store64(dst, bf_get64(src, src_bit));
+        dst += 8;
+        src_bit += 64;
+    }
+    if (n > 0) {
+        word = bf_get64(src, src_bit);
+        for (unsigned i = 0; i < bf_bytes(n); i++) {
+            dst[i] = (uint8_t) (word >> 8 * i);
+        }
+    }
+}
+
+bf_status
+bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
+{
+    uint64_t bytes = bf_bytes(capacity) + 64 + BF_BITS_PAD;
+
+    memset(self, 0, sizeof(*self));
+    self->plane[BF_LOW_PLANE] = calloc(1, bytes);
+    self->plane[BF_SIGN_PLANE] = calloc(1, bytes);
+    self->capacity = capacity;
+    if (self->plane[BF_LOW_PLANE] == NULL || self->plane[BF_SIGN_PLANE] == NULL) {
+        bf_planes_free(self);
+        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_planes_widen(bf_planes *self, bf_error *err)
+{
+    uint64_t bytes = bf_bytes(self->capacity) + 64 + BF_BITS_PAD;
+
+    for (int k = 1; k < BF_SIGN_PLANE; k++) {
+        if (self->plane[k] == NULL) {
+            self->plane[k] = calloc(1, bytes);
+            if (self->plane[k] == NULL) {
+                return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+            }
+        }
+    }
+    return BF_OK;
+}
+
+void
+bf_planes_free(bf_planes *self)
+{
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        free(self->plane[k]);
+        self->plane[k] = NULL;
+    }
+    self->capacity = 0;
+}
+
+bf_status
+bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, bf_error *err)
+{
+    uint64_t n = size / 8;
+    const uint8_t *sign = block + BF_SIGN_PLANE * n;
+
+    if (size > self->capacity || size % 8 != 0) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a block is larger than its buffer");
+    }
+    self->wide = 0;
+    for (int k = 1; k < BF_SIGN_PLANE && !self->wide; k++) {
+        self->wide = memcmp(block + (uint64_t) k * n, sign, n) != 0;
+    }
+    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+        return err->status;
+    }
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || self->wide) {
+            memcpy(self->plane[k], block + (uint64_t) k * n, n);
+        }
+    }
+    return BF_OK;
+}
+
+/* Transpose an 8 x 8 bit matrix whose row i is byte i of x. */
+static uint64_t
+transpose8(uint64_t x)
+{
+    uint64_t t;
+
+    t = (x ^ (x >> 7)) & 0x00aa00aa00aa00aaULL;
+    x ^= t ^ (t << 7);
+    t = (x ^ (x >> 14)) & 0x0000cccc0000ccccULL;
+    x ^= t ^ (t << 14);
+    t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0ULL;
+    x ^= t ^ (t << 28);
+    return x;
+}
+
+bf_status
+bf_planes_from_bytes(bf_planes *self, const uint8_t *alleles, uint64_t size, bf_error *err)
+{
+    uint64_t groups = bf_bytes(size);
+    uint8_t last[8] = { 0 };
+    uint8_t spread = 0;
+
+    if (size > self->capacity) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
+    }
+    /* Bits 1 to 6 of (a ^ a >> 1) are all clear exactly if bits 1 to 7 agree. */
+    for (uint64_t i = 0; i < size; i++) {
+        spread |= (uint8_t) ((alleles[i] ^ alleles[i] >> 1) & 0x7e);
+    }
+    self->wide = spread != 0;
+    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+        return err->status;
+    }
+    for (uint64_t g = 0; g < groups; g++) {
+        const uint8_t *p = alleles + 8 * g;
+        uint64_t x;
+
+        if (8 * g + 8 > size) {
+            memcpy(last, p, size - 8 * g);
+            p = last;
+        }
+        x = transpose8(bf_load64(p));
+        if (self->wide) {
+            for (int k = 1; k < BF_SIGN_PLANE; k++) {
+                self->plane[k][g] = (uint8_t) (x >> 8 * k);
+            }
+        }
+        self->plane[BF_LOW_PLANE][g] = (uint8_t) x;
+        self->plane[BF_SIGN_PLANE][g] = (uint8_t) (x >> 56);
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error *err)
+{
+    if (size > self->capacity) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
+    }
+    self->wide = allele > 1 || allele < -2;
+    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+        return err->status;
+    }
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        if (self->plane[k] != NULL) {
+            memset(self->plane[k], (uint8_t) allele >> k & 1 ? 0xff : 0, bf_bytes(size));
+        }
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src, uint64_t src_bit,
+    uint64_t n, bf_error *err)
+{
+    if (dst_bit + n > dst->capacity || src_bit + n > src->capacity) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
+    }
+    if (src->wide && !dst->wide) {
+        if (bf_planes_widen(dst, err) != BF_OK) {
+            return err->status;
+        }
+        for (int k = 1; k < BF_SIGN_PLANE; k++) {
+            memcpy(dst->plane[k], dst->plane[BF_SIGN_PLANE], bf_bytes(dst_bit));
+        }
+        dst->wide = 1;
+    }
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || dst->wide) {
+            const uint8_t *from = src->wide || k == BF_LOW_PLANE ? src->plane[k]
+                                                                 : src->plane[BF_SIGN_PLANE];
+            bf_copy_bits(dst->plane[k], dst_bit, from, src_bit, n);
+        }
+    }
+    return BF_OK;
+}
+
+int
+bf_gather_make_mask(
+    const uint32_t *index, uint32_t num_out, uint32_t ploidy, uint64_t *mask, uint64_t mask_words)
+{
+    for (uint32_t i = 0; i < num_out; i++) {
+        if (i > 0 && index[i] <= index[i - 1]) {
+            return 0;
+        }
+        for (uint32_t j = 0; j < ploidy; j++) {
+            uint64_t bit = (uint64_t) index[i] * ploidy + j;
+
+            if (bit / 64 >= mask_words) {
+                return 0;
+            }
+            mask[bit / 64] |= (uint64_t) 1 << bit % 64;
+        }
+    }
+    return 1;
+}
+
+static void
+gather_by_index(uint8_t *dst, const uint8_t *src, const uint32_t *index, uint64_t n,
+    unsigned ploidy)
+{
+    uint64_t word = 0;
+    unsigned fill = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        for (unsigned j = 0; j < ploidy; j++) {
+            uint64_t bit = (uint64_t) index[i] * ploidy + j;
+
+            word |= (uint64_t) (src[bit / 8] >> bit % 8 & 1) << fill;
+            if (++fill == 64) {
+                bf_store64(dst, word);
+                dst += 8;
+                word = 0;
+                fill = 0;
+            }
+        }
+    }
+    bf_store64(dst, word);
+}
+
+#ifdef BF_HAVE_PEXT
+__attribute__((target("bmi2,popcnt"))) static void
+gather_by_mask(uint8_t *dst, const uint8_t *src, const uint64_t *mask, uint64_t words)
+{
+    uint64_t word = 0;
+    unsigned fill = 0;
+
+    for (uint64_t i = 0; i < words; i++) {
+        uint64_t kept = mask[i];
+        uint64_t bits = _pext_u64(bf_load64(src + 8 * i), kept);
+        unsigned n = (unsigned) _mm_popcnt_u64(kept);
+
+        word |= bits << fill;
+        if (fill + n >= 64) {
+            bf_store64(dst, word);
+            dst += 8;
+            word = fill == 0 ? 0 : bits >> (64 - fill);
+            fill = fill + n - 64;
+        } else {
+            fill += n;
+        }
+    }
+    bf_store64(dst, word);
+}
+#endif
+
+bf_status
+bf_planes_gather(bf_planes *dst, const bf_planes *src, const bf_gather *gather, uint32_t ploidy,
+    bf_error *err)
+{
+    if ((uint64_t) gather->num_out * ploidy > dst->capacity) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "more samples are kept than there is room for");
+    }
+    dst->wide = src->wide;
+    if (dst->wide && bf_planes_widen(dst, err) != BF_OK) {
+        return err->status;
+    }
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        if (k != BF_LOW_PLANE && k != BF_SIGN_PLANE && !src->wide) {
+            continue;
+        }
+#ifdef BF_HAVE_PEXT
+        if (gather->mask != NULL && __builtin_cpu_supports("bmi2")) {
+            gather_by_mask(dst->plane[k], src->plane[k], gather->mask, gather->mask_words);
+            continue;
+        }
+#endif
+        gather_by_index(dst->plane[k], src->plane[k], gather->index, gather->num_out, ploidy);
+    }
+    return BF_OK;
+}
+
+void
+bf_planes_clear_tail(bf_planes *self, uint64_t n)
+{
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        if (self->plane[k] != NULL) {
+            uint8_t *p = self->plane[k] + n / 8;
+
+            *p &= (uint8_t) bf_low_mask(n % 8);
+            memset(p + 1, 0, 15);
+        }
+    }
+}
+
+int
+bf_planes_is_wide(const bf_planes *self, uint64_t n)
+{
+    if (!self->wide) {
+        return 0;
+    }
+    for (uint64_t i = 0; i < n; i += 64) {
+        uint64_t keep = bf_low_mask(n - i < 64 ? (unsigned) (n - i) : 64);
+        uint64_t sign = bf_load64(self->plane[BF_SIGN_PLANE] + i / 8);
+
+        for (int k = 1; k < BF_SIGN_PLANE; k++) {
+            if (((bf_load64(self->plane[k] + i / 8) ^ sign) & keep) != 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}

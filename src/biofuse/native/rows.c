@@ -1,0 +1,300 @@
+#include "rows.h"
+
+#include <stdlib.h>
+
+bf_status
+bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_t ploidy,
+    uint32_t num_chunks, const uint32_t *num_samples, const bf_gather *gather, bf_error *err)
+{
+    uint64_t total = 0;
+
+    memset(self, 0, sizeof(*self));
+    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1 };
+    if (ploidy == 0 || chunk_rows == 0 || chunk_samples == 0) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the chunk shape has a zero in it");
+    }
+    self->chunk_rows = chunk_rows;
+    self->chunk_samples = chunk_samples;
+    self->ploidy = ploidy;
+    for (uint32_t c = 0; c < num_chunks; c++) {
+        if (num_samples[c] > chunk_samples) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "more samples than a chunk holds");
+        }
+        total += num_samples[c];
+    }
+    if (gather != NULL) {
+        for (uint32_t i = 0; i < gather->num_out; i++) {
+            if (gather->index[i] >= total) {
+                return bf_fail(err, BF_ERR_ARGUMENT, "a kept sample is out of range");
+            }
+        }
+        if (gather->mask_words > (total * ploidy + 63) / 64) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the sample mask is too long");
+        }
+        self->gather = *gather;
+    }
+    self->chunks = calloc(num_chunks == 0 ? 1 : num_chunks, sizeof(*self->chunks));
+    self->dctx = ZSTD_createDCtx();
+    if (self->chunks == NULL || self->dctx == NULL) {
+        bf_rows_free(self);
+        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+    }
+    self->num_chunks = num_chunks;
+    for (uint32_t c = 0; c < num_chunks; c++) {
+        self->chunks[c].num_samples = num_samples[c];
+        self->chunks[c].current = -1;
+    }
+    if (bf_planes_alloc(&self->row, total * ploidy, err) != BF_OK
+        || (gather != NULL
+            && bf_planes_alloc(&self->kept, (uint64_t) gather->num_out * ploidy, err) != BF_OK)) {
+        bf_rows_free(self);
+    }
+    return err->status;
+}
+
+void
+bf_rows_free(bf_rows *self)
+{
+    for (uint32_t c = 0; c < self->num_chunks; c++) {
+        bf_planes_free(&self->chunks[c].block);
+    }
+    free(self->chunks);
+    free(self->scratch);
+    bf_planes_free(&self->row);
+    bf_planes_free(&self->kept);
+    ZSTD_freeDCtx(self->dctx);
+    memset(self, 0, sizeof(*self));
+}
+
+static bf_status
+get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
+{
+    err->chunk = chunk;
+    err->row = -1;
+    if (chunk >= self->num_chunks) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "there is no such sample chunk");
+    }
+    *out = &self->chunks[chunk];
+    (*out)->current = -1;
+    (*out)->is_frame = 0;
+    (*out)->packed = NULL;
+    return BF_OK;
+}
+
+static bf_status
+reserve_block(bf_rows *self, bf_chunk *chunk, uint64_t block_size, bf_error *err)
+{
+    if (block_size > self->scratch_size) {
+        free(self->scratch);
+        self->scratch_size = 0;
+        self->scratch = malloc(block_size);
+        if (self->scratch == NULL) {
+            return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+        }
+        self->scratch_size = block_size;
+    }
+    if (block_size > chunk->block.capacity) {
+        bf_planes_free(&chunk->block);
+        return bf_planes_alloc(&chunk->block, block_size, err);
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index, uint64_t index_size,
+    const uint8_t *span, uint64_t span_start, uint64_t span_size, uint64_t frame_size,
+    bf_error *err)
+{
+    uint64_t raw = (uint64_t) self->chunk_rows * self->chunk_samples * self->ploidy;
+    bf_chunk *c;
+
+    if (get_chunk(self, chunk, &c, err) != BF_OK
+        || bf_frame_parse_header(index, index_size, raw, frame_size, &c->frame.header, err)
+               != BF_OK) {
+        return err->status;
+    }
+    if (index_size < bf_frame_index_size(&c->frame.header)) {
+        return bf_fail(err, BF_ERR_TRUNCATED, "the Blosc frame's offset table is cut short");
+    }
+    if (span_start > frame_size || span_size > frame_size - span_start) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the span lies outside the frame");
+    }
+    c->frame.offsets = index + BF_FRAME_HEADER_SIZE;
+    c->frame.span = span;
+    c->frame.span_start = span_start;
+    c->frame.span_size = span_size;
+    if (reserve_block(self, c, c->frame.header.block_size, err) != BF_OK) {
+        return err->status;
+    }
+    c->is_frame = 1;
+    return BF_OK;
+}
+
+bf_status
+bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint32_t first_row,
+    uint32_t last_row, bf_error *err)
+{
+    bf_chunk *c;
+
+    if (get_chunk(self, chunk, &c, err) != BF_OK) {
+        return err->status;
+    }
+    if (last_row < first_row || last_row > self->chunk_rows
+        || (uint64_t) (last_row - first_row) * c->num_samples * self->ploidy
+               > packed->capacity) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the packed rows are of another shape");
+    }
+    c->packed = packed;
+    c->first_row = first_row;
+    c->last_row = last_row;
+    return BF_OK;
+}
+
+bf_status
+bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err)
+{
+    bf_chunk *c;
+    uint64_t bits;
+
+    if (get_chunk(self, chunk, &c, err) != BF_OK) {
+        return err->status;
+    }
+    bits = (uint64_t) c->num_samples * self->ploidy;
+    if (bits > c->block.capacity) {
+        bf_planes_free(&c->block);
+        if (bf_planes_alloc(&c->block, bits, err) != BF_OK) {
+            return err->status;
+        }
+    }
+    c->constant = allele;
+    return bf_planes_from_constant(&c->block, allele, bits, err);
+}
+
+static bf_status
+load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
+{
+    const uint8_t *data;
+    uint32_t size = bf_frame_block_bytes(&chunk->frame.header, block);
+    int shuffled;
+    bf_status status;
+
+    chunk->current = -1;
+    status = bf_frame_read_block(
+        &chunk->frame, block, self->dctx, self->scratch, &data, &shuffled, err);
+    if (status == BF_OK) {
+        status = shuffled ? bf_planes_from_shuffled(&chunk->block, data, size, err)
+                          : bf_planes_from_bytes(&chunk->block, data, size, err);
+    }
+    if (status == BF_OK) {
+        chunk->current = block;
+    }
+    return status;
+}
+
+/* Append the chunk's part of a row to self->row at dst_bit. */
+static bf_status
+append_from_frame(bf_rows *self, bf_chunk *chunk, uint32_t row, uint64_t dst_bit, bf_error *err)
+{
+    uint32_t block_size = chunk->frame.header.block_size;
+    uint64_t pos = (uint64_t) row * self->chunk_samples * self->ploidy;
+    uint64_t left = (uint64_t) chunk->num_samples * self->ploidy;
+    bf_status status;
+
+    while (left > 0) {
+        uint32_t block = (uint32_t) (pos / block_size);
+        uint64_t start = pos % block_size;
+        uint64_t n = block_size - start < left ? block_size - start : left;
+
+        if (chunk->current != (int64_t) block) {
+            status = load_block(self, chunk, block, err);
+            if (status != BF_OK) {
+                return status;
+            }
+        }
+        status = bf_planes_copy(&self->row, dst_bit, &chunk->block, start, n, err);
+        if (status != BF_OK) {
+            return status;
+        }
+        dst_bit += n;
+        pos += n;
+        left -= n;
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
+{
+    const bf_planes *planes = &self->row;
+    uint64_t bit = 0, bits;
+    bf_status status;
+
+    err->chunk = -1;
+    err->row = row;
+    if (row >= self->chunk_rows) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "there is no such row in the chunk");
+    }
+    self->row.wide = 0;
+    for (uint32_t c = 0; c < self->num_chunks; c++) {
+        bf_chunk *chunk = &self->chunks[c];
+
+        err->chunk = c;
+        bits = (uint64_t) chunk->num_samples * self->ploidy;
+        if (chunk->is_frame) {
+            status = append_from_frame(self, chunk, row, bit, err);
+        } else if (chunk->packed == NULL) {
+            status = bf_planes_copy(&self->row, bit, &chunk->block, 0, bits, err);
+        } else if (row < chunk->first_row || row >= chunk->last_row) {
+            status = bf_fail(err, BF_ERR_ARGUMENT, "the row is not among the packed ones");
+        } else {
+            status = bf_planes_copy(&self->row, bit, chunk->packed,
+                (row - chunk->first_row) * bits, bits, err);
+        }
+        if (status != BF_OK) {
+            return status;
+        }
+        bit += bits;
+    }
+    err->chunk = -1;
+    bf_planes_clear_tail(&self->row, bit);
+    out->num_samples = (uint32_t) (bit / self->ploidy);
+    if (self->gather.index != NULL) {
+        status = bf_planes_gather(&self->kept, &self->row, &self->gather, self->ploidy, err);
+        if (status != BF_OK) {
+            return status;
+        }
+        out->num_samples = self->gather.num_out;
+        planes = &self->kept;
+        bf_planes_clear_tail(&self->kept, (uint64_t) out->num_samples * self->ploidy);
+    }
+    out->planes = planes;
+    out->ploidy = self->ploidy;
+    out->wide = bf_planes_is_wide(planes, (uint64_t) out->num_samples * self->ploidy);
+    return BF_OK;
+}
+
+bf_status
+bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, bf_encode_record encode,
+    const void *encoder, uint64_t first_record, const uint64_t *offsets, uint64_t record_size,
+    uint8_t *out, uint64_t out_size, bf_error *err)
+{
+    bf_row row;
+    bf_status status;
+
+    for (uint64_t i = 0; i < num_rows; i++) {
+        uint64_t start = offsets == NULL ? i * record_size : offsets[i];
+        uint64_t stop = offsets == NULL ? start + record_size : offsets[i + 1];
+
+        if (stop < start || stop > out_size) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the records do not fit the output");
+        }
+        status = bf_rows_read(self, rows[i], &row, err);
+        if (status == BF_OK) {
+            status = encode(encoder, &row, first_record + i, out + start, stop - start, err);
+        }
+        if (status != BF_OK) {
+            return status;
+        }
+    }
+    return BF_OK;
+}

@@ -1,0 +1,82 @@
+/* Rows of genotypes, assembled from the sample chunks of one chunk row.
+ *
+ * A chunk row is the set of call_genotype chunks that share a range of
+ * variants: chunk_rows variants, and per chunk chunk_samples samples of ploidy
+ * alleles. A row's bits are spread over all of them; each is read through a
+ * cursor that holds the planes of one Blosc block, so memory is one block a
+ * chunk whatever the size of a chunk.
+ *
+ * Rows may be read in any order; in ascending order every block is
+ * decompressed once. Not thread-safe: one bf_rows per thread. */
+#ifndef BF_ROWS_H
+#define BF_ROWS_H
+
+#include "frame.h"
+#include "planes.h"
+
+typedef struct {
+    uint32_t num_samples; /* samples taken from this chunk: its first ones */
+    int is_frame;
+    bf_frame frame;       /* if is_frame */
+    bf_planes block;      /* if is_frame: planes of the current block */
+    int64_t current;      /* if is_frame: the current block, or -1 */
+    const bf_planes *packed; /* else: planes of rows first_row to last_row, exclusive; NULL if
+                                the chunk is constant */
+    uint32_t first_row, last_row;
+    int8_t constant;
+} bf_chunk;
+
+typedef struct {
+    uint32_t chunk_rows;
+    uint32_t chunk_samples;
+    uint32_t ploidy;
+    uint32_t num_chunks;
+    bf_chunk *chunks;
+    bf_gather gather;     /* num_out == 0 and index == NULL: every sample, in order */
+    bf_planes row;
+    bf_planes kept;
+    uint8_t *scratch;
+    uint64_t scratch_size;
+    ZSTD_DCtx *dctx;
+} bf_rows;
+
+typedef struct {
+    const bf_planes *planes; /* num_samples x ploidy bits, zero after the last one */
+    uint32_t num_samples;
+    uint32_t ploidy;
+    int wide;                /* an allele above 1 (or below -2) occurs in this row */
+} bf_row;
+
+/* num_samples: num_chunks entries. gather: NULL for every sample; its arrays
+ * must outlive self. */
+bf_status bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples,
+    uint32_t ploidy, uint32_t num_chunks, const uint32_t *num_samples, const bf_gather *gather,
+    bf_error *err);
+void bf_rows_free(bf_rows *self);
+
+/* Give a chunk its content. The bytes must stay valid until the next set or
+ * bf_rows_free. index: the frame's header and offset table. */
+bf_status bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index,
+    uint64_t index_size, const uint8_t *span, uint64_t span_start, uint64_t span_size,
+    uint64_t frame_size, bf_error *err);
+/* packed: rows first_row to last_row of num_samples x ploidy bits each. */
+bf_status bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed,
+    uint32_t first_row, uint32_t last_row, bf_error *err);
+bf_status bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err);
+
+bf_status bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err);
+
+/* A format's record encoder: writes exactly size bytes to out. */
+typedef bf_status (*bf_encode_record)(
+    const void *encoder, const bf_row *row, uint64_t record, uint8_t *out, uint64_t size,
+    bf_error *err);
+
+/* Read num_rows rows and write record first_record + i of rows[i] to
+ * out[offsets[i] : offsets[i + 1]], or, if offsets is NULL, to
+ * out[i * record_size : (i + 1) * record_size]. */
+bf_status bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows,
+    bf_encode_record encode, const void *encoder, uint64_t first_record,
+    const uint64_t *offsets, uint64_t record_size, uint8_t *out, uint64_t out_size,
+    bf_error *err);
+
+#endif

@@ -1,0 +1,130 @@
+"""Plans kept between mounts.
+
+An entry is a directory named by everything that the plan depends on but the store,
+and has the store's fingerprint in it; it is used only if that still holds. Entries
+appear whole, by renaming, so that mounts that start at once don't meet.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+
+import platformdirs
+
+from biofuse.manifest import MANIFEST
+from biofuse.plan.fingerprint import fingerprint
+
+DEFAULT_LIMIT = 4 << 30
+_DEPENDENCIES = "store.json"
+# An entry that was used just now may be about to be opened.
+_GRACE = 600
+
+
+def default_cache_dir() -> str:
+    """The user's cache directory for plans."""
+    return os.path.join(platformdirs.user_cache_dir("biofuse"), "plans")
+
+
+def write_dependencies(directory: str, root: str, shallow: list[str], deep: list[str]) -> None:
+    """Record in a plan what of the store it depends on, and how that is now."""
+    value = {
+        "root": root,
+        "shallow": shallow,
+        "deep": deep,
+        "fingerprint": fingerprint(root, shallow, deep),
+    }
+    with open(os.path.join(directory, _DEPENDENCIES), "w") as f:
+        json.dump(value, f)
+
+
+def is_current(directory: str) -> bool:
+    """Whether the store is as it was when this plan was made."""
+    try:
+        with open(os.path.join(directory, _DEPENDENCIES)) as f:
+            value = json.load(f)
+        if not os.path.exists(os.path.join(directory, MANIFEST)):
+            return False
+        now = fingerprint(value["root"], value["shallow"], value["deep"])
+    except (OSError, ValueError, KeyError):
+        return False
+    return now == value["fingerprint"]
+
+
+class PlanCache:
+    """The plans in a directory.
+
+    Parameters
+    ----------
+    path : str
+    limit : int
+        Bytes; when more is kept, the entries unused for longest go.
+    """
+
+    def __init__(self, path: str, limit: int = DEFAULT_LIMIT):
+        self.path = path
+        self._limit = limit
+
+    def find(self, key: str) -> str | None:
+        """The directory of a plan that still holds, or None."""
+        entry = os.path.join(self.path, key)
+        if not is_current(entry):
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(entry)
+        return entry
+
+    def new(self) -> str:
+        """A new directory to make a plan in.
+
+        Raises
+        ------
+        OSError
+            If the cache cannot be written to.
+        """
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        return tempfile.mkdtemp(prefix="new-", dir=self.path)
+
+    def keep(self, directory: str, key: str) -> str:
+        """Make a finished plan the entry for a key. Returns where it is now."""
+        entry = os.path.join(self.path, key)
+        for _ in range(3):
+            try:
+                os.rename(directory, entry)
+            except OSError:
+                if is_current(entry):
+                    # Another mount was faster.
+                    shutil.rmtree(directory, ignore_errors=True)
+                    break
+                stale = tempfile.mkdtemp(prefix="old-", dir=self.path)
+                with contextlib.suppress(OSError):
+                    os.rename(entry, os.path.join(stale, "plan"))
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                break
+        else:
+            return directory
+        self.prune()
+        return entry
+
+    def prune(self) -> None:
+        """Remove the entries unused for longest until the rest fits the limit."""
+        entries = []
+        now = time.time()
+        for entry in os.scandir(self.path):
+            with contextlib.suppress(OSError):
+                used = entry.stat().st_mtime
+                size = sum(f.stat().st_size for f in os.scandir(entry.path))
+                if entry.name.startswith(("new-", "old-")):
+                    if now - used > 86400:
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    continue
+                entries.append((used, size, entry.path))
+        total = sum(size for _, size, _ in entries)
+        for used, size, path in sorted(entries):
+            if total <= self._limit or now - used < _GRACE:
+                break
+            shutil.rmtree(path, ignore_errors=True)
+            total -= size

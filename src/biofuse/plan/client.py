@@ -1,0 +1,110 @@
+"""Get a plan: from the cache, or from a process that makes it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from biofuse import __version__
+from biofuse.errors import BiofuseError
+from biofuse.manifest import PLAN_FORMAT
+from biofuse.options import ViewOptions
+from biofuse.plan.cache import PlanCache
+
+
+@dataclass(frozen=True)
+class PlanDirectory:
+    """Where a plan is.
+
+    Attributes
+    ----------
+    path : str
+    temporary : bool
+        Whether it belongs to one mount, which is to remove it.
+    cached : bool
+        Whether it was there already.
+    """
+
+    path: str
+    temporary: bool
+    cached: bool
+
+
+def get_plan(
+    options: ViewOptions,
+    cache: PlanCache | None,
+    progress: Callable[[int, int], None],
+    debug: bool = False,
+) -> PlanDirectory:
+    """Find or make the plan of a view.
+
+    Raises
+    ------
+    BiofuseError
+        If the store cannot be shown as asked.
+    """
+    try:
+        key = options.digest(f"{__version__} {PLAN_FORMAT}")
+    except OSError as error:
+        raise BiofuseError(f"cannot read {error.filename}: {error.strerror}") from error
+    if options.store["backend"] is not None:
+        # There is no cheap way to tell whether a remote store changed.
+        cache = None
+    if cache is not None:
+        found = cache.find(key)
+        if found is not None:
+            return PlanDirectory(found, temporary=False, cached=True)
+    directory = None
+    if cache is not None:
+        try:
+            directory = cache.new()
+        except OSError:
+            cache = None
+    if directory is None:
+        directory = tempfile.mkdtemp(prefix="biofuse-plan-")
+    try:
+        _make(options, directory, progress, debug)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    if cache is None:
+        return PlanDirectory(directory, temporary=True, cached=False)
+    kept = cache.keep(directory, key)
+    return PlanDirectory(kept, temporary=kept == directory, cached=False)
+
+
+def _make(
+    options: ViewOptions, directory: str, progress: Callable[[int, int], None], debug: bool
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "biofuse.plan"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    error = "the process that makes the plan ended unexpectedly"
+    try:
+        with process.stdin:
+            json.dump(
+                {"options": options.to_json(), "directory": directory, "debug": debug},
+                process.stdin,
+            )
+        for line in process.stdout:
+            message = json.loads(line)
+            if "progress" in message:
+                progress(*message["progress"])
+            elif "error" in message:
+                error = message["error"]
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        code = process.wait()
+    if code != 0:
+        if code < 0:
+            error += f" (signal {-code}; out of memory?)"
+        raise BiofuseError(error)

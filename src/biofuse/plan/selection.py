@@ -1,0 +1,75 @@
+"""Which samples and variants a view has."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from biofuse.errors import BiofuseError, one_line
+from biofuse.options import Selection
+from biofuse.stores import Location
+
+
+class Resolved:
+    """A selection, resolved against a store.
+
+    Attributes
+    ----------
+    samples : ndarray of int64 or None
+        Indices of kept samples in output order; None for all in order.
+    """
+
+    def __init__(self, samples: np.ndarray | None, variants: np.ndarray | None):
+        self.samples = samples
+        self._variants = variants
+
+    def kept(self, start: int, stop: int) -> np.ndarray:
+        """Indices of kept variants within [start, stop), relative to start, ascending."""
+        if self._variants is None:
+            return np.arange(stop - start)
+        first, last = np.searchsorted(self._variants, [start, stop])
+        return self._variants[first:last] - start
+
+
+def resolve(location: Location, group, selection: Selection) -> Resolved:
+    """Resolve a selection; vcztools is imported only if there is one.
+
+    Raises
+    ------
+    BiofuseError
+        If an option cannot be understood or names what is not there.
+    """
+    sample_id = group["sample_id"][:]
+    named = np.flatnonzero(np.asarray(sample_id != ""))
+    if selection.is_everything:
+        samples = None if len(named) == len(sample_id) else named
+        return Resolved(samples, None)
+    import vcztools
+
+    try:
+        options = vcztools.ViewPlinkOptions.from_click_kwargs(
+            {
+                **{name: getattr(selection, name) for name in selection.__dataclass_fields__},
+                "backend_storage": location.backend,
+                "storage_options": tuple(f"{k}={v}" for k, v in location.options.items()),
+            }
+        )
+        with options.make_reader(location.path) as reader:
+            samples = np.asarray(reader.samples_selection, dtype=np.int64)
+            variants = _concatenate(_variant_indices(reader))
+    except BiofuseError:
+        raise
+    except Exception as error:
+        raise BiofuseError(f"the selection cannot be made: {one_line(error)}") from error
+    if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
+        samples = None
+    return Resolved(samples, variants)
+
+
+def _variant_indices(reader) -> Iterator[np.ndarray]:
+    for chunk in reader.variant_chunks(fields=["variant_index"]):
+        yield chunk["variant_index"].astype(np.uint32)
+
+
+def _concatenate(parts: Iterator[np.ndarray]) -> np.ndarray:
+    found = list(parts)
+    return np.concatenate(found) if found else np.empty(0, dtype=np.uint32)

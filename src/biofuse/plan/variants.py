@@ -1,0 +1,126 @@
+"""A pass over the variant fields of a store, in batches of bounded memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from biofuse.errors import BiofuseError
+from biofuse.formats.base import Variants
+from biofuse.formats.chromosome import chromosome_name
+from biofuse.plan.ids import fill_missing, template_function
+from biofuse.plan.selection import Resolved
+
+_BATCH = 50_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive variants of a view.
+
+    Attributes
+    ----------
+    index : ndarray of uint32
+        Their indices in the store.
+    variants : Variants
+    """
+
+    index: np.ndarray
+    variants: Variants
+
+
+class VariantPass:
+    """Reads variants of a selection, in order.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    resolved : Resolved
+    multiallelic : str
+        "error" or "drop": what to do with sites of more than two alleles.
+    template : str or None
+        How missing IDs are filled in.
+    progress : callable
+        Called with the variants read so far and their number.
+    """
+
+    def __init__(
+        self,
+        group,
+        resolved: Resolved,
+        multiallelic: str,
+        template: str | None,
+        progress: Callable[[int, int], None],
+    ):
+        self._group = group
+        self._resolved = resolved
+        self._multiallelic = multiallelic
+        self._fill = template_function(template) if template is not None else None
+        self._progress = progress
+        self.dropped = 0
+
+    def batches(self) -> Iterator[Batch]:
+        """The variants.
+
+        Raises
+        ------
+        BiofuseError
+            At the first site of more than two alleles, if those are an error.
+        """
+        group = self._group
+        contigs = np.asarray(group["contig_id"][:].tolist(), dtype=object)
+        total = group["variant_position"].shape[0]
+        chunk = group["variant_position"].chunks[0]
+        step = max(chunk, _BATCH // chunk * chunk)
+        for start in range(0, total, step):
+            stop = min(start + step, total)
+            self._progress(start, total)
+            kept = self._resolved.kept(start, stop)
+            if len(kept) == 0:
+                continue
+            yield self._read(start, stop, kept, contigs)
+        self._progress(total, total)
+
+    def _read(self, start: int, stop: int, kept: np.ndarray, contigs: np.ndarray) -> Batch:
+        everything = len(kept) == stop - start
+
+        def column(name: str) -> np.ndarray:
+            values = self._group[name][start:stop]
+            return values if everything else values[kept]
+
+        alleles = column("variant_allele")
+        contig = column("variant_contig")
+        position = column("variant_position")
+        if len(contig) and not 0 <= contig.min() <= contig.max() < len(contigs):
+            raise BiofuseError("variant_contig has a contig that contig_id does not have")
+        chrom = contigs[contig]
+        index = np.asarray(kept + start, dtype=np.uint32)
+        keep = None
+        if alleles.shape[1] > 2:
+            many = np.asarray(alleles[:, 2:] != "").any(axis=1)
+            if many.any():
+                if self._multiallelic == "error":
+                    self._refuse(int(np.argmax(many)), chrom, position, alleles)
+                self.dropped += int(many.sum())
+                keep = ~many
+                alleles, chrom, position = alleles[keep], chrom[keep], position[keep]
+                index = index[keep]
+        chroms, positions = chrom.tolist(), position.tolist()
+        refs = alleles[:, 0].tolist()
+        alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
+        if "variant_id" in self._group:
+            ids = column("variant_id")
+            ids = (ids if keep is None else ids[keep]).tolist()
+        else:
+            ids = [""] * len(refs)
+        names = [chromosome_name(c) for c in chroms] if self._fill else chroms
+        ids = fill_missing(ids, self._fill, names, positions, refs, alts)
+        return Batch(index, Variants(chroms, positions, ids, refs, alts))
+
+    def _refuse(self, i: int, chrom, position, alleles) -> None:
+        shown = [a if len(a) <= 20 else a[:17] + "..." for a in alleles[i].tolist() if a != ""]
+        raise BiofuseError(
+            f"the site {chrom[i]}:{position[i]} has {len(shown)} alleles ({','.join(shown)}), "
+            "and these files hold two a site: leave such sites out with --multiallelic drop, "
+            "or split them before conversion with bcftools norm -m -any"
+        )

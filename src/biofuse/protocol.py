@@ -1,0 +1,75 @@
+"""Messages between serve and the worker, over a SOCK_SEQPACKET pair.
+
+Each message is one packet. A request names consecutive records of a streamed file
+and the part of the shared window to write them to; its reply says how many bytes
+were written, or an errno and a line of text.
+"""
+
+import struct
+from dataclasses import dataclass
+
+_REQUEST = struct.Struct("<QIQQQQ")
+_REPLY = struct.Struct("<QiQ")
+MAX_MESSAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Encode records first to last, exclusive, of a streamed file.
+
+    Attributes
+    ----------
+    id : int
+        Comes back in the reply.
+    file : int
+        Index into the plan's streamed files.
+    first, last : int
+        Records.
+    offset, size : int
+        Where in the window they go, and how many bytes they take.
+    """
+
+    id: int
+    file: int
+    first: int
+    last: int
+    offset: int
+    size: int
+
+    def pack(self) -> bytes:
+        return _REQUEST.pack(
+            self.id, self.file, self.first, self.last, self.offset, self.size
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Request":
+        return cls(*_REQUEST.unpack(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request.
+
+    Attributes
+    ----------
+    id : int
+    errno : int
+        0 if all went well.
+    size : int
+        Bytes written.
+    message : str
+        What went wrong.
+    """
+
+    id: int
+    errno: int
+    size: int
+    message: str = ""
+
+    def pack(self) -> bytes:
+        return _REPLY.pack(self.id, self.errno, self.size) + self.message.encode()[:2048]
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Reply":
+        head = _REPLY.unpack_from(data)
+        return cls(*head, data[_REPLY.size :].decode(errors="replace"))

@@ -1,0 +1,84 @@
+"""Where live mounts leave word of themselves: a small folder of the user's."""
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from dataclasses import asdict, dataclass
+
+from biofuse.errors import BiofuseError
+
+
+@dataclass(frozen=True)
+class MountRecord:
+    """What a live mount says of itself.
+
+    Attributes
+    ----------
+    mountpoint, store : str
+    pid : int
+        Of the serving process.
+    socket : str
+        Unix socket that answers with the status as JSON.
+    log : str or None
+        File that errors are logged to; None for standard error.
+    """
+
+    mountpoint: str
+    store: str
+    pid: int
+    socket: str
+    log: str | None
+
+
+def runtime_dir() -> str:
+    """The user's folder for sockets and records, made if it is not there.
+
+    Raises
+    ------
+    BiofuseError
+        If it belongs to somebody else.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.path.isdir(base) and os.access(base, os.W_OK):
+        path = os.path.join(base, "biofuse")
+    else:
+        path = os.path.join(tempfile.gettempdir(), f"biofuse-{os.getuid()}")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise BiofuseError(f"{path} belongs to another user; set XDG_RUNTIME_DIR")
+    return path
+
+
+def path_for(mountpoint: str, suffix: str) -> str:
+    """A file of this mountpoint's in the folder; short enough for a socket's name."""
+    digest = hashlib.sha256(os.fsencode(mountpoint)).hexdigest()[:16]
+    return os.path.join(runtime_dir(), digest + suffix)
+
+
+def write_record(record: MountRecord) -> None:
+    """Leave word of a mount."""
+    path = path_for(record.mountpoint, ".json")
+    with open(path + ".new", "w") as f:
+        json.dump(asdict(record), f)
+    os.replace(path + ".new", path)
+
+
+def read_record(mountpoint: str) -> MountRecord | None:
+    """What a mount said of itself, or None."""
+    try:
+        with open(path_for(mountpoint, ".json")) as f:
+            return MountRecord(**json.load(f))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def remove_record(mountpoint: str) -> None:
+    """Forget a mount."""
+    for suffix in (".json", ".sock"):
+        try:
+            os.unlink(path_for(mountpoint, suffix))
+        except FileNotFoundError:
+            pass

@@ -1,0 +1,56 @@
+"""`python -m biofuse.serve CONFIG`: the process of one mount."""
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+
+import trio
+
+from biofuse.errors import one_line
+from biofuse.serve.config import ServeConfig
+from biofuse.serve.mount import MountedView
+
+
+def _say(fd: int | None, text: str) -> None:
+    if fd is None:
+        return
+    try:
+        os.write(fd, text.encode())
+        os.close(fd)
+    except OSError:
+        pass
+
+
+def main() -> int:
+    """Serve until unmounted. Returns the exit code."""
+    config = ServeConfig.from_json(sys.argv[1])
+    logging.basicConfig(
+        level=config.log_level.upper(),
+        format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
+        filename=config.log_file,
+    )
+    # `kill -USR1` shows where a process is that seems stuck.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    ready = False
+
+    def on_ready() -> None:
+        nonlocal ready
+        ready = True
+        _say(config.ready_fd, "ready\n")
+
+    try:
+        view = MountedView(config)
+        trio.run(view.run, on_ready)
+    except BaseException as error:
+        if ready:
+            logging.getLogger("biofuse.serve").exception("the mount ended unexpectedly")
+        else:
+            _say(config.ready_fd, f"error: {one_line(error)}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

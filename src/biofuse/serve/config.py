@@ -1,0 +1,59 @@
+"""What the serving process is started with, as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Options of a mount that the plan does not depend on.
+
+    Attributes
+    ----------
+    plan_dir : str
+    mountpoint : str
+        Absolute.
+    store : str
+        As the user named it, for messages.
+    memory : int
+        Bytes of window, caches and scratch together.
+    threads : int
+        Of the worker.
+    ahead : int
+        Blocks to read ahead of a run, at most.
+    idle_timeout, timeout : float
+        Seconds.
+    read_ahead_kb : int
+        The kernel's read-ahead where it may be set; 0 to leave it alone.
+    allow_other : bool
+        Whether other users may read the mount.
+    ready_fd : int or None
+        Where to say "ready" or why not.
+    remove_plan : bool
+        Whether the plan's directory is this mount's alone, to be removed once open.
+    access_log, log_file : str or None
+    log_level : str
+    """
+
+    plan_dir: str
+    mountpoint: str
+    store: str
+    memory: int
+    threads: int
+    ahead: int
+    idle_timeout: float
+    timeout: float
+    read_ahead_kb: int
+    allow_other: bool
+    ready_fd: int | None
+    remove_plan: bool
+    access_log: str | None
+    log_file: str | None
+    log_level: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ServeConfig":
+        return cls(**json.loads(text))

@@ -1,0 +1,171 @@
+"""The worker's lifecycle: started with the first request, ended when idle."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from biofuse.protocol import MAX_MESSAGE, Reply, Request
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What a worker is started with.
+
+    Attributes
+    ----------
+    plan_fd, window_fd : int
+    table_fds : dict of str to int
+        The plan's tables by file name.
+    threads : int
+    cache_bytes : int
+    """
+
+    plan_fd: int
+    window_fd: int
+    table_fds: dict[str, int]
+    threads: int
+    cache_bytes: int
+
+
+class WorkerLink:
+    """Starts workers and exchanges messages with the one that is alive.
+
+    Parameters
+    ----------
+    config : WorkerConfig
+    on_reply : callable
+        Called with every `Reply`.
+    on_death : callable
+        Called with a line of text when a worker has died; its requests are lost.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        on_reply: Callable[[Reply], None],
+        on_death: Callable[[str], None],
+    ):
+        self._config = config
+        self._on_reply = on_reply
+        self._on_death = on_death
+        self._process: subprocess.Popen | None = None
+        self._socket: trio.socket.SocketType | None = None
+        self._started = trio.Event()
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def send(self, request: Request) -> None:
+        """Send a request, starting a worker if there is none.
+
+        Raises
+        ------
+        OSError
+            If the worker cannot be started or has just died.
+        """
+        if self._process is None:
+            self._start()
+        assert self._socket is not None
+        # The socket is non-blocking, and few small requests are ever under way.
+        self._socket._sock.send(request.pack())
+
+    def _start(self) -> None:
+        config = self._config
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        argument = {
+            "plan": config.plan_fd,
+            "window": config.window_fd,
+            "tables": config.table_fds,
+            "socket": theirs.fileno(),
+            "threads": config.threads,
+            "cache_bytes": config.cache_bytes,
+        }
+        environment = dict(os.environ)
+        # Freed memory of many threads' arenas would stay with the process.
+        environment.setdefault("MALLOC_ARENA_MAX", "2")
+        try:
+            # The worker reads it from its start, and may be another's second reader.
+            os.lseek(config.plan_fd, 0, os.SEEK_SET)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "biofuse.encode.worker", json.dumps(argument)],
+                env=environment,
+                pass_fds=[
+                    config.plan_fd,
+                    config.window_fd,
+                    theirs.fileno(),
+                    *config.table_fds.values(),
+                ],
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self._socket = trio.socket.from_stdlib_socket(ours)
+        self.starts += 1
+        self._started.set()
+
+    async def run(self) -> None:
+        """Receive replies, from one worker after another, until cancelled."""
+        try:
+            while True:
+                await self._started.wait()
+                self._started = trio.Event()
+                await self._receive()
+        finally:
+            self.stop()
+
+    async def _receive(self) -> None:
+        sock, process = self._socket, self._process
+        assert sock is not None and process is not None
+        while True:
+            try:
+                data = await sock.recv(MAX_MESSAGE)
+            except (OSError, trio.ClosedResourceError):
+                data = b""
+            if sock is not self._socket:
+                return
+            if not data:
+                break
+            self._on_reply(Reply.unpack(data))
+        # Before anything is awaited, so that no request to the next worker is counted lost.
+        self.stop(kill=True)
+        code = process.returncode
+        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        self._on_death(f"the encoder process ended unexpectedly: {how}")
+
+    def kill(self) -> None:
+        """Kill a worker that does not answer; `on_death` follows."""
+        if self._process is not None:
+            self._process.kill()
+
+    def stop(self, kill: bool = False) -> None:
+        """End the worker, if there is one, and wait until it is gone."""
+        process = self._process
+        if process is None:
+            return
+        self._close()
+        try:
+            if kill:
+                process.kill()
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self._process = None

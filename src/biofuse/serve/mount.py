@@ -1,0 +1,177 @@
+"""One mount from beginning to end."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import time
+
+import pyfuse3
+import trio
+
+from biofuse.errors import BiofuseError
+from biofuse.manifest import MANIFEST, Plan, read_plan
+from biofuse.mounts import find_mount, set_read_ahead
+from biofuse.runtime import MountRecord, path_for, remove_record, write_record
+from biofuse.serve.config import ServeConfig
+from biofuse.serve.counters import Counters
+from biofuse.serve.link import WorkerConfig, WorkerLink
+from biofuse.serve.operations import ReadOnlyOperations, StaticContent
+from biofuse.serve.records import Records, map_table
+from biofuse.serve.scheduler import Scheduler
+from biofuse.serve.status import Status, serve_status
+from biofuse.serve.stream import ReadError, Stream
+from biofuse.serve.window import Window, shape_window
+
+logger = logging.getLogger("biofuse.serve")
+
+
+class MountedView:
+    """A plan, served.
+
+    Parameters
+    ----------
+    config : ServeConfig
+    """
+
+    def __init__(self, config: ServeConfig):
+        self._config = config
+        self._fds: dict[str, int] = {}
+        self.plan = self._open_plan()
+        self.counters = Counters()
+        largest = max((f.max_record for f in self.plan.streamed), default=0)
+        self.window = Window(shape_window(config.memory // 2, largest))
+        self.scheduler = Scheduler(
+            self.window,
+            self.counters,
+            max_sent=config.threads + 1,
+            timeout=config.timeout,
+            idle_timeout=config.idle_timeout,
+        )
+        self.link = WorkerLink(
+            WorkerConfig(
+                plan_fd=self._fds[MANIFEST],
+                window_fd=self.window.fd,
+                table_fds={name: self._fds[name] for name in self.plan.table_names()},
+                threads=config.threads,
+                cache_bytes=config.memory // 4,
+            ),
+            self.scheduler.on_reply,
+            self.scheduler.on_death,
+        )
+        self.scheduler.link = self.link
+        self._logged: set[tuple[str, str]] = set()
+        self._access_log = open(config.access_log, "a", buffering=1) if config.access_log else None
+
+    def _open(self, name: str) -> int:
+        if name not in self._fds:
+            path = os.path.join(self._config.plan_dir, name)
+            self._fds[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._fds[name]
+
+    def _open_plan(self) -> Plan:
+        """Read the manifest and open every file of the plan, so that it may be removed."""
+        with open(self._open(MANIFEST), closefd=False) as f:
+            plan = read_plan(f.read())
+        names = [f.path for f in plan.static] + [f.header for f in plan.streamed]
+        for name in [*names, plan.chunk_starts, *plan.table_names()]:
+            self._open(name)
+        if self._config.remove_plan:
+            shutil.rmtree(self._config.plan_dir, ignore_errors=True)
+        return plan
+
+    def operations(self) -> ReadOnlyOperations:
+        """The file system, ready to be mounted."""
+        files: list = []
+        chunk_starts = map_table(self._fds[self.plan.chunk_starts])
+        for i, streamed in enumerate(self.plan.streamed):
+            offsets = map_table(self._fds[streamed.offsets]) if streamed.offsets else None
+            header = os.pread(self._fds[streamed.header], streamed.header_size, 0)
+            stream = Stream(
+                i,
+                header,
+                Records(streamed, offsets),
+                chunk_starts,
+                self.window,
+                self.scheduler,
+                self.counters,
+                self._config.ahead,
+            )
+            files.append((streamed.name, stream))
+        for static in self.plan.static:
+            files.append((static.name, StaticContent(self._fds[static.path], static.size)))
+        files.sort(key=lambda item: item[0])
+        on_read = self._log_access if self._access_log else None
+        return ReadOnlyOperations(files, self.plan.modified_ns, self._note_error, on_read)
+
+    def _note_error(self, name: str, error: BaseException) -> None:
+        """Count a failed read, and log it if it is the first of its kind."""
+        self.counters.errors += 1
+        text = " ".join(str(error).split())
+        if (name, text) in self._logged or len(self._logged) > 1000:
+            return
+        self._logged.add((name, text))
+        where = f" from variant {error.record} of the view" if isinstance(error, ReadError) else ""
+        if isinstance(error, BiofuseError):
+            logger.error("cannot read %s%s: %s", name, where, text)
+        else:
+            logger.error("cannot read %s%s", name, where, exc_info=error)
+
+    def _log_access(self, name: str, fh: int, offset: int, size: int, began: float) -> None:
+        assert self._access_log is not None
+        row = {
+            "path": f"/{name}",
+            "fh": fh,
+            "offset": offset,
+            "size": size,
+            "t_start": began,
+            "t_end": time.monotonic(),
+            "kind": "read",
+        }
+        self._access_log.write(json.dumps(row) + "\n")
+
+    async def run(self, on_ready) -> None:
+        """Serve until unmounted or told to stop."""
+        config = self._config
+        pyfuse3.init(self.operations(), config.mountpoint, self._options())
+        try:
+            mount = find_mount(config.mountpoint)
+            if config.read_ahead_kb and mount is not None:
+                set_read_ahead(mount, config.read_ahead_kb)
+            record = MountRecord(
+                config.mountpoint,
+                config.store,
+                os.getpid(),
+                path_for(config.mountpoint, ".sock"),
+                config.log_file,
+            )
+            status = Status(self, config)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._stop_on_signal)
+                nursery.start_soon(self.link.run)
+                nursery.start_soon(self.scheduler.watch)
+                await nursery.start(serve_status, record.socket, status)
+                write_record(record)
+                on_ready()
+                await pyfuse3.main()
+                nursery.cancel_scope.cancel()
+        finally:
+            pyfuse3.close(unmount=True)
+            remove_record(config.mountpoint)
+
+    def _options(self) -> set[str]:
+        options = set(pyfuse3.default_options)
+        # A comma or white space would be taken for the end of the option.
+        name = "".join(c if c.isalnum() or c in "._-/" else "_" for c in self.plan.stem)
+        options |= {f"fsname=biofuse:{name}", "subtype=biofuse", "ro"}
+        options |= {"default_permissions"}
+        if self._config.allow_other:
+            options.add("allow_other")
+        return options
+
+    async def _stop_on_signal(self) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for _ in signals:
+                pyfuse3.terminate()
+                return

@@ -1,0 +1,107 @@
+"""Where records and blocks lie in a streamed file."""
+
+import mmap
+import os
+from array import array
+from bisect import bisect_right
+
+from biofuse.manifest import StreamedFile
+
+# Blocks of a sparse selection touch at most this many of the store's chunk rows.
+_MAX_CHUNK_ROWS = 8
+
+
+def map_table(fd: int) -> memoryview:
+    """A table of uint64 as a sequence, mapped rather than read."""
+    size = os.fstat(fd).st_size
+    if size == 0:
+        return memoryview(b"").cast("Q")
+    return memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ)).cast("Q")
+
+
+class Records:
+    """Byte offsets of a streamed file's records.
+
+    Parameters
+    ----------
+    file : manifest.StreamedFile
+    offsets : sequence of int, optional
+        records + 1 offsets, where records differ in size.
+    """
+
+    def __init__(self, file: StreamedFile, offsets: memoryview | None):
+        self.header_size = file.header_size
+        self.size = file.size
+        self.count = file.records
+        self._record_size = file.record_size or 0
+        self._offsets = offsets
+
+    def start(self, record: int) -> int:
+        """Offset of a record; of the file's end for the one after the last."""
+        if self._offsets is not None:
+            return self._offsets[record]
+        return self.header_size + record * self._record_size
+
+    def at(self, offset: int) -> int:
+        """The record that holds the byte at an offset past the header."""
+        if self._offsets is not None:
+            return bisect_right(self._offsets, offset) - 1
+        return (offset - self.header_size) // self._record_size
+
+
+def cut_blocks(records: Records, chunk_starts, slot: int) -> array:
+    """Cut a file into runs of whole records that fit a slot, aligned with the store's chunks.
+
+    A chunk row that is too large is cut into parts of about one size; small ones are put
+    together.
+
+    Parameters
+    ----------
+    records : Records
+    chunk_starts : sequence of int
+        First record of each of the store's chunk rows, ascending.
+    slot : int
+        Bytes of a slot; no record is larger.
+
+    Returns
+    -------
+    array of uint64
+        First record of every block, and the number of records.
+    """
+    starts = array("Q")
+    begin, chunks = 0, 0
+    bounds = [*chunk_starts[1:], records.count] if records.count else []
+    for start, stop in zip(chunk_starts, bounds, strict=True) if bounds else ():
+        size = records.start(stop) - records.start(start)
+        if chunks and (
+            chunks == _MAX_CHUNK_ROWS
+            or records.start(stop) - records.start(begin) > slot
+        ):
+            starts.append(begin)
+            chunks = 0
+        if not chunks:
+            begin = start
+        if size > slot:
+            starts.extend(_cut(records, start, stop, slot))
+            chunks = 0
+        else:
+            chunks += 1
+    if chunks:
+        starts.append(begin)
+    starts.append(records.count)
+    return starts
+
+
+def _cut(records: Records, start: int, stop: int, slot: int) -> list[int]:
+    """First records of parts that each fit a slot."""
+    parts = -(-(records.start(stop) - records.start(start)) // slot)
+    while True:
+        per_part = -(-(stop - start) // parts)
+        firsts = list(range(start, stop, per_part))
+        lasts = [*firsts[1:], stop]
+        if all(
+            records.start(last) - records.start(first) <= slot
+            for first, last in zip(firsts, lasts, strict=True)
+        ):
+            return firsts
+        parts += 1

@@ -1,0 +1,207 @@
+"""Which blocks are encoded, in which order, and what becomes of them."""
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from biofuse.protocol import Reply, Request
+from biofuse.serve.blocks import Block, BlockTable, State
+from biofuse.serve.counters import Counters
+from biofuse.serve.window import Window
+
+logger = logging.getLogger("biofuse.serve")
+
+_MAX_ATTEMPTS = 2
+
+
+class Sender(Protocol):
+    """The part of `WorkerLink` that the scheduler needs."""
+
+    def send(self, request: Request) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Scheduler:
+    """Sends blocks to the worker: what a read waits for first, then what is read ahead.
+
+    Parameters
+    ----------
+    window : Window
+    counters : Counters
+    max_sent : int
+        Blocks that are with the worker at a time.
+    timeout : float
+        Seconds that a block may take.
+    idle_timeout : float
+        Seconds without a request after which the worker ends and the window is emptied.
+    clock : callable
+        Time in seconds; trio's by default.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        counters: Counters,
+        max_sent: int,
+        timeout: float,
+        idle_timeout: float,
+        clock: Callable[[], float] = trio.current_time,
+    ):
+        self.blocks = BlockTable(window)
+        self._window = window
+        self._counters = counters
+        self._max_sent = max_sent
+        self._timeout = timeout
+        self._idle_timeout = idle_timeout
+        self._clock = clock
+        self._queue: list[Block] = []
+        self._sent: dict[int, Block] = {}
+        self._next_id = 0
+        self._last_activity = 0.0
+        self._worker_used = False
+        self.link: Sender
+
+    def request(
+        self, file: int, first: int, last: int, start: int, stop: int, run: bool, demanded: bool
+    ) -> Block:
+        """Ask for a block that the table does not have."""
+        block = Block(file, first, last, start, stop, run, demanded, self._clock())
+        self.blocks.add(block)
+        self._queue.append(block)
+        return block
+
+    async def wait(self, block: Block) -> None:
+        """Wait until a block is ready or has failed; the caller holds it by `waiters`."""
+        if block.state in (State.QUEUED, State.SENT):
+            self._counters.waits += 1
+            block.demanded = True
+            self.pump()
+            await block.done.wait()
+        else:
+            self._counters.hits += 1
+        self.blocks.touch(block)
+
+    def release(self, block: Block) -> None:
+        """End a hold on a block."""
+        block.waiters -= 1
+        if self._queue:
+            self.pump()
+
+    def cancel_readahead(self, unless: Callable[[Block], bool]) -> None:
+        """Drop queued blocks that no read waits for, but for these."""
+        for block in [b for b in self._queue if not b.demanded and not unless(b)]:
+            self._queue.remove(block)
+            self.blocks.remove(block)
+
+    def pump(self) -> None:
+        """Send what can be sent."""
+        self._last_activity = self._clock()
+        while self._queue and len(self._sent) < self._max_sent:
+            block = next((b for b in self._queue if b.demanded), self._queue[0])
+            if not self.blocks.place(block):
+                return
+            self._queue.remove(block)
+            self._send(block)
+
+    def _send(self, block: Block) -> None:
+        self._next_id += 1
+        assert block.slot is not None
+        block.state = State.SENT
+        block.attempts += 1
+        block.sent_at = self._clock()
+        self._sent[self._next_id] = block
+        self._worker_used = True
+        request = Request(
+            self._next_id, block.file, block.first, block.last, block.slot, block.size
+        )
+        try:
+            self.link.send(request)
+        except OSError as error:
+            del self._sent[self._next_id]
+            self._lost(block, f"the encoder process cannot be reached: {error}")
+
+    def on_reply(self, reply: Reply) -> None:
+        """Take a worker's reply."""
+        block = self._sent.pop(reply.id, None)
+        if block is None:
+            return
+        if reply.errno == 0 and reply.size == block.size:
+            block.state = State.READY
+            self._counters.blocks_encoded += 1
+            self._counters.bytes_encoded += block.size
+            block.done.set()
+        else:
+            message = reply.message or f"{reply.size} bytes were made in place of {block.size}"
+            self._fail(block, reply.errno or errno.EIO, message)
+        self.pump()
+
+    def on_death(self, how: str) -> None:
+        """A worker has died: ask again for what it had, once."""
+        self._counters.worker_deaths += 1
+        logger.warning("%s", how)
+        lost = list(self._sent.values())
+        self._sent.clear()
+        for block in lost:
+            self._lost(block, how)
+        self.pump()
+
+    def _lost(self, block: Block, how: str) -> None:
+        if block.attempts >= _MAX_ATTEMPTS:
+            self._fail(block, errno.EIO, how)
+            return
+        if block.slot is not None:
+            self._window.give(block.run, block.slot)
+            block.slot = None
+        block.state = State.QUEUED
+        self._queue.insert(0, block)
+
+    def _fail(self, block: Block, code: int, message: str) -> None:
+        """A failed block leaves the table at once, so that the next read tries again."""
+        block.state = State.FAILED
+        block.errno = code
+        block.message = message
+        if block in self._queue:
+            self._queue.remove(block)
+        self.blocks.remove(block)
+        block.done.set()
+
+    def check_deadlines(self) -> None:
+        """Fail what has taken too long; a worker that is stuck is killed."""
+        now = self._clock()
+        stuck = [i for i, b in self._sent.items() if now - b.sent_at > self._timeout]
+        for i in stuck:
+            block = self._sent.pop(i)
+            self._fail(block, errno.EIO, f"no answer from the store in {self._timeout:g} s")
+        if stuck:
+            self.link.kill()
+        for block in [b for b in self._queue if now - b.created > self._timeout]:
+            self._fail(block, errno.EIO, f"not begun within {self._timeout:g} s")
+
+    def check_idle(self) -> None:
+        """End the worker and empty the window if nothing has been asked for a while."""
+        if not self._worker_used or self._sent or self._queue:
+            return
+        if any(block.waiters for block in self.blocks):
+            return
+        if self._clock() - self._last_activity >= self._idle_timeout:
+            self.link.stop()
+            self.blocks.clear(keep=lambda block: False)
+            self._window.release_pages()
+            self._worker_used = False
+
+    def note_activity(self) -> None:
+        """A read was served; the worker is not idle."""
+        self._last_activity = self._clock()
+
+    async def watch(self, interval: float = 0.5) -> None:
+        """Check deadlines and idleness until cancelled."""
+        while True:
+            await trio.sleep(interval)
+            self.check_deadlines()
+            self.check_idle()

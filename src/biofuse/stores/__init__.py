@@ -1,0 +1,10 @@
+"""A VCZ store on any backend: its stored objects by key, many at a time.
+
+`open_store` gives the right `Store` for a location; nothing else in the program
+knows what lies behind one.
+"""
+
+from biofuse.stores.base import Piece, Range, Store
+from biofuse.stores.location import Location, open_store, store_stem
+
+__all__ = ["Location", "Piece", "Range", "Store", "open_store", "store_stem"]

@@ -1,0 +1,82 @@
+"""What every backend provides."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of a stored object.
+
+    Attributes
+    ----------
+    key : str
+        The object's key, relative to the store's root.
+    start, stop : int, int or None
+        Byte offsets; a stop of None or past the end means to the end.
+    """
+
+    key: str
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a stored object.
+
+    Attributes
+    ----------
+    data : bytes-like
+        The bytes from `start` on: those asked for, or more of the object.
+    start : int
+        Their offset in the object.
+    size : int
+        Size of the whole object.
+    version : hashable
+        Differs from that of an earlier piece if the object was replaced in between.
+    """
+
+    data: bytes | memoryview
+    start: int
+    size: int
+    version: Hashable
+
+    def slice(self, start: int, stop: int) -> memoryview | None:
+        """Bytes `start` to `stop` of the object, or None if they are not all here."""
+        if start < self.start or stop > self.start + len(self.data):
+            return None
+        return memoryview(self.data)[start - self.start : stop - self.start]
+
+
+class Store(Protocol):
+    """Read access to a store's objects. Safe to use from several threads.
+
+    Attributes
+    ----------
+    ranged : bool
+        Whether a part of an object is read for its own cost; if not, objects come whole
+        and are worth keeping.
+    """
+
+    ranged: bool
+
+    def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
+        """Read all of these, concurrently where that is faster.
+
+        A backend may return more of an object than was asked for. None stands for an
+        object that does not exist; any other failure is raised.
+        """
+        ...
+
+    def signature(self, keys: Sequence[str]) -> str | None:
+        """A cheap text that changes when one of these objects or folders does.
+
+        None where the backend has no cheap way to tell.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back whatever the backend holds."""
+        ...
