@@ -2,6 +2,7 @@
 
 import threading
 from array import array
+from collections import deque
 from collections.abc import Iterator
 
 from biofuse import native
@@ -37,6 +38,8 @@ class Encoder:
         self._offsets = [tables[f.offsets].cast("Q") if f.offsets else None for f in plan.streamed]
         self._encoders = [get_format(f.format).record_encoder(f.params) for f in plan.streamed]
         self._local = threading.local()
+        self._ends: deque[tuple[int, int]] = deque(maxlen=16)
+        self._hinted: deque[int] = deque(maxlen=16)
 
     def encode(self, file: int, first: int, last: int, out: memoryview) -> None:
         """Write records first to last, exclusive, of a streamed file to `out`.
@@ -53,6 +56,7 @@ class Encoder:
         offsets = self._offsets[file]
         record_size = streamed.record_size or 0
         position = 0
+        self._hint_next(file, first, last)
         try:
             for chunk_row, wanted in self._by_chunk_row(first, last):
                 self._genotypes.load(rows, chunk_row, wanted)
@@ -87,6 +91,19 @@ class Encoder:
             rows.release()
         if self._changed():
             raise StoreChangedError("the store changed while it was mounted; mount it again")
+
+    def _hint_next(self, file: int, first: int, last: int) -> None:
+        """Have the store begin to read what follows, if these records follow others."""
+        follows = (file, first) in self._ends
+        self._ends.append((file, last))
+        following = last + 2 * (last - first)
+        if not follows or following >= self._plan.streamed[file].records:
+            return
+        variant = following if self._variants is None else self._variants[following]
+        chunk_row = variant // self._genotypes.genotypes.chunks[0]
+        if chunk_row not in self._hinted:
+            self._hinted.append(chunk_row)
+            self._genotypes.hint(chunk_row)
 
     def _changed(self) -> bool:
         return self._store.signature(self._plan.watched) != self._plan.signature

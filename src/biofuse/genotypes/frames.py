@@ -11,7 +11,7 @@ from biofuse.stores import Piece, Range, Store
 # Enough for the offset table of a frame of half a GiB, in one read with the header.
 _HEAD_SIZE = 4096
 # A frame is read whole if at least this part of its rows is wanted: one read, not two.
-_WHOLE_FRACTION = 0.25
+_WHOLE_FRACTION = 0.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class GenotypeReader:
                 return
         self._load_packed(rows, chunk_row, first, last)
 
+    def hint(self, chunk_row: int) -> None:
+        """Say that a chunk row will be read soon."""
+        self._store.hint([self.genotypes.key(chunk_row, c) for c in self._samples.chunks])
+
     def _load_frames(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
         frames = self._frames.read(
             chunk_row, self._samples.chunks, self._samples.sizes, first, last

@@ -7,7 +7,7 @@ buffer protocol and the right item type will do.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 
 
 cdef extern from "error.h" nogil:
@@ -81,8 +81,9 @@ cdef extern from "rows.h" nogil:
     void bf_rows_free(bf_rows *)
     bf_status bf_rows_set_frame(bf_rows *, uint32_t, const uint8_t *, uint64_t, const uint8_t *,
                                 uint64_t, uint64_t, uint64_t, bf_error *)
-    bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint32_t, uint32_t,
-                                 bf_error *)
+    bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint64_t, uint32_t,
+                                 uint32_t, bf_error *)
+    void bf_rows_clear(bf_rows *)
     bf_status bf_rows_set_constant(bf_rows *, uint32_t, int8_t, bf_error *)
     bf_status bf_rows_read(bf_rows *, uint32_t, bf_row *, bf_error *)
     bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, bf_encode_record,
@@ -137,7 +138,7 @@ cdef void clear(bf_error *err) noexcept:
     err.detail = NULL
 
 
-def frame_index_size(const uint8_t[::1] head, uint64_t raw_size, uint64_t frame_size):
+def frame_index_size(const uint8_t[::1] head not None, uint64_t raw_size, uint64_t frame_size):
     """Bytes of a Blosc frame's header and offset table together.
 
     Parameters
@@ -163,7 +164,7 @@ def frame_index_size(const uint8_t[::1] head, uint64_t raw_size, uint64_t frame_
     return bf_frame_index_size(&header)
 
 
-def frame_span(const uint8_t[::1] index, uint64_t raw_size, uint64_t frame_size,
+def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t frame_size,
                uint64_t first, uint64_t last):
     """The part of a Blosc frame that holds raw bytes `first` to `last`, inclusive.
 
@@ -208,10 +209,11 @@ cdef class PackedRows:
     """
 
     cdef bf_planes planes
+    cdef uint64_t row_bits
     cdef readonly uint32_t first_row
     cdef readonly uint32_t last_row
 
-    def __cinit__(self, const int8_t[:, ::1] alleles, uint32_t first_row):
+    def __cinit__(self, const int8_t[:, ::1] alleles not None, uint32_t first_row):
         cdef bf_error err
         cdef uint64_t size = <uint64_t> alleles.shape[0] * <uint64_t> alleles.shape[1]
         cdef const uint8_t *data = NULL
@@ -225,6 +227,7 @@ cdef class PackedRows:
                 status = bf_planes_from_bytes(&self.planes, data, size, &err)
         if status != BF_OK:
             raise_error(&err)
+        self.row_bits = alleles.shape[1]
         self.first_row = first_row
         self.last_row = first_row + <uint32_t> alleles.shape[0]
 
@@ -270,35 +273,37 @@ cdef class Rows:
     cdef bf_rows rows
     cdef bf_gather gather
     cdef uint64_t *mask
+    cdef uint32_t *samples
     cdef list contents
-    cdef const uint32_t[::1] samples
-    cdef const uint32_t[::1] num_samples
     cdef readonly uint32_t chunk_rows
     cdef readonly uint32_t chunk_samples
     cdef readonly uint32_t ploidy
 
     def __cinit__(self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_t ploidy,
-                  const uint32_t[::1] num_samples, samples=None):
+                  const uint32_t[::1] num_samples not None, samples=None):
         cdef bf_error err
         cdef bf_gather *gather = NULL
         cdef uint64_t total = 0
         cdef Py_ssize_t i
+        cdef const uint32_t[::1] kept
         clear(&err)
         self.chunk_rows = chunk_rows
         self.chunk_samples = chunk_samples
         self.ploidy = ploidy
-        self.num_samples = num_samples
         self.contents = [None] * num_samples.shape[0]
         for i in range(num_samples.shape[0]):
             total += num_samples[i]
         if samples is not None:
-            self.samples = samples
+            kept = samples
+            # A copy, since it is checked once and used at every row.
+            self.samples = <uint32_t *> calloc(kept.shape[0] + 1, sizeof(uint32_t))
+            if self.samples == NULL:
+                raise MemoryError
+            for i in range(kept.shape[0]):
+                self.samples[i] = kept[i]
             gather = &self.gather
-            if self.samples.shape[0] > 0:
-                gather.index = &self.samples[0]
-            else:
-                gather.index = <const uint32_t *> <void *> &self.gather
-            gather.num_out = <uint32_t> self.samples.shape[0]
+            gather.index = self.samples
+            gather.num_out = <uint32_t> kept.shape[0]
             gather.mask_words = (total * ploidy + 63) // 64
             self.mask = <uint64_t *> calloc(gather.mask_words + 1, sizeof(uint64_t))
             if self.mask == NULL:
@@ -315,8 +320,9 @@ cdef class Rows:
     def __dealloc__(self):
         bf_rows_free(&self.rows)
         free(self.mask)
+        free(self.samples)
 
-    def set_frame(self, uint32_t chunk, const uint8_t[::1] index, const uint8_t[::1] span,
+    def set_frame(self, uint32_t chunk, const uint8_t[::1] index not None, const uint8_t[::1] span not None,
                   uint64_t span_start, uint64_t frame_size):
         """Give a sample chunk a Blosc frame: its header and offset table, and the span of
         it that holds the blocks that will be read."""
@@ -331,8 +337,8 @@ cdef class Rows:
         """Give a sample chunk rows that are packed already."""
         cdef bf_error err
         clear(&err)
-        if bf_rows_set_packed(&self.rows, chunk, &packed.planes, packed.first_row,
-                              packed.last_row, &err) != BF_OK:
+        if bf_rows_set_packed(&self.rows, chunk, &packed.planes, packed.row_bits,
+                              packed.first_row, packed.last_row, &err) != BF_OK:
             raise_error(&err)
         self.contents[chunk] = packed
 
@@ -346,15 +352,12 @@ cdef class Rows:
 
     def release(self):
         """Let go of the bytes that were given; every chunk must be set again."""
-        cdef bf_error err
-        cdef uint32_t chunk
-        clear(&err)
-        for chunk in range(len(self.contents)):
-            self.contents[chunk] = None
-            bf_rows_set_constant(&self.rows, chunk, -1, &err)
+        bf_rows_clear(&self.rows)
+        self.contents = [None] * len(self.contents)
 
-    def encode(self, RecordEncoder encoder not None, const uint32_t[::1] rows,
-               uint64_t first_record, uint64_t record_size, uint8_t[::1] out, offsets=None):
+    def encode(self, RecordEncoder encoder not None, const uint32_t[::1] rows not None,
+               uint64_t first_record, uint64_t record_size, uint8_t[::1] out not None,
+               offsets=None):
         """Write the records of `rows` to `out`.
 
         Parameters
@@ -380,7 +383,10 @@ cdef class Rows:
         cdef const uint64_t[::1] table
         cdef const uint64_t *starts = NULL
         cdef uint64_t n = rows.shape[0]
+        cdef uint8_t *data = NULL
         clear(&err)
+        if encoder.encode == NULL:
+            raise TypeError("a RecordEncoder of some format is needed")
         if n == 0:
             return
         if offsets is not None:
@@ -388,12 +394,11 @@ cdef class Rows:
             if <uint64_t> table.shape[0] != n + 1:
                 raise ValueError("offsets must have one more entry than rows")
             starts = &table[0]
-        if out.shape[0] == 0:
-            return
+        if out.shape[0] > 0:
+            data = &out[0]
         with nogil:
             status = bf_rows_encode(&self.rows, &rows[0], n, encoder.encode, encoder.context,
-                                    first_record, starts, record_size, &out[0], out.shape[0],
-                                    &err)
+                                    first_record, starts, record_size, data, out.shape[0], &err)
         if status != BF_OK:
             raise_error(&err)
 

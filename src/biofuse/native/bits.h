@@ -11,6 +11,14 @@
 
 #define BF_BITS_PAD 16
 
+/* Compile a function for wider vectors too; the loader picks what the machine has. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)      \
+    && !defined(__SANITIZE_ADDRESS__) && !defined(BF_NO_DISPATCH)
+#define BF_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define BF_CLONES
+#endif
+
 static inline uint64_t
 bf_load64(const uint8_t *p)
 {

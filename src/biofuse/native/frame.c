@@ -45,9 +45,11 @@ bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
             "the Blosc frame holds another number of bytes than the chunk shape asks for");
     }
     if (header->num_bytes == 0 || header->block_size == 0
-        || header->block_size > header->num_bytes
-        || header->block_size > BF_FRAME_MAX_BLOCK_SIZE) {
+        || header->block_size > header->num_bytes) {
         return bf_fail(err, BF_ERR_HEADER, "the Blosc frame has an impossible block size");
+    }
+    if (header->block_size > BF_FRAME_MAX_BLOCK_SIZE) {
+        return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame has uncommonly large blocks");
     }
     header->num_blocks = (header->num_bytes - 1) / header->block_size + 1;
     if (header->memcpyed) {
@@ -136,6 +138,22 @@ bf_frame_extent(const bf_frame *frame, uint32_t first, uint32_t last, uint64_t *
     return BF_OK;
 }
 
+/* No other block may begin within this one: a damaged size or offset would otherwise
+ * pass for a block that is stored as it is. */
+static bf_status
+check_extent(
+    const bf_frame *frame, uint32_t block, uint64_t start, uint64_t stop, bf_error *err)
+{
+    for (uint32_t i = 0; i < frame->header.num_blocks; i++) {
+        uint64_t other = load_u32(frame->offsets + 4 * (size_t) i);
+
+        if (i != block && other >= start && other < stop) {
+            return bf_fail(err, BF_ERR_OFFSET, "blocks of the Blosc frame overlap");
+        }
+    }
+    return BF_OK;
+}
+
 bf_status
 bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint8_t *scratch,
     const uint8_t **out, int *shuffled, bf_error *err)
@@ -170,6 +188,12 @@ bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint
     left = frame->span_start + frame->span_size - offset;
     if (stored == 0 || stored > left) {
         return bf_fail(err, BF_ERR_TRUNCATED, "a block is longer than the bytes that are left");
+    }
+    if (!header->memcpyed) {
+        status = check_extent(frame, block, offset - 4, offset + stored, err);
+        if (status != BF_OK) {
+            return status;
+        }
     }
     *out = frame->span + (offset - frame->span_start);
     if (stored != size) {

@@ -7,6 +7,8 @@
 #define BF_HAVE_PEXT 1
 #endif
 
+enum { COMPARE_BYTES = 8192 };
+
 void
 bf_copy_bits(uint8_t *dst, uint64_t dst_bit, const uint8_t *src, uint64_t src_bit, uint64_t n)
 {
@@ -95,8 +97,13 @@ bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, bf
         return bf_fail(err, BF_ERR_ARGUMENT, "a block is larger than its buffer");
     }
     self->wide = 0;
-    for (int k = 1; k < BF_SIGN_PLANE && !self->wide; k++) {
-        self->wide = memcmp(block + (uint64_t) k * n, sign, n) != 0;
+    /* In parts, so that the part of the sign plane stays in the first-level cache. */
+    for (uint64_t i = 0; i < n && !self->wide; i += COMPARE_BYTES) {
+        uint64_t m = n - i < COMPARE_BYTES ? n - i : COMPARE_BYTES;
+
+        for (int k = 1; k < BF_SIGN_PLANE && !self->wide; k++) {
+            self->wide = memcmp(block + (uint64_t) k * n + i, sign + i, m) != 0;
+        }
     }
     if (self->wide && bf_planes_widen(self, err) != BF_OK) {
         return err->status;

@@ -48,6 +48,15 @@ haploid_codes(uint64_t low, uint64_t sign)
     return bed_codes(allele, allele, spread(sign));
 }
 
+BF_CLONES static void
+encode_diploid(
+    const uint8_t *restrict low, const uint8_t *restrict sign, uint8_t *restrict out, uint64_t words)
+{
+    for (uint64_t i = 0; i < words; i++) {
+        bf_store64(out + 8 * i, diploid_codes(bf_load64(low + 8 * i), bf_load64(sign + 8 * i)));
+    }
+}
+
 bf_status
 bf_plink1_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
     uint64_t size, bf_error *err)
@@ -67,9 +76,8 @@ bf_plink1_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
             "a call has an allele that PLINK 1 cannot show, other than the site's two");
     }
     if (row->ploidy == 2) {
-        for (i = 0; i + 8 <= size; i += 8) {
-            bf_store64(out + i, diploid_codes(bf_load64(low + i), bf_load64(sign + i)));
-        }
+        i = size / 8 * 8;
+        encode_diploid(low, sign, out, size / 8);
         code = i < size ? diploid_codes(bf_load64(low + i), bf_load64(sign + i)) : 0;
     } else {
         for (i = 0; i + 8 <= size; i += 8) {

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* Alleles in a chunk or a row: far beyond any store, and no product of sizes wraps. */
+static const uint64_t MAX_ALLELES = (uint64_t) 1 << 40;
+
 bf_status
 bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_t ploidy,
     uint32_t num_chunks, const uint32_t *num_samples, const bf_gather *gather, bf_error *err)
@@ -13,6 +16,9 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
     if (ploidy == 0 || chunk_rows == 0 || chunk_samples == 0) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the chunk shape has a zero in it");
     }
+    if ((uint64_t) chunk_rows * chunk_samples > MAX_ALLELES / ploidy) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the chunk shape is too large");
+    }
     self->chunk_rows = chunk_rows;
     self->chunk_samples = chunk_samples;
     self->ploidy = ploidy;
@@ -21,6 +27,10 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
             return bf_fail(err, BF_ERR_ARGUMENT, "more samples than a chunk holds");
         }
         total += num_samples[c];
+    }
+    if (total > MAX_ALLELES / ploidy
+        || (gather != NULL && gather->num_out > MAX_ALLELES / ploidy)) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a row is too large");
     }
     if (gather != NULL) {
         for (uint32_t i = 0; i < gather->num_out; i++) {
@@ -76,21 +86,32 @@ get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
     }
     *out = &self->chunks[chunk];
     (*out)->current = -1;
-    (*out)->is_frame = 0;
+    (*out)->kind = BF_CHUNK_EMPTY;
     (*out)->packed = NULL;
     return BF_OK;
+}
+
+void
+bf_rows_clear(bf_rows *self)
+{
+    for (uint32_t c = 0; c < self->num_chunks; c++) {
+        self->chunks[c].kind = BF_CHUNK_EMPTY;
+        self->chunks[c].packed = NULL;
+        self->chunks[c].current = -1;
+    }
 }
 
 static bf_status
 reserve_block(bf_rows *self, bf_chunk *chunk, uint64_t block_size, bf_error *err)
 {
     if (block_size > self->scratch_size) {
-        free(self->scratch);
-        self->scratch_size = 0;
-        self->scratch = malloc(block_size);
-        if (self->scratch == NULL) {
+        uint8_t *larger = malloc(block_size);
+
+        if (larger == NULL) {
             return bf_fail(err, BF_ERR_NOMEM, "out of memory");
         }
+        free(self->scratch);
+        self->scratch = larger;
         self->scratch_size = block_size;
     }
     if (block_size > chunk->block.capacity) {
@@ -126,13 +147,13 @@ bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index, uint64_t 
     if (reserve_block(self, c, c->frame.header.block_size, err) != BF_OK) {
         return err->status;
     }
-    c->is_frame = 1;
+    c->kind = BF_CHUNK_FRAME;
     return BF_OK;
 }
 
 bf_status
-bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint32_t first_row,
-    uint32_t last_row, bf_error *err)
+bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint64_t row_bits,
+    uint32_t first_row, uint32_t last_row, bf_error *err)
 {
     bf_chunk *c;
 
@@ -140,13 +161,14 @@ bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint3
         return err->status;
     }
     if (last_row < first_row || last_row > self->chunk_rows
-        || (uint64_t) (last_row - first_row) * c->num_samples * self->ploidy
-               > packed->capacity) {
+        || row_bits != (uint64_t) c->num_samples * self->ploidy
+        || (last_row - first_row) * row_bits > packed->capacity) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the packed rows are of another shape");
     }
     c->packed = packed;
     c->first_row = first_row;
     c->last_row = last_row;
+    c->kind = BF_CHUNK_PACKED;
     return BF_OK;
 }
 
@@ -166,8 +188,11 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
             return err->status;
         }
     }
-    c->constant = allele;
-    return bf_planes_from_constant(&c->block, allele, bits, err);
+    if (bits > 0 && bf_planes_from_constant(&c->block, allele, bits, err) != BF_OK) {
+        return err->status;
+    }
+    c->kind = BF_CHUNK_CONSTANT;
+    return BF_OK;
 }
 
 static bf_status
@@ -240,9 +265,14 @@ bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
 
         err->chunk = c;
         bits = (uint64_t) chunk->num_samples * self->ploidy;
-        if (chunk->is_frame) {
+        status = BF_OK;
+        if (chunk->kind == BF_CHUNK_EMPTY) {
+            status = bf_fail(err, BF_ERR_ARGUMENT, "a sample chunk was given no content");
+        } else if (bits == 0) {
+            continue;
+        } else if (chunk->kind == BF_CHUNK_FRAME) {
             status = append_from_frame(self, chunk, row, bit, err);
-        } else if (chunk->packed == NULL) {
+        } else if (chunk->kind == BF_CHUNK_CONSTANT) {
             status = bf_planes_copy(&self->row, bit, &chunk->block, 0, bits, err);
         } else if (row < chunk->first_row || row >= chunk->last_row) {
             status = bf_fail(err, BF_ERR_ARGUMENT, "the row is not among the packed ones");

@@ -14,16 +14,21 @@
 #include "frame.h"
 #include "planes.h"
 
+typedef enum {
+    BF_CHUNK_EMPTY = 0, /* nothing was given yet: reading is an error */
+    BF_CHUNK_FRAME,
+    BF_CHUNK_PACKED,
+    BF_CHUNK_CONSTANT,
+} bf_chunk_kind;
+
 typedef struct {
-    uint32_t num_samples; /* samples taken from this chunk: its first ones */
-    int is_frame;
-    bf_frame frame;       /* if is_frame */
-    bf_planes block;      /* if is_frame: planes of the current block */
-    int64_t current;      /* if is_frame: the current block, or -1 */
-    const bf_planes *packed; /* else: planes of rows first_row to last_row, exclusive; NULL if
-                                the chunk is constant */
+    uint32_t num_samples;    /* samples taken from this chunk: its first ones */
+    bf_chunk_kind kind;
+    bf_planes block;         /* planes of the frame's current block, or of a constant row */
+    bf_frame frame;          /* FRAME */
+    int64_t current;         /* FRAME: the current block, or -1 */
+    const bf_planes *packed; /* PACKED: planes of rows first_row to last_row, exclusive */
     uint32_t first_row, last_row;
-    int8_t constant;
 } bf_chunk;
 
 typedef struct {
@@ -59,10 +64,12 @@ void bf_rows_free(bf_rows *self);
 bf_status bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index,
     uint64_t index_size, const uint8_t *span, uint64_t span_start, uint64_t span_size,
     uint64_t frame_size, bf_error *err);
-/* packed: rows first_row to last_row of num_samples x ploidy bits each. */
+/* packed: rows first_row to last_row of row_bits = num_samples x ploidy bits each. */
 bf_status bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed,
-    uint32_t first_row, uint32_t last_row, bf_error *err);
+    uint64_t row_bits, uint32_t first_row, uint32_t last_row, bf_error *err);
 bf_status bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err);
+/* Forget what every chunk was given. */
+void bf_rows_clear(bf_rows *self);
 
 bf_status bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err);
 

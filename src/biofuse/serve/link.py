@@ -72,13 +72,21 @@ class WorkerLink:
         OSError
             If the worker cannot be started or has just died.
         """
-        if self._process is None:
-            self._start()
+        self.start()
         assert self._socket is not None
         # The socket is non-blocking, and few small requests are ever under way.
         self._socket._sock.send(request.pack())
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start a worker if there is none.
+
+        Raises
+        ------
+        OSError
+            If that fails.
+        """
+        if self._process is not None:
+            return
         config = self._config
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         argument = {

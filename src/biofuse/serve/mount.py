@@ -136,9 +136,6 @@ class MountedView:
         config = self._config
         pyfuse3.init(self.operations(), config.mountpoint, self._options())
         try:
-            mount = find_mount(config.mountpoint)
-            if config.read_ahead_kb and mount is not None:
-                set_read_ahead(mount, config.read_ahead_kb)
             record = MountRecord(
                 config.mountpoint,
                 config.store,
@@ -152,13 +149,25 @@ class MountedView:
                 nursery.start_soon(self.link.run)
                 nursery.start_soon(self.scheduler.watch)
                 await nursery.start(serve_status, record.socket, status)
-                write_record(record)
-                on_ready()
+                nursery.start_soon(self._announce, record, on_ready)
                 await pyfuse3.main()
                 nursery.cancel_scope.cancel()
         finally:
             pyfuse3.close(unmount=True)
             remove_record(config.mountpoint)
+
+    async def _announce(self, record: MountRecord, on_ready) -> None:
+        """Say that the mount is ready, once it has answered a first request."""
+        # From a thread, since it is this process that answers.
+        await trio.to_thread.run_sync(os.stat, record.mountpoint)
+        # The kernel lowers the value to its own default when the mount is set up.
+        mount = find_mount(record.mountpoint)
+        if self._config.read_ahead_kb and mount is not None:
+            set_read_ahead(mount, self._config.read_ahead_kb)
+        write_record(record)
+        # The first read mostly follows at once.
+        self.scheduler.warm_up()
+        on_ready()
 
     def _options(self) -> set[str]:
         options = set(pyfuse3.default_options)

@@ -20,6 +20,8 @@ _MAX_ATTEMPTS = 2
 class Sender(Protocol):
     """The part of `WorkerLink` that the scheduler needs."""
 
+    def start(self) -> None: ...
+
     def send(self, request: Request) -> None: ...
 
     def kill(self) -> None: ...
@@ -66,6 +68,16 @@ class Scheduler:
         self._last_activity = 0.0
         self._worker_used = False
         self.link: Sender
+
+    def warm_up(self) -> None:
+        """Start the worker before it is needed; it ends if nothing is asked of it."""
+        try:
+            self.link.start()
+        except OSError as error:
+            logger.warning("the encoder process cannot be started: %s", error)
+            return
+        self._worker_used = True
+        self._last_activity = self._clock()
 
     def request(
         self, file: int, first: int, last: int, start: int, stop: int, run: bool, demanded: bool

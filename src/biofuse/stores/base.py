@@ -70,6 +70,10 @@ class Store(Protocol):
         """
         ...
 
+    def hint(self, keys: Sequence[str]) -> None:
+        """Say that these objects will be read soon; may do nothing."""
+        ...
+
     def signature(self, keys: Sequence[str]) -> str | None:
         """A cheap text that changes when one of these objects or folders does.
 

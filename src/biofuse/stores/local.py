@@ -9,8 +9,8 @@ from biofuse.stores.base import Piece, Range
 class LocalStore:
     """A store whose objects are files below a directory.
 
-    Reads go to the page cache and nothing is kept open, so that no number of
-    chunks meets a limit on open files.
+    Nothing is kept open, so that no number of chunks meets a limit on open files, and
+    nothing is kept in memory: the page cache does that.
     """
 
     ranged = True
@@ -19,21 +19,36 @@ class LocalStore:
         self.root = os.path.abspath(root)
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
-        return [self._get(r) for r in ranges]
-
-    def _get(self, wanted: Range) -> Piece | None:
+        opened: list[int | None] = []
         try:
-            fd = os.open(os.path.join(self.root, wanted.key), os.O_RDONLY | os.O_CLOEXEC)
+            for wanted in ranges:
+                fd = self._open(wanted.key)
+                opened.append(fd)
+                if fd is not None:
+                    # The disk works on all of them while the first is read.
+                    length = 0 if wanted.stop is None else wanted.stop - wanted.start
+                    os.posix_fadvise(fd, wanted.start, length, os.POSIX_FADV_WILLNEED)
+            return [
+                None if fd is None else _read(fd, wanted)
+                for fd, wanted in zip(opened, ranges, strict=True)
+            ]
+        finally:
+            for fd in opened:
+                if fd is not None:
+                    os.close(fd)
+
+    def _open(self, key: str) -> int | None:
+        try:
+            return os.open(os.path.join(self.root, key), os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            status = os.fstat(fd)
-            stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
-            data = _pread_all(fd, wanted.start, stop - wanted.start)
-        finally:
-            os.close(fd)
-        version = (status.st_ino, status.st_size, status.st_mtime_ns)
-        return Piece(data, wanted.start, status.st_size, version)
+
+    def hint(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            fd = self._open(key)
+            if fd is not None:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+                os.close(fd)
 
     def signature(self, keys: Sequence[str]) -> str | None:
         found = []
@@ -48,6 +63,14 @@ class LocalStore:
 
     def close(self) -> None:
         pass
+
+
+def _read(fd: int, wanted: Range) -> Piece:
+    status = os.fstat(fd)
+    stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
+    data = _pread_all(fd, wanted.start, stop - wanted.start)
+    version = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return Piece(data, wanted.start, status.st_size, version)
 
 
 def _pread_all(fd: int, start: int, size: int) -> bytes:

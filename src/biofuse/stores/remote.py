@@ -32,6 +32,9 @@ class ZarrStore:
             pieces.append(Piece(data, 0, len(data), None))
         return pieces
 
+    def hint(self, keys: Sequence[str]) -> None:
+        pass
+
     def signature(self, keys: Sequence[str]) -> str | None:
         return None
 

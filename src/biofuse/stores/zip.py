@@ -30,6 +30,9 @@ class ZipStore:
                 return None
         return Piece(data, 0, len(data), None)
 
+    def hint(self, keys: Sequence[str]) -> None:
+        pass
+
     def signature(self, keys: Sequence[str]) -> str | None:
         status = os.stat(self._path)
         return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"

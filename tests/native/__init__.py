@@ -1,0 +1,1 @@
+"""Tests of the C kernels: through the binding, under sanitizers, and fuzzed."""

@@ -1,0 +1,1 @@
+"""What tests share: inputs, oracles, a naive reference, the real command line."""
