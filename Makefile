@@ -20,7 +20,7 @@ test: setup ## run the tests
 	.venv/bin/python -m pytest tests $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
-	.venv/bin/python -m benchmarks $(or $(ARGS),all)
+	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)
 
 lint: setup ## check the style of Python and, where shellcheck is installed, shell code
 	.venv/bin/ruff check $(PYTHON_SOURCES)

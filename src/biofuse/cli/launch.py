@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -107,60 +106,88 @@ def _progress(quiet: bool) -> Iterator:
             bar.stop()
 
 
-def start_background(plan: PlanDirectory, config: ServeConfig) -> int:
-    """Start a serving process and wait until it is ready. Returns its pid.
+class ServingProcess:
+    """A serving process, started before its plan is made: its imports take as long.
 
-    Raises
-    ------
-    BiofuseError
-        If it does not get ready; nothing is left mounted then.
+    Use as a context manager; a process that was not told to serve ends with it.
+
+    Parameters
+    ----------
+    config : ServeConfig
+        Without the plan.
+
+    Attributes
+    ----------
+    pid : int
     """
-    log_file = config.log_file or path_for(config.mountpoint, ".log")
-    reader, writer = os.pipe()
-    os.set_inheritable(writer, True)
-    config = dataclasses.replace(
-        config,
-        plan_dir=plan.path,
-        remove_plan=plan.temporary,
-        ready_fd=writer,
-        log_file=log_file,
-    )
-    try:
-        with open(log_file, "ab") as log:
-            offset = log.tell()
-            process = subprocess.Popen(
-                _command(config),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[writer],
-                start_new_session=True,
-                cwd="/",
-            )
-    except OSError as error:
-        os.close(reader)
-        raise BiofuseError(f"cannot start: {error}") from error
-    finally:
-        os.close(writer)
-    try:
-        message = _wait_ready(reader, process)
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        os.close(reader)
-    if message == "ready":
-        return process.pid
-    process.wait()
-    if plan.temporary:
-        shutil.rmtree(plan.path, ignore_errors=True)
-    raise BiofuseError(_reason(message, log_file, offset))
+
+    def __init__(self, config: ServeConfig):
+        log_file = config.log_file or path_for(config.mountpoint, ".log")
+        self._reader, writer = os.pipe()
+        self._config = dataclasses.replace(config, ready_fd=writer, log_file=log_file)
+        try:
+            with open(log_file, "ab") as log:
+                self._log_offset = log.tell()
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "biofuse.serve"],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[writer],
+                    start_new_session=True,
+                    cwd="/",
+                )
+        except OSError as error:
+            os.close(self._reader)
+            raise BiofuseError(f"cannot start: {error}") from error
+        finally:
+            os.close(writer)
+        self.pid = self._process.pid
+        self._serving = False
+
+    def __enter__(self) -> "ServingProcess":
+        return self
+
+    def __exit__(self, *_) -> None:
+        os.close(self._reader)
+        assert self._process.stdin is not None
+        if not self._serving:
+            self._process.stdin.close()
+            self._process.terminate()
+            self._process.wait()
+            if self._config.log_file == path_for(self._config.mountpoint, ".log"):
+                with contextlib.suppress(OSError):
+                    os.unlink(self._config.log_file)
+
+    def serve(self, plan: PlanDirectory) -> None:
+        """Have it mount a plan; returns when the files are there.
+
+        Raises
+        ------
+        BiofuseError
+            If that fails; nothing is left mounted then.
+        """
+        assert self._process.stdin is not None
+        config = dataclasses.replace(
+            self._config, plan_dir=plan.path, remove_plan=plan.temporary
+        )
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(config.to_json().encode())
+        message = _wait_ready(self._reader)
+        if message == "ready":
+            self._serving = True
+            return
+        self._process.wait()
+        if plan.temporary:
+            shutil.rmtree(plan.path, ignore_errors=True)
+        assert self._config.log_file is not None
+        raise BiofuseError(_reason(message, self._config.log_file, self._log_offset))
 
 
-def _wait_ready(reader: int, process: subprocess.Popen) -> str:
+def _wait_ready(reader: int) -> str:
+    """The line that the serving process says, without its end; empty if it says none."""
     data = b""
     while not data.endswith(b"\n"):
-        select.select([reader], [], [])
         more = os.read(reader, 4096)
         if not more:
             break
@@ -180,22 +207,18 @@ def _reason(message: str, log_file: str, offset: int) -> str:
     return f"cannot mount: {text or 'the serving process ended'}"
 
 
-def _command(config: ServeConfig) -> list[str]:
-    return [sys.executable, "-m", "biofuse.serve", config.to_json()]
-
-
 def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
     """Become the serving process; does not return."""
     config = dataclasses.replace(config, plan_dir=plan.path, remove_plan=plan.temporary)
     sys.stdout.flush()
     sys.stderr.flush()
-    command = _command(config)
-    os.execv(command[0], command)
+    os.execv(sys.executable, [sys.executable, "-m", "biofuse.serve", config.to_json()])
 
 
-def mount_in_background(options: ViewOptions, config: ServeConfig, kwargs: dict) -> int:
-    """Make the plan and mount it. Returns the serving process's pid."""
-    return start_background(make_plan(options, kwargs), config)
+def mount_in_background(options: ViewOptions, config: ServeConfig, kwargs: dict) -> None:
+    """Make the plan of a view and mount it; returns when the files are there."""
+    with ServingProcess(config) as process:
+        process.serve(make_plan(options, kwargs))
 
 
 def temporary_mountpoint() -> str:

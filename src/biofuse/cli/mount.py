@@ -4,7 +4,12 @@ import click
 
 from biofuse import formats
 from biofuse.cli import options as o
-from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground, start_background
+from biofuse.cli.launch import (
+    check_mountpoint,
+    make_plan,
+    mount_in_background,
+    run_foreground,
+)
 
 _EPILOG = """\b
 Examples:
@@ -40,7 +45,6 @@ def command(store, directory, format_names, foreground, **kwargs):
     options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
     mountpoint = check_mountpoint(directory)
     config = o.serve_config_from(store, mountpoint, kwargs)
-    plan = make_plan(options, kwargs)
     if foreground:
-        run_foreground(plan, config)
-    start_background(plan, config)
+        run_foreground(make_plan(options, kwargs), config)
+    mount_in_background(options, config, kwargs)

@@ -11,7 +11,7 @@ import click
 
 from biofuse import formats
 from biofuse.cli import options as o
-from biofuse.cli.launch import check_fuse, make_plan, start_background, temporary_mountpoint
+from biofuse.cli.launch import check_fuse, mount_in_background, temporary_mountpoint
 from biofuse.cli.live import end_mount, read_status
 from biofuse.errors import BiofuseError
 from biofuse.mounts import find_mount
@@ -58,10 +58,9 @@ def command(store, command_line, format_names, **kwargs):
     check_fuse()
     directory = temporary_mountpoint()
     try:
-        plan = make_plan(options, kwargs)
-        log_file = kwargs.get("log_file") or os.path.join(directory + ".log")
+        log_file = kwargs.get("log_file") or directory + ".log"
         config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})
-        start_background(plan, config)
+        mount_in_background(options, config, kwargs)
         try:
             code = _run(command_line, directory, options.stem)
             errors = _errors(directory)

@@ -87,7 +87,7 @@ class FamWriter:
 
     def write_samples(self, out: IO[bytes], samples: Sequence[str]) -> None:
         for sample in samples:
-            if any(c.isspace() for c in sample):
+            if sample.split() != [sample]:
                 raise BiofuseError(
                     f"sample ID {sample!r} contains white space, which separates the columns "
                     "of a .fam file; leave the sample out with -s ^ID, or rename it"

@@ -45,7 +45,8 @@ def build_plan(
     check_fields(location, group)
     genotypes = describe(group["call_genotype"])
     watched = _watched(location, genotypes)
-    signature = open_store(location).signature(watched)
+    store = open_store(location)
+    signature = store.signature(watched)
     if location.is_local:
         _write_dependencies(location, group, options, directory)
     resolved = resolve(location, group, options.selection)
@@ -57,7 +58,7 @@ def build_plan(
     layouts = [f.layout(len(names), genotypes.ploidy) for f in formats]
 
     variant_pass = VariantPass(
-        group, resolved, options.multiallelic, options.variant_id_template, progress
+        group, store, resolved, options.multiallelic, options.variant_id_template, progress
     )
     chunk_rows = genotypes.chunks[0]
     chunk_starts = array("Q")
@@ -110,6 +111,8 @@ def build_plan(
             )
         )
     warnings = []
+    if count == 0:
+        warnings.append("the view has no variants: the selection leaves none")
     if variant_pass.dropped:
         warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
     plan = Plan(

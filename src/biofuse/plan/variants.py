@@ -9,9 +9,12 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.plan.ids import fill_missing, template_function
+from biofuse.plan.columns import Column
 from biofuse.plan.selection import Resolved
+from biofuse.stores import Store
 
 _BATCH = 50_000
+_FIELDS = ("variant_contig", "variant_position", "variant_allele", "variant_id")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class VariantPass:
     Parameters
     ----------
     group : zarr.Group
+    store : Store
+        The same store.
     resolved : Resolved
     multiallelic : str
         "error" or "drop": what to do with sites of more than two alleles.
@@ -47,12 +52,17 @@ class VariantPass:
     def __init__(
         self,
         group,
+        store: Store,
         resolved: Resolved,
         multiallelic: str,
         template: str | None,
         progress: Callable[[int, int], None],
     ):
-        self._group = group
+        self._contigs = np.asarray(group["contig_id"][:].tolist(), dtype=object)
+        self._columns = {
+            name: Column(group[name], store) for name in _FIELDS if name in group
+        }
+        self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
         self._multiallelic = multiallelic
         self._fill = template_function(template) if template is not None else None
@@ -67,25 +77,22 @@ class VariantPass:
         BiofuseError
             At the first site of more than two alleles, if those are an error.
         """
-        group = self._group
-        contigs = np.asarray(group["contig_id"][:].tolist(), dtype=object)
-        total = group["variant_position"].shape[0]
-        chunk = group["variant_position"].chunks[0]
+        chunk = self._columns["variant_position"].chunk
         step = max(chunk, _BATCH // chunk * chunk)
-        for start in range(0, total, step):
-            stop = min(start + step, total)
-            self._progress(start, total)
+        for start in range(0, self._num_variants, step):
+            stop = min(start + step, self._num_variants)
+            self._progress(start, self._num_variants)
             kept = self._resolved.kept(start, stop)
-            if len(kept) == 0:
-                continue
-            yield self._read(start, stop, kept, contigs)
-        self._progress(total, total)
+            if len(kept) > 0:
+                yield self._read(start, stop, kept)
+        self._progress(self._num_variants, self._num_variants)
 
-    def _read(self, start: int, stop: int, kept: np.ndarray, contigs: np.ndarray) -> Batch:
+    def _read(self, start: int, stop: int, kept: np.ndarray) -> Batch:
+        contigs = self._contigs
         everything = len(kept) == stop - start
 
         def column(name: str) -> np.ndarray:
-            values = self._group[name][start:stop]
+            values = self._columns[name].read(start, stop)
             return values if everything else values[kept]
 
         alleles = column("variant_allele")
@@ -108,7 +115,7 @@ class VariantPass:
         chroms, positions = chrom.tolist(), position.tolist()
         refs = alleles[:, 0].tolist()
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
-        if "variant_id" in self._group:
+        if "variant_id" in self._columns:
             ids = column("variant_id")
             ids = (ids if keep is None else ids[keep]).tolist()
         else:

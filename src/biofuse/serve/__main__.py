@@ -1,4 +1,8 @@
-"""`python -m biofuse.serve CONFIG`: the process of one mount."""
+"""`python -m biofuse.serve`: the process of one mount.
+
+Its configuration, a `ServeConfig` as JSON, is its argument or, if there is none,
+standard input, so that it can be started while the plan is still being made.
+"""
 
 import faulthandler
 import logging
@@ -25,7 +29,10 @@ def _say(fd: int | None, text: str) -> None:
 
 def main() -> int:
     """Serve until unmounted. Returns the exit code."""
-    config = ServeConfig.from_json(sys.argv[1])
+    text = sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read()
+    if not text:
+        return 1
+    config = ServeConfig.from_json(text)
     logging.basicConfig(
         level=config.log_level.upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",

@@ -1,0 +1,63 @@
+"""Variant fields of a store, a slab of variants at a time.
+
+A store has thousands of small chunks of these, and zarr-python spends half a
+millisecond on each; decoding Zarr v2 chunks with their codecs directly takes a tenth
+of that. Everything else is read through zarr-python.
+"""
+
+import numpy as np
+
+from biofuse.stores import Range, Store
+
+
+class Column:
+    """A field over the variants.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Of shape (variants,) or (variants, n).
+    store : Store
+        That the array is in.
+    """
+
+    def __init__(self, array, store: Store):
+        self._array = array
+        self._store = store
+        metadata = array.metadata
+        self._direct = (
+            metadata.zarr_format == 2
+            and metadata.order == "C"
+            and array.chunks[1:] == array.shape[1:]
+        )
+        self.chunk = array.chunks[0]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Values of variants start to stop."""
+        if self._direct:
+            values = self._read_direct(start, stop)
+            if values is not None:
+                return values
+        return self._array[start:stop]
+
+    def _read_direct(self, start: int, stop: int) -> np.ndarray | None:
+        """The values, or None if a chunk is not stored."""
+        chunks = range(start // self.chunk, -(-stop // self.chunk))
+        tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
+        keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
+        pieces = self._store.get_many([Range(key) for key in keys])
+        if not keys or any(piece is None for piece in pieces):
+            return None
+        values = np.concatenate([self._decode(piece.data) for piece in pieces])
+        first = chunks.start * self.chunk
+        return values[start - first : stop - first]
+
+    def _decode(self, data) -> np.ndarray:
+        metadata = self._array.metadata
+        if metadata.compressor is not None:
+            data = metadata.compressor.decode(data)
+        for codec in reversed(metadata.filters or ()):
+            data = codec.decode(data)
+        if not (isinstance(data, np.ndarray) and data.dtype == object):
+            data = np.frombuffer(data, dtype=metadata.dtype.to_native_dtype())
+        return data.reshape(self._array.chunks)
