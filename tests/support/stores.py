@@ -1,6 +1,7 @@
 """VCZ stores: from VCFs through bio2zarr, and made with zarr where a store must be odd."""
 
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def vcf_store(vcf: Vcf, directory: Path, name: str = "x", **options) -> tuple[Pa
 def zip_store(store: Path) -> Path:
     """The store in a zip file beside it."""
     out = store.with_name(store.name + ".zip")
-    with zarr.storage.ZipStore(out, mode="w") as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for file in sorted(p for p in store.rglob("*") if p.is_file()):
-            archive._zf.write(file, str(file.relative_to(store)))
+            archive.write(file, file.relative_to(store))
     return out
 
 
@@ -140,7 +141,6 @@ def make_store(
             chunks=(max(1, min(shape[0], variant_chunk)), *shape[1:]),
         )
         array[...] = values
-    # Deliberately in the way of what is made of the store: an array of the chunks' shape.
     options = {"chunks": chunk_shape, "fill_value": fill_value, **more}
     if options.get("shards"):
         options["shards"] = (2 * chunk_shape[0], 3 * chunk_shape[1], ploidy)

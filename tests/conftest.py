@@ -1,0 +1,46 @@
+"""Fixtures: inputs made once, and the program, watched for what it leaves behind."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support.program import Program
+
+settings.register_profile(
+    "biofuse",
+    deadline=None,
+    max_examples=60,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("biofuse")
+
+
+@pytest.fixture
+def biofuse(tmp_path_factory) -> Iterator[Program]:
+    """The program; at the test's end nothing may be mounted and no process be left."""
+    program = Program(tmp_path_factory.mktemp("p"))
+    yield program
+    program.check_nothing_left()
+
+
+@pytest.fixture(scope="module")
+def module_biofuse(tmp_path_factory) -> Iterator[Program]:
+    """The program, for mounts that a module's tests share."""
+    program = Program(tmp_path_factory.mktemp("p"))
+    yield program
+    program.check_nothing_left()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], object]:
+    """Make an input once a session: `made(name, make)` calls `make(directory)` the first time."""
+    values: dict[str, object] = {}
+
+    def get(name: str, make: Callable[[Path], object]) -> object:
+        if name not in values:
+            values[name] = make(tmp_path_factory.mktemp("input"))
+        return values[name]
+
+    return get
