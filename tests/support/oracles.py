@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import vcztools.cli
+
 
 def tool(name: str) -> str:
     """A program that pip installed beside this Python."""
@@ -55,8 +57,9 @@ def plink2_make_bed(vcf: Path, out: Path, *options) -> Fileset:
 
 
 def vcztools_view_plink(store: Path, out: Path, *options) -> Fileset:
-    """What vcztools makes of a store."""
-    run(tool("vcztools"), "view-plink", store, "-o", out, *options)
+    """What `vcztools view-plink` makes of a store, in this process: its import is slow."""
+    words = [str(word) for word in ("view-plink", store, "-o", out, *options)]
+    vcztools.cli.vcztools_main.main(words, standalone_mode=False)
     return Fileset.read(out)
 
 

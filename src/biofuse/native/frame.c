@@ -1,5 +1,9 @@
 #include "frame.h"
 
+#include <string.h>
+
+#include "zstd_tail.h"
+
 enum {
     FORMAT_VERSION = 2,
     CODEC_VERSION = 1,
@@ -154,23 +158,53 @@ check_extent(
     return BF_OK;
 }
 
+/* Decompress what is before the constant tail of a shuffled block, and fill up the plane
+ * in which the tail begins. Returns 0 if the block must be decompressed as a whole. */
+static int
+read_head(const uint8_t *data, size_t stored, ZSTD_DCtx *dctx, uint8_t *scratch, bf_block *out)
+{
+    uint32_t plane = out->size / 8;
+    uint8_t *head = scratch + out->size;
+    bf_zstd_tail tail;
+    uint64_t filled;
+
+    if (!bf_zstd_find_tail(data, stored, out->size, &tail) || tail.head_size > out->size) {
+        return 0;
+    }
+    if (tail.head_raw > 0) {
+        bf_zstd_write_head(data, &tail, head);
+        if (ZSTD_decompressDCtx(dctx, scratch, tail.head_raw, head, tail.head_size)
+            != tail.head_raw) {
+            return 0;
+        }
+    }
+    filled = (tail.head_raw + plane - 1) / plane * plane;
+    memset(scratch + tail.head_raw, tail.byte, filled - tail.head_raw);
+    out->filled = (uint32_t) filled;
+    out->tail = tail.byte;
+    return 1;
+}
+
 bf_status
 bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint8_t *scratch,
-    const uint8_t **out, int *shuffled, bf_error *err)
+    bf_block *out, bf_error *err)
 {
     const bf_frame_header *header = &frame->header;
+    const uint8_t *data;
     uint64_t offset, stored, left;
-    uint32_t size;
     size_t got;
     bf_status status;
 
     if (block >= header->num_blocks) {
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such block in the Blosc frame");
     }
-    size = bf_frame_block_bytes(header, block);
+    out->size = out->filled = bf_frame_block_bytes(header, block);
+    out->tail = 0;
+    /* A block whose size is no multiple of eight elements is never shuffled. */
+    out->shuffled = header->bit_shuffled && !header->memcpyed && out->size % 8 == 0;
     if (header->memcpyed) {
         offset = BF_FRAME_HEADER_SIZE + (uint64_t) block * header->block_size;
-        stored = size;
+        stored = out->size;
     } else {
         status = block_offset(frame, block, &offset, err);
         if (status != BF_OK) {
@@ -195,15 +229,18 @@ bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint
             return status;
         }
     }
-    *out = frame->span + (offset - frame->span_start);
-    if (stored != size) {
-        got = ZSTD_decompressDCtx(dctx, scratch, size, *out, (size_t) stored);
-        if (ZSTD_isError(got) || got != size) {
-            return bf_fail(err, BF_ERR_BLOCK, "a block does not decompress to its size");
-        }
-        *out = scratch;
+    data = frame->span + (offset - frame->span_start);
+    if (stored == out->size) {
+        out->bytes = data;
+        return BF_OK;
     }
-    /* A block whose size is no multiple of eight elements is never shuffled. */
-    *shuffled = header->bit_shuffled && !header->memcpyed && size % 8 == 0;
+    out->bytes = scratch;
+    if (out->shuffled && read_head(data, (size_t) stored, dctx, scratch, out)) {
+        return BF_OK;
+    }
+    got = ZSTD_decompressDCtx(dctx, scratch, out->size, data, (size_t) stored);
+    if (ZSTD_isError(got) || got != out->size) {
+        return bf_fail(err, BF_ERR_BLOCK, "a block does not decompress to its size");
+    }
     return BF_OK;
 }

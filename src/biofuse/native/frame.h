@@ -59,10 +59,17 @@ bf_status bf_frame_extent(const bf_frame *frame, uint32_t first, uint32_t last, 
 /* Raw size of a block. */
 uint32_t bf_frame_block_bytes(const bf_frame_header *header, uint32_t block);
 
-/* Decompress one block. *out points at the block's bytes, either in scratch
- * (block_size bytes) or in the frame itself; *shuffled tells whether they are
- * eight bit planes or plain bytes. */
+/* A decompressed block. */
+typedef struct {
+    const uint8_t *bytes; /* in the scratch or in the frame itself */
+    uint32_t size;        /* raw size */
+    uint32_t filled;      /* bytes that are written out, whole planes if shuffled */
+    uint8_t tail;         /* what all bytes after those are */
+    int shuffled;         /* eight bit planes, else plain bytes; those are always filled */
+} bf_block;
+
+/* Decompress one block. scratch: twice the block size. */
 bf_status bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx,
-    uint8_t *scratch, const uint8_t **out, int *shuffled, bf_error *err);
+    uint8_t *scratch, bf_block *out, bf_error *err);
 
 #endif

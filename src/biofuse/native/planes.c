@@ -45,6 +45,20 @@ bf_copy_bits(uint8_t *dst, uint64_t dst_bit, const uint8_t *src, uint64_t src_bi
     }
 }
 
+/* Zeros in place of what bf_copy_bits would copy. */
+static void
+clear_bits(uint8_t *dst, uint64_t dst_bit, uint64_t n)
+{
+    uint64_t first = bf_bytes(dst_bit);
+
+    if (dst_bit % 8 != 0) {
+        dst[dst_bit / 8] &= (uint8_t) bf_low_mask(dst_bit % 8);
+    }
+    if (bf_bytes(dst_bit + n) > first) {
+        memset(dst + first, 0, bf_bytes(dst_bit + n) - first);
+    }
+}
+
 bf_status
 bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
 {
@@ -87,30 +101,63 @@ bf_planes_free(bf_planes *self)
     self->capacity = 0;
 }
 
-bf_status
-bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, bf_error *err)
+static int
+is_constant(const uint8_t *p, uint64_t n, uint8_t byte)
 {
-    uint64_t n = size / 8;
+    return n == 0 || (p[0] == byte && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Whether planes 1 to 6 of a block differ from the sign plane anywhere. */
+static int
+is_block_wide(const uint8_t *block, uint64_t n, int given, uint8_t tail)
+{
     const uint8_t *sign = block + BF_SIGN_PLANE * n;
 
-    if (size > self->capacity || size % 8 != 0) {
-        return bf_fail(err, BF_ERR_ARGUMENT, "a block is larger than its buffer");
+    if (given <= BF_SIGN_PLANE) {
+        for (int k = 1; k < given; k++) {
+            if (!is_constant(block + (uint64_t) k * n, n, tail)) {
+                return 1;
+            }
+        }
+        return 0;
     }
-    self->wide = 0;
     /* In parts, so that the part of the sign plane stays in the first-level cache. */
-    for (uint64_t i = 0; i < n && !self->wide; i += COMPARE_BYTES) {
+    for (uint64_t i = 0; i < n; i += COMPARE_BYTES) {
         uint64_t m = n - i < COMPARE_BYTES ? n - i : COMPARE_BYTES;
 
-        for (int k = 1; k < BF_SIGN_PLANE && !self->wide; k++) {
-            self->wide = memcmp(block + (uint64_t) k * n + i, sign + i, m) != 0;
+        for (int k = 1; k < BF_SIGN_PLANE; k++) {
+            if (memcmp(block + (uint64_t) k * n + i, sign + i, m) != 0) {
+                return 1;
+            }
         }
     }
+    return 0;
+}
+
+bf_status
+bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, uint64_t filled,
+    uint8_t tail, bf_error *err)
+{
+    uint64_t n = size / 8;
+    int given;
+
+    if (size > self->capacity || size % 8 != 0 || n == 0 || filled > size || filled % n != 0) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a block is larger than its buffer");
+    }
+    given = (int) (filled / n);
+    self->wide = is_block_wide(block, n, given, tail);
     if (self->wide && bf_planes_widen(self, err) != BF_OK) {
         return err->status;
     }
+    self->no_sign = !self->wide && given <= BF_SIGN_PLANE && tail == 0;
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || self->wide) {
+        if (k != BF_LOW_PLANE && !self->wide && (k != BF_SIGN_PLANE || self->no_sign)) {
+            continue;
+        }
+        if (k < given) {
             memcpy(self->plane[k], block + (uint64_t) k * n, n);
+        } else {
+            memset(self->plane[k], tail, n);
         }
     }
     return BF_OK;
@@ -146,6 +193,7 @@ bf_planes_from_bytes(bf_planes *self, const uint8_t *alleles, uint64_t size, bf_
         spread |= (uint8_t) ((alleles[i] ^ alleles[i] >> 1) & 0x7e);
     }
     self->wide = spread != 0;
+    self->no_sign = 0;
     if (self->wide && bf_planes_widen(self, err) != BF_OK) {
         return err->status;
     }
@@ -176,6 +224,7 @@ bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error 
         return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
     }
     self->wide = allele > 1 || allele < -2;
+    self->no_sign = 0;
     if (self->wide && bf_planes_widen(self, err) != BF_OK) {
         return err->status;
     }
@@ -205,9 +254,13 @@ bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src, uint64_t 
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
         if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || dst->wide) {
-            const uint8_t *from = src->wide || k == BF_LOW_PLANE ? src->plane[k]
-                                                                 : src->plane[BF_SIGN_PLANE];
-            bf_copy_bits(dst->plane[k], dst_bit, from, src_bit, n);
+            if (k != BF_LOW_PLANE && src->no_sign) {
+                clear_bits(dst->plane[k], dst_bit, n);
+            } else {
+                int from = src->wide || k == BF_LOW_PLANE ? k : BF_SIGN_PLANE;
+
+                bf_copy_bits(dst->plane[k], dst_bit, src->plane[from], src_bit, n);
+            }
         }
     }
     return BF_OK;

@@ -25,6 +25,8 @@ typedef struct {
     uint8_t *plane[BF_NUM_PLANES]; /* capacity bits each, BF_BITS_PAD spare bytes; 1-6 lazily */
     uint64_t capacity;             /* bits */
     int wide;                      /* planes 1 to 6 are filled in and differ from the sign */
+    int no_sign;                   /* the sign is zero throughout; its plane is not filled in.
+                                      Only of planes made from a block. */
 } bf_planes;
 
 bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
@@ -32,10 +34,11 @@ bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
 bf_status bf_planes_widen(bf_planes *self, bf_error *err);
 void bf_planes_free(bf_planes *self);
 
-/* From a bit-shuffled block: eight planes of size / 8 bytes each; size is a
- * multiple of 8 and at most the capacity. */
-bf_status bf_planes_from_shuffled(
-    bf_planes *self, const uint8_t *block, uint64_t size, bf_error *err);
+/* From a bit-shuffled block: eight planes of size / 8 bytes each, of which the first
+ * filled bytes are given and the rest are all tail. size is a multiple of 8 and at most
+ * the capacity; filled is a number of whole planes. */
+bf_status bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size,
+    uint64_t filled, uint8_t tail, bf_error *err);
 
 /* From size plain int8 alleles. */
 bf_status bf_planes_from_bytes(

@@ -104,15 +104,15 @@ bf_rows_clear(bf_rows *self)
 static bf_status
 reserve_block(bf_rows *self, bf_chunk *chunk, uint64_t block_size, bf_error *err)
 {
-    if (block_size > self->scratch_size) {
-        uint8_t *larger = malloc(block_size);
+    if (2 * block_size > self->scratch_size) {
+        uint8_t *larger = malloc(2 * block_size);
 
         if (larger == NULL) {
             return bf_fail(err, BF_ERR_NOMEM, "out of memory");
         }
         free(self->scratch);
         self->scratch = larger;
-        self->scratch_size = block_size;
+        self->scratch_size = 2 * block_size;
     }
     if (block_size > chunk->block.capacity) {
         bf_planes_free(&chunk->block);
@@ -198,17 +198,15 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
 static bf_status
 load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
 {
-    const uint8_t *data;
-    uint32_t size = bf_frame_block_bytes(&chunk->frame.header, block);
-    int shuffled;
+    bf_block data;
     bf_status status;
 
     chunk->current = -1;
-    status = bf_frame_read_block(
-        &chunk->frame, block, self->dctx, self->scratch, &data, &shuffled, err);
+    status = bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err);
     if (status == BF_OK) {
-        status = shuffled ? bf_planes_from_shuffled(&chunk->block, data, size, err)
-                          : bf_planes_from_bytes(&chunk->block, data, size, err);
+        status = data.shuffled ? bf_planes_from_shuffled(&chunk->block, data.bytes, data.size,
+                                     data.filled, data.tail, err)
+                               : bf_planes_from_bytes(&chunk->block, data.bytes, data.size, err);
     }
     if (status == BF_OK) {
         chunk->current = block;

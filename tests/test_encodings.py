@@ -1,0 +1,133 @@
+"""However a store's genotypes are chunked and encoded, the bytes are the same."""
+
+import numpy as np
+import pytest
+from support import reference
+from support.oracles import plink2_make_bed, vcztools_view_plink
+from support.stores import ENCODINGS, make_store, random_genotypes, zip_store
+from support.vcf import HAPLOID, random_vcf
+
+# 403 samples in chunks of 64, 61 variants in chunks of 17: nothing divides anything.
+GENOTYPES = random_genotypes(61, 403, seed=1)
+CHUNKS = (17, 64)
+
+FAST = {
+    "v2-blosc-zstd-bit",
+    "v2-blosc-zstd-byte",
+    "v2-blosc-zstd-none",
+    "v2-blosc-zstd-auto",
+    "v2-blosc-zstd-level0",
+    "v2-blosc-zstd-small-blocks",
+    "v2-dot-keys",
+    "v3-blosc-zstd-bit",
+    "v3-blosc-zstd-byte",
+    "v3-blosc-zstd-none",
+    "v3-v2-keys",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding(encoding, biofuse, tmp_path):
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=CHUNKS, encoding=encoding)
+    with biofuse.mount(store) as mount:
+        seen = mount.fileset()
+    assert seen.bed == reference.bed(GENOTYPES)
+    assert vcztools_view_plink(store, tmp_path / "v") == seen
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_which_encodings_are_fast(encoding, tmp_path):
+    import zarr
+
+    from biofuse.genotypes.describe import describe
+
+    store = make_store(tmp_path / "x.vcz", GENOTYPES[:2], chunks=CHUNKS, encoding=encoding)
+    found = describe(zarr.open_group(store, mode="r")["call_genotype"])
+    assert found.fast == (encoding in FAST), found.slow_reason
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64"])
+@pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v2-none", "v3-blosc-zstd-bit"])
+def test_wider_integers(dtype, encoding, biofuse, tmp_path):
+    genotypes = GENOTYPES.astype(dtype)
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=CHUNKS, encoding=encoding)
+    with biofuse.mount(store) as mount:
+        assert mount.bed.read_bytes() == reference.bed(GENOTYPES)
+
+
+@pytest.mark.parametrize(
+    ("num_variants", "num_samples", "chunks"),
+    [
+        (1, 1, (1, 1)),
+        (5, 1, (2, 1)),
+        (7, 3, (3, 2)),
+        (40, 9, (1, 1)),
+        (300, 5, (1000, 10_000)),
+        (130, 1003, (50, 1003)),
+        (130, 1003, (130, 250)),
+        (200, 3202, (67, 1001)),
+        # 6.4 MB and 1.3 MB a chunk: many Blosc blocks, whose edges fall within rows.
+        (1500, 3202, (1000, 3202)),
+        (1500, 3202, (700, 999)),
+    ],
+)
+@pytest.mark.parametrize("alike", [False, True], ids=["random", "alike"])
+def test_chunk_shapes(num_variants, num_samples, chunks, alike, biofuse, tmp_path):
+    genotypes = random_genotypes(num_variants, num_samples, seed=num_samples, alike=alike)
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=chunks)
+    with biofuse.mount(store) as mount:
+        assert mount.bed.read_bytes() == reference.bed(genotypes)
+
+
+def test_incompressible_and_constant_chunks(biofuse, tmp_path):
+    """Blosc stores what it cannot compress as it is, frame by frame and block by block."""
+    genotypes = np.zeros((90, 2000, 2), dtype=np.int8)
+    genotypes[30:60] = np.random.default_rng(1).integers(-1, 2, size=(30, 2000, 2))
+    genotypes[60:75] = -1
+    store = make_store(
+        tmp_path / "x.vcz", genotypes, chunks=(45, 700), encoding="v2-blosc-zstd-small-blocks"
+    )
+    with biofuse.mount(store) as mount:
+        assert mount.bed.read_bytes() == reference.bed(genotypes)
+
+
+def test_more_sample_chunks_than_files_may_be_open(biofuse, tmp_path):
+    """A chunk row of 1,500 files, where 1,024 may be open by default."""
+    genotypes = random_genotypes(6, 1500, seed=3)
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=(4, 1))
+    with biofuse.mount(store) as mount:
+        assert mount.bed.read_bytes() == reference.bed(genotypes)
+
+
+@pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v3-blosc-zstd-bit", "v2-gzip"])
+@pytest.mark.parametrize("num_samples", [1, 5, 8, 1003, 3202])
+def test_haploid_stores(encoding, num_samples, biofuse, tmp_path):
+    """Ploidy 1, which vcztools does not show: as plink2 has a VCF of haploid calls."""
+    vcf = random_vcf(num_samples, 41, HAPLOID, seed=num_samples)
+    values = {"0": 0, "1": 1, ".": -1}
+    genotypes = np.array([[values[c] for c in s.calls] for s in vcf.sites], dtype=np.int8)
+    store = make_store(
+        tmp_path / "x.vcz", genotypes[:, :, np.newaxis], chunks=(9, 299), encoding=encoding
+    )
+    by_plink2 = plink2_make_bed(vcf.write(tmp_path / "x.vcf"), tmp_path / "p")
+    with biofuse.mount(store) as mount:
+        assert mount.bed.read_bytes() == by_plink2.bed == vcf.bed()
+        assert mount.fam.read_text() == by_plink2.fam
+
+
+@pytest.mark.parametrize("encoding", ["v2-gzip", "v3-blosc-zstd-bit", "v3-sharded"])
+def test_zip_files(encoding, biofuse, tmp_path):
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=CHUNKS, encoding=encoding)
+    with biofuse.mount(zip_store(store)) as mount:
+        assert mount.bed.read_bytes() == reference.bed(GENOTYPES)
+
+
+def test_null_samples_are_left_out(biofuse, tmp_path):
+    names = [f"S{i}" if i % 7 else "" for i in range(403)]
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=CHUNKS, samples=names)
+    kept = [i for i, name in enumerate(names) if name]
+    with biofuse.mount(store) as mount:
+        seen = mount.fileset()
+    assert seen.bed == reference.bed(GENOTYPES[:, kept])
+    assert [line.split()[1] for line in seen.fam.splitlines()] == [names[i] for i in kept]
+    assert vcztools_view_plink(store, tmp_path / "v") == seen
