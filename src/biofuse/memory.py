@@ -6,8 +6,19 @@ from dataclasses import asdict, dataclass
 from biofuse.errors import BiofuseError
 
 DEFAULT_BUDGET = 128 << 20
-_UNITS = {"": 1, "b": 1, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30,
-          "gb": 30, "gib": 30}
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "k": 10,
+    "kb": 10,
+    "kib": 10,
+    "m": 20,
+    "mb": 20,
+    "mib": 20,
+    "g": 30,
+    "gb": 30,
+    "gib": 30,
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,9 @@ def process_memory(pid: int) -> ProcessMemory | None:
         return int(found[1]) * 1024 if found else 0
 
     return ProcessMemory(
-        field(rollup, "Rss"), field(rollup, "Pss"), field(rollup, "Anonymous"),
+        field(rollup, "Rss"),
+        field(rollup, "Pss"),
+        field(rollup, "Anonymous"),
         field(status, "VmHWM"),
     )
 

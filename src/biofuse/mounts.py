@@ -80,9 +80,7 @@ def unmount(path: str, lazy: bool = False) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise BiofuseError(
-            "fusermount3 is not installed; it is in the package fuse3"
-        ) from None
+        raise BiofuseError("fusermount3 is not installed; it is in the package fuse3") from None
     if done.returncode != 0:
         reason = done.stderr.strip().removeprefix("fusermount3: ")
         if "busy" in reason.lower():

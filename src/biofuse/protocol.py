@@ -37,9 +37,7 @@ class Request:
     size: int
 
     def pack(self) -> bytes:
-        return _REQUEST.pack(
-            self.id, self.file, self.first, self.last, self.offset, self.size
-        )
+        return _REQUEST.pack(self.id, self.file, self.first, self.last, self.offset, self.size)
 
     @classmethod
     def unpack(cls, data: bytes) -> "Request":

@@ -1,5 +1,6 @@
 """Where live mounts leave word of themselves: a small folder of the user's."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -78,7 +79,5 @@ def read_record(mountpoint: str) -> MountRecord | None:
 def remove_record(mountpoint: str) -> None:
     """Forget a mount."""
     for suffix in (".json", ".sock"):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path_for(mountpoint, suffix))
-        except FileNotFoundError:
-            pass

@@ -168,9 +168,7 @@ class ServingProcess:
             If that fails; nothing is left mounted then.
         """
         assert self._process.stdin is not None
-        config = dataclasses.replace(
-            self._config, plan_dir=plan.path, remove_plan=plan.temporary
-        )
+        config = dataclasses.replace(self._config, plan_dir=plan.path, remove_plan=plan.temporary)
         with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
             stdin.write(config.to_json().encode())
         message = _wait_ready(self._reader)

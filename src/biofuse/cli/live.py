@@ -1,5 +1,6 @@
 """Live mounts: asking for their status, ending them."""
 
+import contextlib
 import json
 import os
 import socket
@@ -61,10 +62,8 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:
             time.sleep(0.01)
     if record is None or not _is_serving(record.pid):
         remove_record(target)
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path_for(target, ".log"))
-        except FileNotFoundError:
-            pass
 
 
 def _is_serving(pid: int) -> bool:

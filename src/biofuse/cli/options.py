@@ -248,9 +248,7 @@ def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) ->
         selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
-        format_options={
-            name: True for name in ("no_bim", "no_fam") if kwargs.get(name)
-        },
+        format_options={name: True for name in ("no_bim", "no_fam") if kwargs.get(name)},
     )
 
 

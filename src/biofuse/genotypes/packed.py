@@ -30,9 +30,7 @@ class PackedReader:
         self._zarr_array = None
         self._lock = threading.Lock()
 
-    def read(
-        self, chunk_row: int, sample_chunk: int, first: int, last: int
-    ) -> native.PackedRows:
+    def read(self, chunk_row: int, sample_chunk: int, first: int, last: int) -> native.PackedRows:
         """Rows `first` to `last`, inclusive, of a chunk; more where they fit the cache."""
         key = ("packed", chunk_row, sample_chunk)
         with self._lock:

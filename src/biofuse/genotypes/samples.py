@@ -40,10 +40,8 @@ def plan_sample_chunks(
         Kept samples in output order, repeats allowed; None for all.
     """
     num_chunks = -(-num_samples // chunk_samples)
-    if kept is None:
-        chunks = list(range(num_chunks))
-    else:
-        chunks = sorted({i // chunk_samples for i in kept})
+    wanted = range(num_chunks) if kept is None else {i // chunk_samples for i in kept}
+    chunks = sorted(wanted)
     sizes = array("I", (min(chunk_samples, num_samples - c * chunk_samples) for c in chunks))
     if kept is None:
         return SampleChunks(chunks, sizes, None)

@@ -22,9 +22,7 @@ from biofuse.stores.location import zarr_group
 _REQUIRED = ("variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
 
 
-def build_plan(
-    options: ViewOptions, directory: str, progress: Callable[[int, int], None]
-) -> Plan:
+def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
     """Make the plan of a view and write it to a directory.
 
     Parameters

@@ -1,5 +1,6 @@
 """Tell whether a local store is what it was, from its files' sizes and times."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -29,10 +30,8 @@ def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
             path = os.path.join(root, name)
             _add(lines, name, os.stat(path))
             for entry in (".zarray", "zarr.json"):
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     _add(lines, f"{name}/{entry}", os.stat(os.path.join(path, entry)))
-                except FileNotFoundError:
-                    pass
         for name in deep:
             _walk(lines, root, name)
     return hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()

@@ -8,8 +8,8 @@ import numpy as np
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
-from biofuse.plan.ids import fill_missing, template_function
 from biofuse.plan.columns import Column
+from biofuse.plan.ids import fill_missing, template_function
 from biofuse.plan.selection import Resolved
 from biofuse.stores import Store
 
@@ -59,9 +59,7 @@ class VariantPass:
         progress: Callable[[int, int], None],
     ):
         self._contigs = np.asarray(group["contig_id"][:].tolist(), dtype=object)
-        self._columns = {
-            name: Column(group[name], store) for name in _FIELDS if name in group
-        }
+        self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
         self._multiallelic = multiallelic

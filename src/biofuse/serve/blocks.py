@@ -114,9 +114,7 @@ class BlockTable:
     def _victim(self, run: bool) -> Block | None:
         """The block to evict: one that was read to its end, else the least recently used."""
         candidates = [
-            b
-            for b in self._blocks
-            if b.run == run and b.state is State.READY and b.waiters == 0
+            b for b in self._blocks if b.run == run and b.state is State.READY and b.waiters == 0
         ]
         return min(candidates, key=lambda b: (not b.spent, b.used_at), default=None)
 

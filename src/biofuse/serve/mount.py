@@ -62,7 +62,10 @@ class MountedView:
         )
         self.scheduler.link = self.link
         self._logged: set[tuple[str, str]] = set()
-        self._access_log = open(config.access_log, "a", buffering=1) if config.access_log else None
+        self._access_log = None
+        if config.access_log:
+            # Open as long as the process lives.
+            self._access_log = open(config.access_log, "a", buffering=1)  # noqa: SIM115
 
     def _open(self, name: str) -> int:
         if name not in self._fds:

@@ -74,8 +74,7 @@ def cut_blocks(records: Records, chunk_starts, slot: int) -> array:
     for start, stop in zip(chunk_starts, bounds, strict=True) if bounds else ():
         size = records.start(stop) - records.start(start)
         if chunks and (
-            chunks == _MAX_CHUNK_ROWS
-            or records.start(stop) - records.start(begin) > slot
+            chunks == _MAX_CHUNK_ROWS or records.start(stop) - records.start(begin) > slot
         ):
             starts.append(begin)
             chunks = 0

@@ -1,5 +1,6 @@
 """The status of a mount, as JSON over a Unix socket."""
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -57,14 +58,10 @@ class Status:
         return found
 
 
-async def serve_status(
-    path: str, status: Status, task_status=trio.TASK_STATUS_IGNORED
-) -> None:
+async def serve_status(path: str, status: Status, task_status=trio.TASK_STATUS_IGNORED) -> None:
     """Answer every connection to a Unix socket with the status."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
     with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as listener:
         await listener.bind(path)
         os.chmod(path, 0o600)
@@ -74,9 +71,6 @@ async def serve_status(
             connection, _ = await listener.accept()
             with connection:
                 data = json.dumps(status.to_json()).encode()
-                try:
-                    with trio.move_on_after(5):
-                        while data:
-                            data = data[await connection.send(data) :]
-                except OSError:
-                    pass
+                with contextlib.suppress(OSError), trio.move_on_after(5):
+                    while data:
+                        data = data[await connection.send(data) :]
