@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .measure import drop_caches, read_file
 from .mounts import Mount, Mounter
-from .processes import Memory, Process, high_water, memory
+from .processes import Memory, high_water, memory
 from .report import Results
 
 SAMPLE_SECONDS = 0.1
@@ -24,12 +24,7 @@ class Peak:
 
     def __init__(self) -> None:
         self.memory = Memory()
-        self._high_waters: dict[Process, int] = {}
-
-    @property
-    def high_water(self) -> int:
-        """Sum of the processes' own peaks in bytes, which need not coincide."""
-        return sum(self._high_waters.values())
+        self.high_water = 0
 
     def sample(self, mount: Mount) -> None:
         """Measure once.
@@ -41,9 +36,7 @@ class Peak:
         """
         processes = mount.processes()
         self.memory = self.memory.peak(memory(processes))
-        for process in processes:
-            known = self._high_waters.get(process, 0)
-            self._high_waters[process] = max(known, high_water(process))
+        self.high_water = max(self.high_water, sum(map(high_water, processes)))
 
 
 @contextmanager

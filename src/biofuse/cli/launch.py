@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 
 import click
@@ -217,8 +216,3 @@ def mount_in_background(options: ViewOptions, config: ServeConfig, kwargs: dict)
     """Make the plan of a view and mount it; returns when the files are there."""
     with ServingProcess(config) as process:
         process.serve(make_plan(options, kwargs))
-
-
-def temporary_mountpoint() -> str:
-    """A new private directory to mount in."""
-    return tempfile.mkdtemp(prefix="biofuse-")

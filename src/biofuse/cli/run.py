@@ -6,15 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import click
 
 from biofuse import formats
 from biofuse.cli import options as o
-from biofuse.cli.launch import check_fuse, mount_in_background, temporary_mountpoint
+from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
 from biofuse.errors import BiofuseError
 from biofuse.mounts import find_mount
+
+# sysexits.h: an error while doing I/O on some file.
+EXIT_READ_FAILED = 74
 
 _EPILOG = """\b
 In COMMAND and its environment these stand for the files:
@@ -55,24 +59,26 @@ def command(store, command_line, format_names, **kwargs):
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed.
     """
     options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
+    if shutil.which(command_line[0]) is None:
+        raise BiofuseError(f"no such command: {command_line[0]}")
     check_fuse()
-    directory = temporary_mountpoint()
-    try:
-        log_file = kwargs.get("log_file") or directory + ".log"
+    # A scheduler's signal must not leave a mount behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
+    with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
+        directory = os.path.join(private, "files")
+        os.mkdir(directory)
+        log_file = kwargs.get("log_file") or os.path.join(private, "log")
         config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})
-        mount_in_background(options, config, kwargs)
         try:
+            mount_in_background(options, config, kwargs)
             code = _run(command_line, directory, options.stem)
             errors = _errors(directory)
         finally:
             _unmount(directory)
         if errors:
             click.echo(f"biofuse: {_failed(errors, log_file)}", err=True)
-            code = code or 74
-        if not kwargs.get("log_file"):
-            os.unlink(log_file)
-    finally:
-        os.rmdir(directory)
+            code = code or EXIT_READ_FAILED
     return code
 
 
@@ -86,8 +92,6 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     words = [pattern.sub(lambda found: names[found[1]], word) for word in command_line]
     environment = dict(os.environ)
     environment.update({f"BIOFUSE_{name.upper()}": path for name, path in names.items()})
-    if shutil.which(words[0]) is None:
-        raise BiofuseError(f"no such command: {words[0]}")
     # The terminal sends an interrupt to the command too; it decides what to do with it.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -1,5 +1,6 @@
 """Which samples and variants a view has."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,10 +60,24 @@ def resolve(location: Location, group, selection: Selection) -> Resolved:
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(f"the selection cannot be made: {one_line(error)}") from error
+        raise BiofuseError(_explain(error, selection)) from error
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
     return Resolved(samples, variants)
+
+
+def _explain(error: Exception, selection: Selection) -> str:
+    """What is wrong with a selection, in a line; vcztools's own words can be a page."""
+    text = one_line(error)
+    if "parse error" in text:
+        expressions = [e for e in (selection.include, selection.exclude) if e is not None]
+        where = re.search(r"found (.+?)\s+\(at char (\d+)\)", text)
+        found = f": {where[1]} at character {int(where[2]) + 1} is not expected" if where else ""
+        return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
+    unknown = re.fullmatch(r"'(.+)' is not in list", text)
+    if unknown:
+        return f"the store has no contig {unknown[1]!r}, which a region or target names"
+    return f"the selection cannot be made: {text[:300]}"
 
 
 def _variant_indices(reader) -> Iterator[np.ndarray]:

@@ -94,6 +94,10 @@ class Stream:
                         self._read_ahead(block.last, depth - 1)
                     await self._scheduler.wait(block)
                     if block.state is State.FAILED:
+                        if block.run:
+                            # Perhaps for the sake of records that this read does not want.
+                            depth = 0
+                            continue
                         raise ReadError(block.message, block.errno, block.first)
                     end = min(stop, block.stop)
                     assert block.slot is not None
