@@ -156,6 +156,8 @@ def main(action, work, stores, out, scale, only, measure, on, repeats, memory_re
     try:
         for name in measure:
             MEASUREMENTS[name](comparison)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     finally:
         results.print(console)
         results.write(out / "results.json")

@@ -121,24 +121,23 @@ def make_store(
         positions = np.arange(1, num_variants + 1) * 7
     alleles = np.array([["A", "G"], ["C", "CTT"], ["G", "T"]], dtype=object)
     ids = [f"rs{i}" if i % 3 else "." for i in range(num_variants)]
+    names = samples or [f"S{i:04d}" for i in range(num_samples)]
     fields = {
-        "contig_id": (np.array(contigs, dtype=object), str),
-        "sample_id": (
-            np.array(samples or [f"S{i:04d}" for i in range(num_samples)], dtype=object),
-            str,
-        ),
-        "variant_contig": (on_second.astype(np.int8), "int8"),
-        "variant_position": (np.asarray(positions, dtype=np.int32), "int32"),
-        "variant_id": (np.array(ids, dtype=object), str),
-        "variant_allele": (alleles[np.arange(num_variants) % 3], str),
+        "contig_id": (np.array(contigs, dtype=object), str, ("contigs",)),
+        "sample_id": (np.array(names, dtype=object), str, ("samples",)),
+        "variant_contig": (on_second.astype(np.int8), "int8", ("variants",)),
+        "variant_position": (np.asarray(positions), "int32", ("variants",)),
+        "variant_id": (np.array(ids, dtype=object), str, ("variants",)),
+        "variant_allele": (alleles[np.arange(num_variants) % 3], str, ("variants", "alleles")),
     }
-    for name, (values, dtype) in fields.items():
+    for name, (values, dtype, dimensions) in fields.items():
         shape = values.shape
         array = root.create_array(
             name,
             shape=shape,
             dtype=dtype,
             chunks=(max(1, min(shape[0], variant_chunk)), *shape[1:]),
+            **_named(dimensions, zarr_format),
         )
         array[...] = values
     options = {"chunks": chunk_shape, "fill_value": fill_value, **more}
@@ -149,11 +148,18 @@ def make_store(
         shape=genotypes.shape,
         dtype=genotypes.dtype,
         compressors=None if compressor is None else [compressor],
+        **_named(("variants", "samples", "ploidy"), zarr_format),
         **options,
     )
     if genotypes.size:
         array[...] = genotypes
     return path
+
+
+def _named(dimensions: tuple[str, ...], zarr_format: int) -> dict:
+    if zarr_format == 3:
+        return {"dimension_names": dimensions}
+    return {"attributes": {"_ARRAY_DIMENSIONS": list(dimensions)}}
 
 
 def chunk_files(store: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """The worker's lifecycle: started with the first request, ended when idle."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 import trio
 
 from biofuse.protocol import MAX_MESSAGE, Reply, Request
+
+# Seconds that a worker is given to end.
+_EXIT_WAIT = 2.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,12 @@ class WorkerLink:
         # Before anything is awaited, so that no request to the next worker is counted lost.
         self.stop(kill=True)
         code = process.returncode
-        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        if code is None:
+            how = "it cannot be killed"
+        elif code < 0:
+            how = f"signal {-code} ({signal.Signals(-code).name})"
+        else:
+            how = f"exit code {code}"
         self._on_death(f"the encoder process ended unexpectedly: {how}")
 
     def kill(self) -> None:
@@ -164,13 +173,14 @@ class WorkerLink:
         if process is None:
             return
         self._close()
-        try:
-            if kill:
-                process.kill()
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if not kill:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_EXIT_WAIT)
+                return
+        process.kill()
+        # Not for ever: a process that waits for a dead disk cannot be killed.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_EXIT_WAIT)
 
     def _close(self) -> None:
         if self._socket is not None:

@@ -151,6 +151,7 @@ class MountedView:
                 nursery.start_soon(self._stop_on_signal)
                 nursery.start_soon(self.link.run)
                 nursery.start_soon(self.scheduler.watch)
+                nursery.start_soon(self.scheduler.pump_when_kicked)
                 await nursery.start(serve_status, record.socket, status)
                 nursery.start_soon(self._announce, record, on_ready)
                 await pyfuse3.main()

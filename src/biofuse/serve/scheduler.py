@@ -65,6 +65,9 @@ class Scheduler:
         self._queue: list[Block] = []
         self._sent: dict[int, Block] = {}
         self._next_id = 0
+        self._kick = trio.Event()
+        # Slots that a worker which is being killed may still write to.
+        self._stuck_slots: list[tuple[bool, int]] = []
         self._last_activity = 0.0
         self._worker_used = False
         self.link: Sender
@@ -100,26 +103,32 @@ class Scheduler:
         self.blocks.touch(block)
 
     def release(self, block: Block) -> None:
-        """End a hold on a block."""
+        """End a hold on a block.
+
+        Nothing is sent to the worker before the calling task has yielded: what it read may
+        still lie in the block's slot, and that may be the next one to be written to.
+        """
         block.waiters -= 1
         if self._queue:
-            self.pump()
-
-    def cancel_readahead(self, unless: Callable[[Block], bool]) -> None:
-        """Drop queued blocks that no read waits for, but for these."""
-        for block in [b for b in self._queue if not b.demanded and not unless(b)]:
-            self._queue.remove(block)
-            self.blocks.remove(block)
+            self._kick.set()
 
     def pump(self) -> None:
         """Send what can be sent."""
         self._last_activity = self._clock()
-        while self._queue and len(self._sent) < self._max_sent:
-            block = next((b for b in self._queue if b.demanded), self._queue[0])
-            if not self.blocks.place(block):
+        while self._queue and len(self._sent) < self._max_sent and not self._stuck_slots:
+            waiting = sorted(self._queue, key=lambda b: not b.demanded)
+            block = next((b for b in waiting if self.blocks.place(b)), None)
+            if block is None:
                 return
             self._queue.remove(block)
             self._send(block)
+
+    async def pump_when_kicked(self) -> None:
+        """Send what can be sent after holds have ended, until cancelled."""
+        while True:
+            await self._kick.wait()
+            self._kick = trio.Event()
+            self.pump()
 
     def _send(self, block: Block) -> None:
         self._next_id += 1
@@ -157,6 +166,9 @@ class Scheduler:
         """A worker has died: ask again for what it had, once."""
         self._counters.worker_deaths += 1
         logger.warning("%s", how)
+        for run, slot in self._stuck_slots:
+            self._window.give(run, slot)
+        self._stuck_slots.clear()
         lost = list(self._sent.values())
         self._sent.clear()
         for block in lost:
@@ -189,6 +201,9 @@ class Scheduler:
         stuck = [i for i, b in self._sent.items() if now - b.sent_at > self._timeout]
         for i in stuck:
             block = self._sent.pop(i)
+            assert block.slot is not None
+            self._stuck_slots.append((block.run, block.slot))
+            block.slot = None
             self._fail(block, errno.EIO, f"no answer from the store in {self._timeout:g} s")
         if stuck:
             self.link.kill()
@@ -197,7 +212,7 @@ class Scheduler:
 
     def check_idle(self) -> None:
         """End the worker and empty the window if nothing has been asked for a while."""
-        if not self._worker_used or self._sent or self._queue:
+        if not self._worker_used or self._sent or self._queue or self._stuck_slots:
             return
         if any(block.waiters for block in self.blocks):
             return
