@@ -11,7 +11,7 @@ from typing import Any
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Plan:
     samples : str or None
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
+    slow : bool
+        Whether genotypes go through the slow path, which wants more cache and less window.
     watched : list of str
         Keys of the store whose change makes the plan invalid and reads fail.
     signature : str or None
@@ -117,6 +119,7 @@ class Plan:
     chunk_starts: str
     variants: str | None = None
     samples: str | None = None
+    slow: bool = False
     watched: list[str] = field(default_factory=list)
     signature: str | None = None
     warnings: list[str] = field(default_factory=list)

@@ -102,20 +102,21 @@ def make_store(
     encoding: str = "v2-blosc-zstd-bit",
     samples: Sequence[str] | None = None,
     positions: Sequence[int] | None = None,
-    variant_chunk: int = 1000,
+    variant_chunk: int | None = None,
     fill_value: int | None = 0,
     contigs: Sequence[str] = ("1", "2"),
 ) -> Path:
     """Write a store whose call_genotype has these values, chunked and encoded as told.
 
     Two in three variants lie on the first contig. `chunks` are those of variants and
-    samples.
+    samples; `variant_chunk`, that of fields of variants, is a multiple of the first.
     """
     zarr_format, compressor, more = ENCODINGS[encoding]
     num_variants, num_samples, ploidy = genotypes.shape
     chunk_shape = (*(chunks or (1000, 10_000)), ploidy)
     root = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     root.attrs["vcf_zarr_version"] = "0.4"
+    first_chunk = variant_chunk or chunk_shape[0]
     on_second = np.arange(num_variants) >= num_variants * 2 // 3
     if positions is None:
         positions = np.arange(1, num_variants + 1) * 7
@@ -136,7 +137,7 @@ def make_store(
             name,
             shape=shape,
             dtype=dtype,
-            chunks=(max(1, min(shape[0], variant_chunk)), *shape[1:]),
+            chunks=(first_chunk if dimensions[0] == "variants" else shape[0], *shape[1:]),
             **_named(dimensions, zarr_format),
         )
         array[...] = values

@@ -44,9 +44,9 @@ class PackedReader:
             return packed
 
     def _fits_whole(self) -> bool:
-        """Whether the planes of two chunk rows fit the cache."""
+        """Whether the planes of a chunk row fit the cache, with room for the next one's first."""
         bits = self._array.chunks[0] * self._array.shape[1] * self._array.ploidy
-        return 2 * 2 * (bits // 8) <= self._cache.limit
+        return 1.25 * 2 * (bits // 8) <= self._cache.limit
 
     def _read(self, chunk_row: int, sample_chunk: int, first: int, last: int):
         import numpy as np

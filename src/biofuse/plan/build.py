@@ -125,6 +125,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         chunk_starts="chunks.u64",
         variants=None if everything else "variants.u32",
         samples=None if resolved.samples is None else "samples.u32",
+        slow=not genotypes.fast,
         watched=watched,
         signature=signature,
         warnings=warnings,

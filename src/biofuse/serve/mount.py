@@ -41,7 +41,8 @@ class MountedView:
         self.plan = self._open_plan()
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed), default=0)
-        self.window = Window(shape_window(config.memory // 2, largest))
+        window_share, cache_share = (4, 2) if self.plan.slow else (2, 4)
+        self.window = Window(shape_window(config.memory // window_share, largest))
         self.scheduler = Scheduler(
             self.window,
             self.counters,
@@ -55,7 +56,7 @@ class MountedView:
                 window_fd=self.window.fd,
                 table_fds={name: self._fds[name] for name in self.plan.table_names()},
                 threads=config.threads,
-                cache_bytes=config.memory // 4,
+                cache_bytes=config.memory // cache_share,
             ),
             self.scheduler.on_reply,
             self.scheduler.on_death,
