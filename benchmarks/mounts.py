@@ -162,7 +162,7 @@ class Mounter:
         finally:
             mount.processes()
             if _is_mounted(directory):
-                _run_quietly([self.ours, "umount", str(directory)])
+                _clean_up([self.ours, "umount", str(directory)])
             _end(mount)
 
     def status(self, directory: Path) -> dict:
@@ -228,7 +228,7 @@ def _end(mount: Mount) -> None:
         os.kill(process.pid, signal.SIGKILL)
     if _is_mounted(mount.directory):
         print(f"{mount.directory.name} was still mounted: unmounted lazily")
-        _run_quietly(["fusermount3", "-u", "-z", str(mount.directory)])
+        _clean_up(["fusermount3", "-u", "-z", str(mount.directory)])
 
 
 def _is_mounted(directory: Path) -> bool:
@@ -237,12 +237,15 @@ def _is_mounted(directory: Path) -> bool:
     return str(directory.absolute()).replace(" ", "\\040") in points
 
 
-def _run_quietly(command: Sequence[str]) -> None:
-    """Run a clean-up command, whose failure is seen by what it leaves."""
+def _clean_up(command: Sequence[str]) -> None:
+    """Run a clean-up command; its failure is said, and what it leaves is cleared later."""
     try:
-        subprocess.run(command, capture_output=True, timeout=END_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=END_SECONDS)
     except (subprocess.TimeoutExpired, FileNotFoundError) as error:
-        print(f"{command[0]}: {error}")
+        print(error)
+        return
+    if done.returncode != 0:
+        print(f"{' '.join(command[:2])} returned {done.returncode}: {done.stderr.strip()}")
 
 
 def read_ahead_file(directory: Path) -> Path:

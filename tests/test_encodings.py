@@ -5,10 +5,13 @@ import resource
 
 import numpy as np
 import pytest
+import zarr
 from support import reference
 from support.oracles import plink2_make_bed, vcztools_view_plink
 from support.stores import ENCODINGS, make_store, random_genotypes, zip_store
 from support.vcf import HAPLOID, random_vcf
+
+from biofuse.genotypes.describe import describe
 
 # 403 samples in chunks of 64, 61 variants in chunks of 17: nothing divides anything.
 GENOTYPES = random_genotypes(61, 403, seed=1)
@@ -35,15 +38,13 @@ def test_every_encoding(encoding, biofuse, tmp_path):
     with biofuse.mount(store) as mount:
         seen = mount.fileset()
     assert seen.bed == reference.bed(GENOTYPES)
-    assert vcztools_view_plink(store, tmp_path / "v") == seen
+    # vcztools 0.2.0 does not find its way in shards.
+    if encoding != "v3-sharded":
+        assert vcztools_view_plink(store, tmp_path / "v") == seen
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_which_encodings_are_fast(encoding, tmp_path):
-    import zarr
-
-    from biofuse.genotypes.describe import describe
-
     store = make_store(tmp_path / "x.vcz", GENOTYPES[:2], chunks=CHUNKS, encoding=encoding)
     found = describe(zarr.open_group(store, mode="r")["call_genotype"])
     assert found.fast == (encoding in FAST), found.slow_reason

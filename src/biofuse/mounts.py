@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from biofuse.errors import BiofuseError
 
 FS_TYPE = "fuse.biofuse"
+# As many as the kernel follows.
+_MAX_LINKS = 40
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,19 @@ def _unescape(text: str) -> str:
 
 
 def resolve_mountpoint(path: str) -> str:
-    """A mountpoint's absolute path; only its parent is looked at, as it may be dead."""
-    path = os.path.abspath(path)
-    parent, name = os.path.split(path)
-    return os.path.join(os.path.realpath(parent), name) if name else parent
+    """A mountpoint's absolute path without symbolic links.
+
+    Nothing is asked of the mount itself, which may be dead: reading a link is no matter
+    for a file system that has a directory there.
+    """
+    for _ in range(_MAX_LINKS):
+        parent, name = os.path.split(os.path.abspath(path))
+        path = os.path.join(os.path.realpath(parent), name)
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            break
+    return path
 
 
 def find_mount(path: str) -> Mount | None:

@@ -116,7 +116,8 @@ def make_store(
     chunk_shape = (*(chunks or (1000, 10_000)), ploidy)
     root = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     root.attrs["vcf_zarr_version"] = "0.4"
-    first_chunk = variant_chunk or chunk_shape[0]
+    # vcztools takes the chunks of samples off sample_id.
+    first_chunks = {"variants": variant_chunk or chunk_shape[0], "samples": chunk_shape[1]}
     on_second = np.arange(num_variants) >= num_variants * 2 // 3
     if positions is None:
         positions = np.arange(1, num_variants + 1) * 7
@@ -137,7 +138,7 @@ def make_store(
             name,
             shape=shape,
             dtype=dtype,
-            chunks=(first_chunk if dimensions[0] == "variants" else shape[0], *shape[1:]),
+            chunks=(first_chunks.get(dimensions[0], shape[0]), *shape[1:]),
             **_named(dimensions, zarr_format),
         )
         array[...] = values

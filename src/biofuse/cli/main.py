@@ -1,12 +1,13 @@
 """`biofuse`: the group of commands, each imported when it is called."""
 
 import importlib
+import os
 import sys
 
 import click
 
 from biofuse import __version__
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 
 # Name to module and help line: `biofuse --help` imports none of the modules.
 _COMMANDS = {
@@ -65,6 +66,9 @@ def main() -> None:
         sys.exit(1)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        sys.exit(2)
     except click.UsageError as error:
         hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
         click.echo(f"biofuse: {' '.join(error.format_message().split())}{hint}", err=True)
@@ -77,3 +81,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception as error:
+        if os.environ.get("BIOFUSE_DEBUG"):
+            raise
+        kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+        click.echo(f"biofuse: {kind}{one_line(error)}", err=True)
+        sys.exit(1)

@@ -15,7 +15,7 @@ from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
 from biofuse.errors import BiofuseError
-from biofuse.mounts import find_mount
+from biofuse.mounts import find_mount, resolve_mountpoint
 
 # sysexits.h: an error while doing I/O on some file.
 EXIT_READ_FAILED = 74
@@ -66,7 +66,7 @@ def command(store, command_line, format_names, **kwargs):
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: sys.exit(128 + n))
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
-        directory = os.path.join(private, "files")
+        directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         log_file = kwargs.get("log_file") or os.path.join(private, "log")
         config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})

@@ -16,9 +16,14 @@ from biofuse.errors import one_line
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
 
+_ERROR = "error: "
+
 
 def _say(fd: int | None, text: str) -> None:
+    """Tell whoever waits for the mount; without anyone, tell of errors only."""
     if fd is None:
+        if text.startswith(_ERROR):
+            print(f"biofuse: cannot mount: {text.removeprefix(_ERROR)}", end="", file=sys.stderr)
         return
     try:
         os.write(fd, text.encode())
@@ -54,7 +59,7 @@ def main() -> int:
         if ready:
             logging.getLogger("biofuse.serve").exception("the mount ended unexpectedly")
         else:
-            _say(config.ready_fd, f"error: {one_line(error)}\n")
+            _say(config.ready_fd, f"{_ERROR}{one_line(error)}\n")
         return 1
     return 0
 

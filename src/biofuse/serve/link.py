@@ -74,12 +74,16 @@ class WorkerLink:
         Raises
         ------
         OSError
-            If the worker cannot be started or has just died.
+            If a worker cannot be started.
         """
         self.start()
         assert self._socket is not None
-        # The socket is non-blocking, and few small requests are ever under way.
-        self._socket._sock.send(request.pack())
+        try:
+            # The socket is non-blocking, and few small requests are ever under way.
+            self._socket._sock.send(request.pack())
+        except OSError:
+            # The worker has just died, or is of no use: `on_death` will tell of the request.
+            self.kill()
 
     def start(self) -> None:
         """Start a worker if there is none.

@@ -145,7 +145,7 @@ class Scheduler:
             self.link.send(request)
         except OSError as error:
             del self._sent[self._next_id]
-            self._lost(block, f"the encoder process cannot be reached: {error}")
+            self._lost(block, f"the encoder process cannot be started: {error}")
 
     def on_reply(self, reply: Reply) -> None:
         """Take a worker's reply."""

@@ -1,0 +1,284 @@
+#include "case.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct {
+    int whole;    /* give the whole frame, not the span that is needed */
+    int by_index; /* leave out the mask */
+} case_way;
+
+_Noreturn void
+case_fail(const char *message)
+{
+    fprintf(stderr, "%s\n", message);
+    abort();
+}
+
+uint8_t *
+case_copy(const uint8_t *data, uint64_t size)
+{
+    uint8_t *copy = malloc(size);
+
+    if (copy == NULL && size > 0) {
+        case_fail("out of memory");
+    }
+    if (size > 0) {
+        memcpy(copy, data, size);
+    }
+    return copy;
+}
+
+static uint32_t
+make_index(uint32_t *index, uint32_t total, uint32_t kind)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < total; i++) {
+        if (kind == GATHER_EVERY_THIRD && i % 3 == 1) {
+            index[n++] = i;
+        } else if (kind == GATHER_DESCENDING) {
+            index[n++] = total - 1 - i;
+        } else if (kind == GATHER_TWICE) {
+            index[n++] = i;
+            index[n++] = i;
+        }
+    }
+    return n;
+}
+
+static int
+get_bit(const uint8_t *plane, uint64_t bit)
+{
+    return plane[bit / 8] >> bit % 8 & 1;
+}
+
+static int8_t
+get_allele(const bf_planes *planes, uint64_t bit)
+{
+    unsigned allele = 0;
+
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        int from = k == BF_LOW_PLANE || planes->wide ? k : BF_SIGN_PLANE;
+
+        allele |= (unsigned) get_bit(planes->plane[from], bit) << k;
+    }
+    return (int8_t) allele;
+}
+
+static void
+add_hash(uint64_t *hash, const uint8_t *data, uint64_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        *hash = (*hash ^ data[i]) * 0x100000001b3ULL;
+    }
+}
+
+/* The two bits of a call, as the format has them: the alternative allele is A1. */
+static unsigned
+naive_code(const int8_t *call, uint32_t ploidy)
+{
+    static const uint8_t codes[3] = { 3, 2, 0 };
+    int second = ploidy == 1 || call[1] == -2 ? call[0] : call[1];
+
+    return call[0] < 0 || second < 0 ? 1 : codes[call[0] + second];
+}
+
+static int
+is_shown(const int8_t *alleles, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        if (alleles[i] > 1 || alleles[i] < -2) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Encode the row that is in alleles too, and compare with a naive encoder. */
+static void
+check_record(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_samples,
+    uint32_t ploidy, uint64_t *hash)
+{
+    uint64_t size = ((uint64_t) num_samples + 3) / 4;
+    uint8_t *record = malloc(size);
+    int shown = is_shown(alleles, (uint64_t) num_samples * ploidy) && ploidy <= 2;
+    bf_error err;
+    bf_status status;
+
+    if (size > 0) {
+        memset(record, 0xee, size);
+    }
+    status = bf_rows_encode(
+        rows, &number, 1, bf_plink1_encode, NULL, number, NULL, size, record, size, &err);
+    if ((status == BF_OK) != shown) {
+        case_fail("a row is shown that cannot be, or the other way round");
+    }
+    if (status == BF_OK) {
+        for (uint64_t s = 0; s < 4 * size; s++) {
+            unsigned code = s < num_samples ? naive_code(alleles + s * ploidy, ploidy) : 0;
+
+            if ((record[s / 4] >> 2 * (s % 4) & 3) != (int) code) {
+                case_fail("a record differs from the naive encoder's");
+            }
+        }
+        add_hash(hash, record, size);
+    } else if (ploidy <= 2 && (status != BF_ERR_ALLELE || err.row != number)) {
+        case_fail("a row that cannot be shown is another error");
+    }
+    free(record);
+}
+
+static void
+check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
+{
+    uint64_t n = (uint64_t) row->num_samples * row->ploidy;
+    int8_t *alleles = malloc(n);
+
+    for (uint64_t i = 0; i < n; i++) {
+        alleles[i] = get_allele(row->planes, i);
+    }
+    if (row->wide == is_shown(alleles, n)) {
+        case_fail("a row is called wide that is not, or the other way round");
+    }
+    for (uint64_t bit = n; bit < (n + 63) / 64 * 64; bit++) {
+        if (get_bit(row->planes->plane[BF_LOW_PLANE], bit)
+            || get_bit(row->planes->plane[BF_SIGN_PLANE], bit)) {
+            case_fail("a row is not zero after its last bit");
+        }
+    }
+    add_hash(hash, (const uint8_t *) alleles, n);
+    check_record(rows, number, alleles, row->num_samples, row->ploidy, hash);
+    free(alleles);
+}
+
+static bf_status
+read_rows(bf_rows *rows, const case_geometry *geometry, uint64_t *hash)
+{
+    for (uint32_t number = geometry->first_row; number <= geometry->last_row; number++) {
+        bf_error err = { .status = BF_OK };
+        bf_row row;
+        bf_status status = bf_rows_read(rows, number, &row, &err);
+
+        if (status != BF_OK) {
+            if (err.detail == NULL || err.row != number || err.chunk >= rows->num_chunks) {
+                case_fail("an error does not tell where it arose");
+            }
+            return status;
+        }
+        check_row(rows, number, &row, hash);
+    }
+    return BF_OK;
+}
+
+/* The span that the rows need, as a reader of ranges works it out. */
+static bf_status
+find_span(const case_geometry *g, const bf_frame_header *header, const uint8_t *index,
+    uint64_t *start, uint64_t *stop)
+{
+    uint64_t row_size = (uint64_t) g->chunk_samples * g->ploidy;
+    uint64_t first = g->first_row * row_size;
+    uint64_t last = g->last_row * row_size + (uint64_t) g->num_samples * g->ploidy - 1;
+    bf_frame frame = { .header = *header, .offsets = index + BF_FRAME_HEADER_SIZE };
+    bf_error err;
+    bf_status status = bf_frame_extent(&frame, (uint32_t) (first / header->block_size),
+        (uint32_t) (last / header->block_size), start, stop, &err);
+
+    if (status == BF_OK && (*start > *stop || *stop > g->frame_size)) {
+        case_fail("a span lies outside its frame");
+    }
+    return status;
+}
+
+static bf_status
+give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8_t *frame,
+    const bf_gather *gather, case_way way, uint64_t *hash)
+{
+    uint64_t index_size = bf_frame_index_size(header);
+    uint8_t *index = case_copy(frame, index_size);
+    uint8_t *span = NULL;
+    uint64_t start = 0, stop = g->frame_size;
+    uint32_t *num_samples = calloc(g->copies + 1, sizeof(*num_samples));
+    bf_error err = { .status = BF_OK };
+    bf_rows rows;
+    bf_status status;
+
+    for (uint32_t c = 0; c < g->copies; c++) {
+        num_samples[c] = g->num_samples;
+    }
+    num_samples[g->copies] = g->constant;
+    status = bf_rows_init(&rows, g->chunk_rows, g->chunk_samples, g->ploidy, g->copies + 1,
+        num_samples, gather, &err);
+    free(num_samples);
+    if (status == BF_OK && !way.whole) {
+        status = find_span(g, header, index, &start, &stop);
+    }
+    if (status == BF_OK) {
+        span = case_copy(frame + start, stop - start);
+    }
+    for (uint32_t c = 0; c < g->copies && status == BF_OK; c++) {
+        status = bf_rows_set_frame(
+            &rows, c, index, index_size, span, start, stop - start, g->frame_size, &err);
+    }
+    if (status == BF_OK) {
+        status = bf_rows_set_constant(&rows, g->copies, -1, &err);
+    }
+    if (status == BF_OK) {
+        status = read_rows(&rows, g, hash);
+    }
+    bf_rows_free(&rows);
+    free(span);
+    free(index);
+    return status;
+}
+
+static case_result
+run(const case_geometry *g, const uint8_t *frame, case_way way)
+{
+    case_result result = { BF_OK, 0xcbf29ce484222325ULL };
+    uint64_t raw = (uint64_t) g->chunk_rows * g->chunk_samples * g->ploidy;
+    uint32_t total = g->num_samples * g->copies + g->constant;
+    uint64_t mask_words = ((uint64_t) total * g->ploidy + 63) / 64;
+    uint32_t head_size = g->frame_size < BF_FRAME_HEADER_SIZE ? g->frame_size
+                                                              : BF_FRAME_HEADER_SIZE;
+    uint8_t *head = case_copy(frame, head_size);
+    uint32_t *index = calloc(2 * (size_t) total + 1, sizeof(*index));
+    uint64_t *mask = calloc(mask_words, sizeof(*mask));
+    bf_gather gather = { .index = index, .mask_words = mask_words };
+    bf_frame_header header;
+    bf_error err;
+
+    gather.num_out = make_index(index, total, g->gather);
+    if (bf_gather_make_mask(index, gather.num_out, g->ploidy, mask, mask_words) && !way.by_index) {
+        gather.mask = mask;
+    }
+    result.status
+        = bf_frame_parse_header(head, head_size, raw, g->frame_size, &header, &err);
+    if (result.status == BF_OK) {
+        result.status = give_and_read(g, &header, frame,
+            g->gather == GATHER_ALL ? NULL : &gather, way, &result.hash);
+    }
+    if (result.status != BF_OK) {
+        result.hash = 0;
+    }
+    free(mask);
+    free(index);
+    free(head);
+    return result;
+}
+
+case_result
+case_check(const case_geometry *geometry, const uint8_t *frame)
+{
+    case_result first = run(geometry, frame, (case_way){ .whole = 1 });
+    case_result by_index = run(geometry, frame, (case_way){ .whole = 1, .by_index = 1 });
+    case_result span = run(geometry, frame, (case_way){ .whole = 0 });
+
+    if (first.status != by_index.status || first.hash != by_index.hash) {
+        case_fail("samples gathered by mask differ from those gathered by index");
+    }
+    if ((first.status == BF_OK) != (span.status == BF_OK) || first.hash != span.hash) {
+        case_fail("rows from a span of the frame differ from those of the whole frame");
+    }
+    return first;
+}
