@@ -1,6 +1,7 @@
 """Chunks that are not stored: the fill value where there is one, else an error."""
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -45,17 +46,25 @@ def test_no_chunk_at_all(encoding, biofuse, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v2-gzip"])
 def test_an_absent_chunk_without_a_fill_value_is_an_error(encoding, biofuse, tmp_path):
-    store, _ = store_without(tmp_path / "x.vcz", encoding, None)
-    expected = reference.bed(GENOTYPES)
-    row_size = 10
-    with biofuse.mount(store, "--memory", "8MiB") as mount:
-        mount.expect_log("call_genotype/1.1.0")
-        with open(mount.bed, "rb", buffering=0) as f:
-            assert f.read(3 + 8 * row_size) == expected[: 3 + 8 * row_size]
-            f.seek(3 + 8 * row_size)
-            with pytest.raises(OSError) as error:
-                f.read(row_size)
-            assert error.value.errno == errno.EIO
+    # Rows of 1,000 bytes: the absent chunk has bytes 8,003 to 16,003.
+    genotypes = random_genotypes(30, 4000, seed=2)
+    store = make_store(
+        tmp_path / "x.vcz", genotypes, chunks=(8, 1600), encoding=encoding, fill_value=None
+    )
+    (store / "call_genotype" / "1.1.0").unlink()
+    expected = reference.bed(genotypes)
+    with biofuse.mount(store) as mount:
+        mount.expect_log("call_genotype/1.1.0 is missing from the store")
+        fd = os.open(mount.bed, os.O_RDONLY)
+        try:
+            assert os.pread(fd, 4096, 0) == expected[:4096]
+            for offset in (8003, 12000, 16002):
+                with pytest.raises(OSError) as error:
+                    os.pread(fd, 1, offset)
+                assert error.value.errno == errno.EIO
+            assert os.pread(fd, 20_000, 16_384) == expected[16_384:]
+        finally:
+            os.close(fd)
         assert "call_genotype/1.1.0" in mount.log_text()
 
 
