@@ -1,12 +1,17 @@
-"""Chunks that are not stored: the fill value where there is one, else an error."""
+"""Chunks that are not stored.
 
-import errno
-import os
+They hold the fill value. zarr-python, and so bio2zarr, does not store chunks that are all
+zero even where Zarr v2's fill value is null, so that null means zero.
+"""
+
+import dataclasses
 
 import numpy as np
 import pytest
 from support import reference
-from support.stores import chunk_files, make_store, random_genotypes
+from support.oracles import plink2_make_bed, vcztools_view_plink
+from support.stores import chunk_files, make_store, random_genotypes, vcf_store
+from support.vcf import random_vcf
 
 GENOTYPES = random_genotypes(30, 40, seed=1)
 CHUNKS = (8, 16)
@@ -45,42 +50,33 @@ def test_no_chunk_at_all(encoding, biofuse, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v2-gzip"])
-def test_an_absent_chunk_without_a_fill_value_is_an_error(encoding, biofuse, tmp_path):
-    # Rows of 1,000 bytes: the absent chunk has bytes 8,003 to 16,003.
-    genotypes = random_genotypes(30, 4000, seed=2)
-    store = make_store(
-        tmp_path / "x.vcz", genotypes, chunks=(8, 1600), encoding=encoding, fill_value=None
-    )
-    (store / "call_genotype" / "1.1.0").unlink()
-    expected = reference.bed(genotypes)
+def test_null_stands_for_zero(encoding, biofuse, tmp_path):
+    store, _ = store_without(tmp_path / "x.vcz", encoding, None)
+    genotypes = reference.genotypes_of(store)
+    assert not genotypes[8:16, 16:32].any()
     with biofuse.mount(store) as mount:
-        mount.expect_log("call_genotype/1.1.0 is missing from the store")
-        fd = os.open(mount.bed, os.O_RDONLY)
-        try:
-            assert os.pread(fd, 4096, 0) == expected[:4096]
-            for offset in (8003, 12000, 16002):
-                with pytest.raises(OSError) as error:
-                    os.pread(fd, 1, offset)
-                assert error.value.errno == errno.EIO
-            assert os.pread(fd, 20_000, 16_384) == expected[16_384:]
-        finally:
-            os.close(fd)
-        assert "call_genotype/1.1.0" in mount.log_text()
+        seen = mount.fileset()
+    assert seen.bed == reference.bed(genotypes)
+    assert vcztools_view_plink(store, tmp_path / "v") == seen
 
 
-def test_an_absent_chunk_that_no_kept_sample_lies_in_is_no_error(biofuse, tmp_path):
-    store, _ = store_without(tmp_path / "x.vcz", "v2-blosc-zstd-bit", None)
-    kept = [*range(16), *range(32, 40)]
-    names = ",".join(f"S{i:04d}" for i in kept)
-    with biofuse.mount(store, "-s", names) as mount:
-        assert mount.bed.read_bytes() == reference.bed(GENOTYPES[:, kept])
-
-
-def test_an_absent_chunk_of_a_variant_field_without_a_fill_value(biofuse, tmp_path):
-    """A plan is not made from positions that are not there."""
-    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=CHUNKS)
-    (store / "variant_position" / "1").unlink()
-    metadata = store / "variant_position" / ".zarray"
-    metadata.write_text(metadata.read_text().replace('"fill_value": 0', '"fill_value": null'))
-    line = biofuse.fails("mount", store, biofuse.new_directory())
-    assert "variant_position" in line
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_converted_stretches_without_a_variant_allele(zarr_format, biofuse, tmp_path):
+    """What bio2zarr makes of chunks of 0/0: nothing."""
+    vcf = random_vcf(9, 60, chroms=("1", "2"), seed=3)
+    sites = [
+        dataclasses.replace(site, calls=["0/0"] * 9) if 10 <= i < 40 else site
+        for i, site in enumerate(vcf.sites)
+    ]
+    path, store = vcf_store(
+        dataclasses.replace(vcf, sites=sites),
+        tmp_path,
+        variants_chunk_size=10,
+        samples_chunk_size=4,
+        zarr_format=zarr_format,
+    )
+    assert len(chunk_files(store)) == 3 * 3
+    with biofuse.mount(store) as mount:
+        seen = mount.fileset()
+    assert seen == plink2_make_bed(path, tmp_path / "p")
+    assert vcztools_view_plink(store, tmp_path / "v") == seen

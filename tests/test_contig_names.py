@@ -12,7 +12,7 @@ NAMES = [
     *(f"chr{i}" for i in range(1, 27)),
     *("X", "Y", "XY", "MT", "M", "chrX", "chrY", "chrXY", "chrM", "chrMT"),
     *("x", "y", "mt", "m", "Chr1", "CHR2", "chrx", "Chrm", "CHRMT"),
-    *("0", "00", "chr0", "01", "chr01", "001", "007", "chr022", "027", "28", "chr28", "29"),
+    *("0", "00", "chr0", "01", "chr01", "001", "007", "chr022", "027", "28", "chr28"),
     *("27", "chr27", "100", "chr100", "1000000"),
     *("GL000192.1", "chrUn_KI270742v1", "chr1_KI270706v1_random", "HLA-A", "scaffold_7", "chrEBV"),
     *("PAR1", "PAR2", "chrPAR1", "contig", "NC_000001.11", "1_alt", "Z", "W"),

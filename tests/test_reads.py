@@ -57,7 +57,7 @@ def few_variants(directory):
         directory / "x.vcz", genotypes, chunks=(90, 1003), positions=np.arange(1, 3001)
     )
     kept = [i for i in range(3000) if i % 370 < 41]
-    wanted = " || ".join(f"(POS > {i} && POS <= {i + 41})" for i in range(0, 3000, 370))
+    wanted = " | ".join(f"(POS > {i} & POS <= {i + 41})" for i in range(0, 3000, 370))
     return store, ("-i", wanted), reference.bed(genotypes[kept])
 
 
@@ -162,8 +162,7 @@ def test_sixteen_readers_at_places_of_their_own(view):
     seen = view("big")
     part = len(seen.expected) // 16
     parts = [
-        [(offset, 60_000) for offset in range(n * part, (n + 1) * part, 60_000)]
-        for n in range(16)
+        [(offset, 60_000) for offset in range(n * part, (n + 1) * part, 60_000)] for n in range(16)
     ]
     with ThreadPoolExecutor(16) as pool:
         for done in [pool.submit(check, seen, reads) for reads in parts]:

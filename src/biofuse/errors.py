@@ -33,6 +33,8 @@ def as_errno(error: BaseException) -> int:
 
 def one_line(error: BaseException) -> str:
     """An error's text in one line, with its type where the text alone would not do."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     text = " ".join(str(error).split())
     if isinstance(error, BiofuseError):
         return text

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from dataclasses import asdict, dataclass
 
 from biofuse.errors import BiofuseError
@@ -36,20 +35,21 @@ class MountRecord:
 def runtime_dir() -> str:
     """The user's folder for sockets and records, made if it is not there.
 
+    It does not depend on the session: a mount that a batch job made is found by a login
+    shell, and does not lose its record when that ends.
+
     Raises
     ------
     BiofuseError
         If it belongs to somebody else.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and os.path.isdir(base) and os.access(base, os.W_OK):
-        path = os.path.join(base, "biofuse")
-    else:
-        path = os.path.join(tempfile.gettempdir(), f"biofuse-{os.getuid()}")
+    path = os.environ.get("BIOFUSE_RUNTIME_DIR") or f"/tmp/biofuse-{os.getuid()}"
     os.makedirs(path, mode=0o700, exist_ok=True)
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise BiofuseError(f"{path} belongs to another user; set XDG_RUNTIME_DIR")
+        raise BiofuseError(
+            f"{path} belongs to another user; set BIOFUSE_RUNTIME_DIR to a folder of yours"
+        )
     return path
 
 

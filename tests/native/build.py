@@ -1,5 +1,6 @@
 """Compile a C program of these tests with the kernels, for which a compiler must be there."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,9 +9,12 @@ HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "src" / "biofuse" / "native"
 SOURCES = ("error.c", "frame.c", "planes.c", "plink1.c", "rows.c", "zstd_tail.c")
 
-WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-SANITIZE = ("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all")
+SANITIZE = (
+    *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),
+    *("-Wall", "-Wextra", "-Werror"),
+)
 SANITIZE_RUN = {
+    **os.environ,
     "ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
@@ -23,7 +27,7 @@ def compile_program(compiler: str, out: Path, sources: list[str], *flags: str) -
         ["pkg-config", "--cflags", "--libs", "libzstd"], capture_output=True, text=True, check=True
     )
     command = [
-        *(compiler, *WARNINGS, *flags, f"-I{NATIVE}", f"-I{HERE}"),
+        *(compiler, "-std=c11", *flags, f"-I{NATIVE}", f"-I{HERE}"),
         *(str(HERE / name) for name in sources),
         *(str(NATIVE / name) for name in SOURCES),
         *zstd.stdout.split(),

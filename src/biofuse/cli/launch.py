@@ -114,16 +114,26 @@ class ServingProcess:
     ----------
     config : ServeConfig
         Without the plan.
+    bound : bool
+        Whether the mount ends with this process, however that ends.
 
     Attributes
     ----------
     pid : int
     """
 
-    def __init__(self, config: ServeConfig):
+    def __init__(self, config: ServeConfig, bound: bool = False):
         log_file = config.log_file or path_for(config.mountpoint, ".log")
         self._reader, writer = os.pipe()
-        self._config = dataclasses.replace(config, ready_fd=writer, log_file=log_file)
+        fds = [writer]
+        lifeline = None
+        if bound:
+            # The other end is never closed but by this process's end.
+            lifeline, _ = os.pipe()
+            fds.append(lifeline)
+        self._config = dataclasses.replace(
+            config, ready_fd=writer, lifeline_fd=lifeline, log_file=log_file
+        )
         try:
             with open(log_file, "ab") as log:
                 self._log_offset = log.tell()
@@ -132,7 +142,7 @@ class ServingProcess:
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
-                    pass_fds=[writer],
+                    pass_fds=fds,
                     start_new_session=True,
                     cwd="/",
                 )
@@ -140,7 +150,8 @@ class ServingProcess:
             os.close(self._reader)
             raise BiofuseError(f"cannot start: {error}") from error
         finally:
-            os.close(writer)
+            for fd in fds:
+                os.close(fd)
         self.pid = self._process.pid
         self._serving = False
 
@@ -212,7 +223,12 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "biofuse.serve", config.to_json()])
 
 
-def mount_in_background(options: ViewOptions, config: ServeConfig, kwargs: dict) -> None:
-    """Make the plan of a view and mount it; returns when the files are there."""
-    with ServingProcess(config) as process:
+def mount_in_background(
+    options: ViewOptions, config: ServeConfig, kwargs: dict, bound: bool = False
+) -> None:
+    """Make the plan of a view and mount it; returns when the files are there.
+
+    If `bound`, the mount ends with this process.
+    """
+    with ServingProcess(config, bound) as process:
         process.serve(make_plan(options, kwargs))

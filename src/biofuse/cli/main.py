@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -59,6 +60,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: errors are one line on standard error."""
+    # What a command has begun it cleans up, also when a scheduler ends it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except BiofuseError as error:

@@ -274,6 +274,7 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         timeout=kwargs["timeout"],
         read_ahead_kb=kwargs["read_ahead_kb"],
         allow_other=kwargs["allow_other"],
+        lifeline_fd=None,
         ready_fd=None,
         remove_plan=False,
         access_log=absolute["access_log"],

@@ -62,16 +62,13 @@ def command(store, command_line, format_names, **kwargs):
     if shutil.which(command_line[0]) is None:
         raise BiofuseError(f"no such command: {command_line[0]}")
     check_fuse()
-    # A scheduler's signal must not leave a mount behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: sys.exit(128 + n))
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         log_file = kwargs.get("log_file") or os.path.join(private, "log")
         config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})
         try:
-            mount_in_background(options, config, kwargs)
+            mount_in_background(options, config, kwargs, bound=True)
             code = _run(command_line, directory, options.stem)
             errors = _errors(directory)
         finally:

@@ -24,13 +24,15 @@ class Encoder:
         The plan's tables by file name, as bytes.
     cache_bytes : int
         What may be kept between calls.
+    opened_ns : int
+        When the store was mounted, in nanoseconds since 1970.
     """
 
-    def __init__(self, plan: Plan, tables: dict[str, memoryview], cache_bytes: int):
+    def __init__(self, plan: Plan, tables: dict[str, memoryview], cache_bytes: int, opened_ns: int):
         location = Location(**plan.store)
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
-        self._store = open_store(location)
+        self._store = open_store(location, opened_ns)
         self._genotypes = GenotypeReader(
             self._store, location, GenotypeArray.from_json(plan.genotypes), samples, cache_bytes
         )
@@ -82,7 +84,7 @@ class Encoder:
                 position += size
                 first += count
         except BiofuseError as error:
-            if self._changed():
+            if not isinstance(error, StoreChangedError) and self._changed():
                 raise StoreChangedError(
                     f"the store changed while it was mounted: {error}"
                 ) from error

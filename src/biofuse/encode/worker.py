@@ -89,7 +89,9 @@ def main() -> None:
     tables = {name: map_file(fd) for name, fd in config["tables"].items()}
     window = memoryview(mmap.mmap(config["window"], 0))
     sock = socket.socket(fileno=config["socket"])
-    worker = Worker(sock, window, lambda: Encoder(plan, tables, config["cache_bytes"]))
+    worker = Worker(
+        sock, window, lambda: Encoder(plan, tables, config["cache_bytes"], config["opened_ns"])
+    )
     worker.run(config["threads"])
 
 

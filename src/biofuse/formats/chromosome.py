@@ -1,7 +1,15 @@
 """Chromosome names as plink2 writes them."""
 
-_NUMBERED = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}
-_NAMED = ("X", "Y", "XY", "MT")
+_NUMBERED = {
+    "23": "X",
+    "24": "Y",
+    "25": "XY",
+    "26": "MT",
+    "27": "PAR1",
+    "28": "PAR2",
+    "M": "MT",
+}
+_NAMED = ("X", "Y", "XY", "MT", "PAR1", "PAR2")
 
 
 def chromosome_name(contig: str) -> str:
@@ -9,7 +17,7 @@ def chromosome_name(contig: str) -> str:
     code = contig[3:] if contig[:3].lower() == "chr" else contig
     if code.upper() in _NAMED:
         return code.upper()
-    if code.isascii() and code.isdigit():
+    if code.isascii() and code.isdigit() and len(code) <= 2:
         code = str(int(code))
         if int(code) <= 22:
             return code

@@ -16,8 +16,8 @@ class GenotypeArray:
         (variants, samples, ploidy).
     prefix, separator : str
         The key of chunk (i, j, 0) is prefix + i + separator + j + separator + "0".
-    fill : int or None
-        Value of a chunk that is not stored; None if such a chunk is an error.
+    fill : int
+        Value of the alleles in a chunk that is not stored, within int8.
     slow_reason : str or None
         Why chunks go through zarr-python; None if they are zstd Blosc frames of int8.
     codec : str
@@ -29,7 +29,7 @@ class GenotypeArray:
     chunks: tuple[int, int, int]
     prefix: str
     separator: str
-    fill: int | None
+    fill: int
     slow_reason: str | None
     codec: str
 

@@ -43,14 +43,15 @@ def describe(array) -> GenotypeArray:
         reason = "chunks don't span the ploidy dimension"
     elif reason is None and chunks[0] * chunks[1] * chunks[2] >= 2**31:
         reason = "chunks are larger than a Blosc frame can be"
-    fill = metadata.fill_value
+    # zarr-python leaves out chunks of zeros where no fill value is set, as in bio2zarr's stores.
+    fill = metadata.fill_value or 0
     return GenotypeArray(
         path=array.path,
         shape=shape,
         chunks=chunks,
         prefix=prefix,
         separator=separator,
-        fill=None if fill is None else int(fill),
+        fill=max(-128, min(127, int(fill))),
         slow_reason=reason,
         codec=codec,
     )

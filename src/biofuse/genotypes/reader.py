@@ -9,7 +9,7 @@ from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.frames import FrameReader
 from biofuse.genotypes.packed import PackedReader
 from biofuse.genotypes.samples import plan_sample_chunks
-from biofuse.stores import Location, Range, Store
+from biofuse.stores import Location, Store
 
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
@@ -47,9 +47,13 @@ class GenotypeReader:
 
     def rows(self) -> native.Rows:
         """A new object for one thread to read through."""
-        chunk_rows, chunk_samples, ploidy = self.genotypes.chunks
+        chunk_rows, chunk_samples, _ = self.genotypes.chunks
         return native.Rows(
-            chunk_rows, chunk_samples, ploidy, self._samples.sizes, self._samples.index
+            chunk_rows,
+            chunk_samples,
+            self.genotypes.ploidy,
+            self._samples.sizes,
+            self._samples.index,
         )
 
     def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
@@ -88,25 +92,13 @@ class GenotypeReader:
         )
         for i, frame in enumerate(frames):
             if frame is None:
-                rows.set_constant(i, self._fill(chunk_row, i))
+                rows.set_constant(i, self.genotypes.fill)
             else:
                 rows.set_frame(i, frame.index, frame.span, frame.span_start, frame.size)
 
     def _load_packed(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
-        if self.genotypes.fill is None:
-            # zarr-python shows such chunks as zeros, which would be calls.
-            keys = [self.genotypes.key(chunk_row, c) for c in self._samples.chunks]
-            for i, piece in enumerate(self._store.get_many([Range(k, 0, 1) for k in keys])):
-                if piece is None:
-                    self._fill(chunk_row, i)
         for i, sample_chunk in enumerate(self._samples.chunks):
             rows.set_packed(i, self._packed.read(chunk_row, sample_chunk, first, last))
-
-    def _fill(self, chunk_row: int, i: int) -> int:
-        if self.genotypes.fill is None:
-            key = self.genotypes.key(chunk_row, self._samples.chunks[i])
-            raise BiofuseError(f"{key} is missing from the store")
-        return max(-128, min(127, self.genotypes.fill))
 
     def error(self, error: native.NativeError, chunk_row: int) -> BiofuseError:
         """A kernel's error with the chunk's key and the variant in its text."""

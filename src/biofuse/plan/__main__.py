@@ -16,6 +16,8 @@ from biofuse.options import ViewOptions
 def main() -> int:
     """Make the plan. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever asked for the plan may be gone.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     request = json.load(sys.stdin)
     said = 0.0
 

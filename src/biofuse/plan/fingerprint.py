@@ -14,8 +14,9 @@ def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
     root : str
         The store: a directory or a zip file.
     shallow : sequence of str
-        Arrays of which the folder and its metadata are looked at. A chunk that is
-        added, removed or replaced by renaming changes its folder.
+        Arrays of which the folder and its metadata are looked at, as the worker does
+        while the store is mounted. A chunk that is added, removed or replaced by renaming
+        changes its folder.
     deep : sequence of str
         Arrays of which every file is looked at.
     """
@@ -29,7 +30,7 @@ def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
         for name in shallow:
             path = os.path.join(root, name)
             _add(lines, name, os.stat(path))
-            for entry in (".zarray", "zarr.json"):
+            for entry in (".zarray", "zarr.json", "c"):
                 with contextlib.suppress(FileNotFoundError):
                     _add(lines, f"{name}/{entry}", os.stat(os.path.join(path, entry)))
         for name in deep:

@@ -74,6 +74,8 @@ def _explain(error: Exception, selection: Selection) -> str:
         where = re.search(r"found (.+?)\s+\(at char (\d+)\)", text)
         found = f": {where[1]} at character {int(where[2]) + 1} is not expected" if where else ""
         return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
+    if isinstance(error, KeyError):
+        return f"the store has no field {text}, which the selection needs"
     unknown = re.fullmatch(r"'(.+)' is not in list", text)
     if unknown:
         return f"the store has no contig {unknown[1]!r}, which a region or target names"

@@ -27,6 +27,8 @@ class ServeConfig:
         The kernel's read-ahead where it may be set; 0 to leave it alone.
     allow_other : bool
         Whether other users may read the mount.
+    lifeline_fd : int or None
+        A pipe; the mount ends when nobody holds its other end.
     ready_fd : int or None
         Where to say "ready" or why not.
     remove_plan : bool
@@ -45,6 +47,7 @@ class ServeConfig:
     timeout: float
     read_ahead_kb: int
     allow_other: bool
+    lifeline_fd: int | None
     ready_fd: int | None
     remove_plan: bool
     access_log: str | None

@@ -29,6 +29,8 @@ class WorkerConfig:
         The plan's tables by file name.
     threads : int
     cache_bytes : int
+    opened_ns : int
+        When the store was mounted.
     """
 
     plan_fd: int
@@ -36,6 +38,7 @@ class WorkerConfig:
     table_fds: dict[str, int]
     threads: int
     cache_bytes: int
+    opened_ns: int
 
 
 class WorkerLink:
@@ -104,6 +107,7 @@ class WorkerLink:
             "socket": theirs.fileno(),
             "threads": config.threads,
             "cache_bytes": config.cache_bytes,
+            "opened_ns": config.opened_ns,
         }
         environment = dict(os.environ)
         # Freed memory of many threads' arenas would stay with the process.

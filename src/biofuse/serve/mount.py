@@ -57,6 +57,7 @@ class MountedView:
                 table_fds={name: self._fds[name] for name in self.plan.table_names()},
                 threads=config.threads,
                 cache_bytes=config.memory // cache_share,
+                opened_ns=time.time_ns(),
             ),
             self.scheduler.on_reply,
             self.scheduler.on_death,
@@ -123,7 +124,8 @@ class MountedView:
             logger.error("cannot read %s%s", name, where, exc_info=error)
 
     def _log_access(self, name: str, fh: int, offset: int, size: int, began: float) -> None:
-        assert self._access_log is not None
+        if self._access_log is None:
+            return
         row = {
             "path": f"/{name}",
             "fh": fh,
@@ -133,7 +135,11 @@ class MountedView:
             "t_end": time.monotonic(),
             "kind": "read",
         }
-        self._access_log.write(json.dumps(row) + "\n")
+        try:
+            self._access_log.write(json.dumps(row) + "\n")
+        except OSError as error:
+            logger.error("the access log ends here: %s", error)
+            self._access_log = None
 
     async def run(self, on_ready) -> None:
         """Serve until unmounted or told to stop."""
@@ -150,6 +156,8 @@ class MountedView:
             status = Status(self, config)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal)
+                if config.lifeline_fd is not None:
+                    nursery.start_soon(self._stop_on_end, config.lifeline_fd)
                 nursery.start_soon(self.link.run)
                 nursery.start_soon(self.scheduler.watch)
                 nursery.start_soon(self.scheduler.pump_when_kicked)
@@ -183,6 +191,11 @@ class MountedView:
         if self._config.allow_other:
             options.add("allow_other")
         return options
+
+    async def _stop_on_end(self, fd: int) -> None:
+        """Stop when the process that holds the other end of a pipe is gone."""
+        await trio.lowlevel.wait_readable(fd)
+        pyfuse3.terminate()
 
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:

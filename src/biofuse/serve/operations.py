@@ -178,6 +178,7 @@ class ReadOnlyOperations(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.EROFS)
         return pyfuse3.FileInfo(fh=inode, keep_cache=True)
 
+    @guarded
     async def read(self, fh, off, size):
         entry = self._entry(fh)
         began = time.monotonic()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from biofuse.errors import StoreChangedError
 from biofuse.stores.base import Piece, Range
 
 # Enough for a disk to be busy with, and far from any limit on open files.
@@ -13,12 +14,20 @@ class LocalStore:
     """A store whose objects are files below a directory.
 
     Nothing is kept open or in memory: the page cache does that.
+
+    Parameters
+    ----------
+    root : str
+    opened_ns : int, optional
+        Time in nanoseconds since 1970; to read a file that was changed later is a
+        `StoreChangedError`.
     """
 
     ranged = True
 
-    def __init__(self, root: str):
+    def __init__(self, root: str, opened_ns: int | None = None):
         self.root = os.path.abspath(root)
+        self._opened_ns = opened_ns
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
         pieces = []
@@ -37,7 +46,7 @@ class LocalStore:
                     length = 0 if wanted.stop is None else wanted.stop - wanted.start
                     os.posix_fadvise(fd, wanted.start, length, os.POSIX_FADV_WILLNEED)
             return [
-                None if fd is None else _read(fd, wanted)
+                None if fd is None else self._read(fd, wanted)
                 for fd, wanted in zip(opened, ranges, strict=True)
             ]
         finally:
@@ -50,6 +59,18 @@ class LocalStore:
             return os.open(os.path.join(self.root, key), os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def _read(self, fd: int, wanted: Range) -> Piece:
+        status = os.fstat(fd)
+        if self._opened_ns is not None and status.st_ctime_ns > self._opened_ns:
+            raise StoreChangedError(
+                f"{wanted.key} was changed after the store was mounted "
+                "(or the file server's clock is ahead); mount it again"
+            )
+        stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
+        data = _pread_all(fd, wanted.start, stop - wanted.start)
+        version = (status.st_ino, status.st_size, status.st_mtime_ns)
+        return Piece(data, wanted.start, status.st_size, version)
 
     def hint(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -71,14 +92,6 @@ class LocalStore:
 
     def close(self) -> None:
         pass
-
-
-def _read(fd: int, wanted: Range) -> Piece:
-    status = os.fstat(fd)
-    stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
-    data = _pread_all(fd, wanted.start, stop - wanted.start)
-    version = (status.st_ino, status.st_size, status.st_mtime_ns)
-    return Piece(data, wanted.start, status.st_size, version)
 
 
 def _pread_all(fd: int, start: int, size: int) -> bytes:

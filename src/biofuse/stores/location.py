@@ -71,8 +71,14 @@ def store_stem(path: str) -> str:
     return name or "store"
 
 
-def open_store(location: Location) -> Store:
+def open_store(location: Location, opened_ns: int | None = None) -> Store:
     """The store at a location.
+
+    Parameters
+    ----------
+    location : Location
+    opened_ns : int, optional
+        Where a backend can tell, it refuses to read what was changed after this time.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def open_store(location: Location) -> Store:
         if os.path.isdir(location.path):
             from biofuse.stores.local import LocalStore
 
-            return LocalStore(location.path)
+            return LocalStore(location.path, opened_ns)
         from biofuse.stores.zip import ZipStore
 
         try:

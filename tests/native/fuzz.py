@@ -1,0 +1,84 @@
+"""Fuzz targets of the kernels and what they start from.
+
+In the directory `tests`, `python -m native.fuzz TARGET DIRECTORY` builds a target, `frame` or
+`block`, with its seeds; see README.md.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import build, frames, geometry
+
+SOURCES = {"frame": ["fuzz_frame.c", "case.c"], "block": ["fuzz_block.c", "case.c"]}
+
+
+@dataclass(frozen=True)
+class Target:
+    program: Path
+    seeds: Path
+    findings: Path
+
+    def command(self, *options: str) -> list[str]:
+        """The target's command line, seeds last; the first directory gets what is found."""
+        prefix = f"-artifact_prefix={self.findings}/"
+        return [str(self.program), prefix, *options, str(self.findings), str(self.seeds)]
+
+
+def frame_seeds() -> list[bytes]:
+    """Sound frames behind the bytes that choose their geometry."""
+    seeds = []
+    for number, (rows, samples, ploidy, scale) in enumerate(
+        [(9, 13, 2, 1), (32, 200, 1, 1), (3, 5, 2, 1), (8, 256, 2, 64), (31, 100, 2, 64)]
+    ):
+        for values in ((0, 1), (0, 0, 0, 1, -1, -2), (0, 1, 2, 100)):
+            array = geometry.random_alleles((rows, samples * scale, ploidy), values, number)
+            array[rows // 2 :] = 0
+            for shuffle, blocksize in ((2, 0), (2, 128), (2, 1 << 18), (0, 1000)):
+                frame = frames.encode(array, shuffle=shuffle, blocksize=blocksize)
+                kind = ploidy - 1 | (0x80 if scale > 1 else 0)
+                head = bytes([rows - 1, samples - 1, kind, 255, number, 0, 3, number])
+                if len(frame) < 4096:
+                    seeds += [head + frame, head[:7] + bytes([0x80 | number]) + frame]
+    return seeds
+
+
+def block_seeds() -> list[bytes]:
+    """Stored blocks of which the upper planes end in runs."""
+    seeds = []
+    for size in (1 << 17, 1 << 18, 3 << 17, 1 << 19):
+        for seed, values in enumerate([(0,), (1,), (-1,), (0, 1), (0, -1), (3,)]):
+            array = np.zeros(size, dtype=np.int8)
+            array[:2000] = geometry.random_alleles(2000, values, seed)
+            if seed % 2:
+                array[2000:] = values[-1]
+            frame = frames.encode(array, blocksize=size)
+            p = frames.parts(frame)
+            seeds.append(frame[p.offsets[0] + 4 : p.stop(0)])
+    return seeds
+
+
+def make_target(name: str, directory: Path) -> Target:
+    """Compile a target and write its seeds to a directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = build.compile_program(
+        "clang",
+        directory / f"fuzz_{name}",
+        SOURCES[name],
+        *build.SANITIZE,
+        "-fsanitize=fuzzer,address,undefined",
+    )
+    target = Target(program, directory / "seeds", directory / "findings")
+    target.seeds.mkdir(exist_ok=True)
+    target.findings.mkdir(exist_ok=True)
+    seeds = frame_seeds() if name == "frame" else block_seeds()
+    for number, seed in enumerate(seeds):
+        (target.seeds / f"{number:03}").write_bytes(seed)
+    return target
+
+
+if __name__ == "__main__":
+    made = make_target(sys.argv[1], Path(sys.argv[2]))
+    print(*made.command("-max_total_time=600"))
