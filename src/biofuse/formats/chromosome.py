@@ -9,7 +9,7 @@ _NUMBERED = {
     "28": "PAR2",
     "M": "MT",
 }
-_NAMED = ("X", "Y", "XY", "MT", "PAR1", "PAR2")
+_NAMED = ("X", "Y", "XY", "MT")
 
 
 def chromosome_name(contig: str) -> str:
