@@ -11,7 +11,7 @@ from typing import Any
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 3
+PLAN_FORMAT = 4
 
 
 @dataclass(frozen=True)

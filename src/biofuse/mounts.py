@@ -36,11 +36,14 @@ class Mount:
 def list_mounts(text: str | None = None) -> list[Mount]:
     """Every mount, in the order in which they were made."""
     if text is None:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
-            text = f.read()
+        with open("/proc/self/mountinfo", "rb") as f:
+            text = os.fsdecode(f.read())
     found = []
-    for line in text.splitlines():
+    # Only a line feed ends a line; a path may hold what else Python takes for an end.
+    for line in text.split("\n"):
         fields = line.split(" ")
+        if "-" not in fields:
+            continue
         dash = fields.index("-")
         found.append(
             Mount(_unescape(fields[4]), fields[dash + 1], _unescape(fields[dash + 2]), fields[2])

@@ -65,7 +65,10 @@ class Reply:
     message: str = ""
 
     def pack(self) -> bytes:
-        return _REPLY.pack(self.id, self.errno, self.size) + self.message.encode()[:2048]
+        return (
+            _REPLY.pack(self.id, self.errno, self.size)
+            + self.message.encode(errors="backslashreplace")[:2048]
+        )
 
     @classmethod
     def unpack(cls, data: bytes) -> "Reply":

@@ -76,8 +76,12 @@ def read_record(mountpoint: str) -> MountRecord | None:
         return None
 
 
-def remove_record(mountpoint: str) -> None:
-    """Forget a mount."""
-    for suffix in (".json", ".sock"):
+def remove_record(mountpoint: str, pid: int) -> None:
+    """Forget a process's mount; a later one's at the same place is left alone."""
+    suffixes = [f".{pid}.sock"]
+    record = read_record(mountpoint)
+    if record is not None and record.pid == pid:
+        suffixes.append(".json")
+    for suffix in suffixes:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path_for(mountpoint, suffix))

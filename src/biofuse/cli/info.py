@@ -6,6 +6,7 @@ import click
 
 from biofuse import formats
 from biofuse.cli import options as o
+from biofuse.errors import BiofuseError
 from biofuse.memory import format_size
 
 
@@ -26,7 +27,7 @@ def command(store, as_json, **kwargs):
 def describe_store(location) -> dict:
     """What `info` tells; sizes are in bytes."""
     from biofuse.genotypes.describe import describe
-    from biofuse.plan.build import check_fields
+    from biofuse.plan.build import check_fields, store_warnings
     from biofuse.stores.location import store_stem, zarr_group
 
     group = zarr_group(location)
@@ -38,9 +39,17 @@ def describe_store(location) -> dict:
     views = {}
     for name in formats.NAMES:
         module = formats.get_format(name)
-        layout = module.layout(num_samples, genotypes.ploidy)
+        try:
+            layout = module.layout(num_samples, genotypes.ploidy)
+        except BiofuseError as error:
+            views[name] = {"file": None, "size": None, "reason": str(error)}
+            continue
         size = len(layout.header) + variants * layout.record_size
-        views[name] = {"file": store_stem(location.path) + module.SUFFIX, "size": size}
+        views[name] = {
+            "file": store_stem(location.path) + module.SUFFIX,
+            "size": size,
+            "reason": None,
+        }
     rows, samples, ploidy = genotypes.chunks
     return {
         "store": location.path,
@@ -57,6 +66,7 @@ def describe_store(location) -> dict:
         "codec": genotypes.codec,
         "fast_path": genotypes.fast,
         "slow_reason": genotypes.slow_reason,
+        "warnings": store_warnings(location, group["call_genotype"], genotypes),
         "views": views,
     }
 
@@ -79,4 +89,9 @@ def _lines(value: dict):
     yield "codec", value["codec"]
     yield "fast path", "yes" if value["fast_path"] else f"no: {value['slow_reason']}"
     for name, view in value["views"].items():
-        yield "view", f"{name}: {view['file']}, {format_size(view['size'])}"
+        if view["file"] is None:
+            yield "view", f"{name}: none, as {view['reason']}"
+        else:
+            yield "view", f"{name}: {view['file']}, {format_size(view['size'])}"
+    for warning in value["warnings"]:
+        yield "warning", warning

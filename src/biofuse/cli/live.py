@@ -60,10 +60,13 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:
         deadline = time.monotonic() + wait
         while not lazy and _is_serving(record.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
-    if record is None or not _is_serving(record.pid):
-        remove_record(target)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path_for(target, ".log"))
+    if record is not None and not _is_serving(record.pid):
+        remove_record(target, record.pid)
+    log = path_for(target, ".log")
+    with contextlib.suppress(FileNotFoundError):
+        # One that tells of errors outlives the mount, until the next at this place.
+        if os.path.getsize(log) == 0:
+            os.unlink(log)
 
 
 def _is_serving(pid: int) -> bool:

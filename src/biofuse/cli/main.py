@@ -62,7 +62,8 @@ def main() -> None:
     """Entry point: errors are one line on standard error."""
     # What a command has begun it cleans up, also when a scheduler ends it.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: sys.exit(128 + n))
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda n, _: sys.exit(128 + n))
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except BiofuseError as error:

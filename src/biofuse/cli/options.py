@@ -1,5 +1,6 @@
 """Options that several commands share, and the values made from them."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -134,8 +135,12 @@ serving_options = _group(
         },
     ),
     (
-        ("--threads", "--readahead-workers", "threads"),
-        {"type": click.IntRange(1, 64), "help": "Threads that encode [default: cores, up to 4]."},
+        ("--threads",),
+        {"type": click.IntRange(1, 64), "help": "Threads that encode.  [default: cores, up to 4]"},
+    ),
+    (
+        ("--readahead-workers",),
+        {"type": click.IntRange(0), "help": "As in biofuse 0.1.0; at most as many as cores."},
     ),
     (
         ("--readahead-buffer-size",),
@@ -238,11 +243,7 @@ def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) ->
             mark = "^" if selection[name].startswith("^") else ""
             selection[name] = mark + os.path.abspath(selection[name].removeprefix("^"))
     return ViewOptions(
-        store={
-            "path": location.path,
-            "backend": location.backend,
-            "options": location.options,
-        },
+        store=dataclasses.asdict(location),
         stem=stem,
         formats=formats,
         selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
@@ -255,10 +256,11 @@ def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) ->
 def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
     """How to serve, as the options of a command say; the plan is filled in later."""
     cores = len(os.sched_getaffinity(0))
-    threads = kwargs.get("threads") or min(4, cores)
-    ahead = 6
-    if kwargs.get("readahead_buffer_size") is not None:
-        ahead = kwargs["readahead_buffer_size"] >> 23
+    threads = min(4, cores)
+    if kwargs.get("threads") is not None:
+        threads = kwargs["threads"]
+    elif kwargs.get("readahead_workers") is not None:
+        threads = max(1, min(kwargs["readahead_workers"], cores))
     absolute = {
         name: os.path.abspath(kwargs[name]) if kwargs.get(name) else None
         for name in ("access_log", "log_file")
@@ -269,7 +271,7 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         store=store,
         memory=kwargs["memory"],
         threads=threads,
-        ahead=ahead,
+        ahead_bytes=kwargs.get("readahead_buffer_size"),
         idle_timeout=kwargs["idle_timeout"],
         timeout=kwargs["timeout"],
         read_ahead_kb=kwargs["read_ahead_kb"],

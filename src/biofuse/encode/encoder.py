@@ -61,6 +61,8 @@ class Encoder:
         self._hint_next(file, first, last)
         try:
             for chunk_row, wanted in self._by_chunk_row(first, last):
+                # What the row before held goes before more is read.
+                rows.release()
                 self._genotypes.load(rows, chunk_row, wanted)
                 count = len(wanted)
                 starts = None

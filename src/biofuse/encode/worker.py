@@ -4,6 +4,7 @@ Several threads take requests off one socket, so there is no queue here; serve
 decides the order. It ends when serve closes its end.
 """
 
+import faulthandler
 import json
 import mmap
 import os
@@ -83,6 +84,7 @@ class Worker:
 def main() -> None:
     """Run a worker as its one argument, a JSON object of file descriptors, says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     config = json.loads(sys.argv[1])
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())

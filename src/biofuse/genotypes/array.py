@@ -20,6 +20,8 @@ class GenotypeArray:
         Value of the alleles in a chunk that is not stored, within int8.
     slow_reason : str or None
         Why chunks go through zarr-python; None if they are zstd Blosc frames of int8.
+    sharded : bool
+        Whether a stored object holds several chunks.
     codec : str
         The codec chain, for people.
     """
@@ -31,6 +33,7 @@ class GenotypeArray:
     separator: str
     fill: int
     slow_reason: str | None
+    sharded: bool
     codec: str
 
     @property

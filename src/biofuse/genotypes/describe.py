@@ -53,6 +53,7 @@ def describe(array) -> GenotypeArray:
         separator=separator,
         fill=max(-128, min(127, int(fill))),
         slow_reason=reason,
+        sharded=array.shards is not None,
         codec=codec,
     )
 

@@ -5,6 +5,7 @@ the end {"done": true} or {"error": text}.
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ def main() -> int:
         say(error="out of memory while the plan was made")
         return 1
     except Exception as error:
-        if request.get("debug"):
+        if os.environ.get("BIOFUSE_DEBUG"):
             raise
         say(error=f"{type(error).__name__}: {one_line(error)}")
         return 1

@@ -12,6 +12,7 @@ from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.genotypes.describe import describe
 from biofuse.manifest import Plan, StaticFile, StreamedFile
+from biofuse.memory import DEFAULT_BUDGET, format_size
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.selection import resolve
@@ -47,7 +48,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     signature = store.signature(watched)
     if location.is_local:
         _write_dependencies(location, group, options, directory)
-    resolved = resolve(location, group, options.selection)
+    resolved = resolve(location, group, options.selection, progress)
     sample_id = group["sample_id"][:]
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
@@ -108,7 +109,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
                 params=layout.params,
             )
         )
-    warnings = []
+    warnings = store_warnings(location, group["call_genotype"], genotypes)
     if count == 0:
         warnings.append("the view has no variants: the selection leaves none")
     if variant_pass.dropped:
@@ -156,13 +157,48 @@ def check_fields(location: Location, group) -> None:
         ("variant_position", variants),
         ("variant_contig", variants),
         ("variant_allele", variants),
+        ("variant_id", variants),
         ("sample_id", samples),
     ):
-        if group[name].shape[0] != size:
+        if name in group and group[name].shape[0] != size:
             raise BiofuseError(
                 f"{location.path} is damaged: {name} has {group[name].shape[0]} entries where "
                 f"call_genotype has {size}"
             )
+
+
+def store_warnings(location: Location, array, genotypes) -> list[str]:
+    """What a user should know of a store's genotypes before relying on a view of them."""
+    warnings = []
+    expected = array.nchunks
+    # One object holds many chunks where there are shards.
+    if location.is_local and os.path.isdir(location.path) and not genotypes.sharded:
+        stored = _count_chunks(os.path.join(location.path, genotypes.path))
+        if stored < expected:
+            shown = {0: "REF", -1: "missing"}.get(genotypes.fill, f"allele {genotypes.fill}")
+            warnings.append(
+                f"{expected - stored} of {expected} chunks of call_genotype are not stored and "
+                f"are shown as {shown}: right if zarr left them out, wrong if a copy lost them"
+            )
+    size = genotypes.chunks[0] * genotypes.chunks[1] * genotypes.chunks[2]
+    size *= array.dtype.itemsize
+    if not genotypes.fast and size > DEFAULT_BUDGET:
+        warnings.append(
+            f"{genotypes.slow_reason}, so whole chunks are decoded, {format_size(size)} each: "
+            "reading takes at least as much memory, beyond --memory"
+        )
+    return warnings
+
+
+def _count_chunks(path: str) -> int:
+    """Chunk files below an array's folder."""
+    count = 0
+    for entry in os.scandir(path):
+        if entry.is_dir():
+            count += _count_chunks(entry.path)
+        elif entry.name[0] not in ".z" and not entry.name.startswith("__"):
+            count += 1
+    return count
 
 
 def _watched(location: Location, genotypes) -> list[str]:

@@ -8,6 +8,7 @@ appear whole, by renaming, so that mounts that start at once don't meet.
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,11 +22,17 @@ DEFAULT_LIMIT = 4 << 30
 _DEPENDENCIES = "store.json"
 # An entry that was used just now may be about to be opened.
 _GRACE = 600
+# Seconds after which an unfinished plan is taken for abandoned.
+_ABANDONED = 86400
+# A folder of our own within the one that the user names.
+_FOLDER = "biofuse-plans"
+_ENTRY = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED = re.compile(r"(new|old)-[a-z0-9_]{8}")
 
 
 def default_cache_dir() -> str:
     """The user's cache directory for plans."""
-    return os.path.join(platformdirs.user_cache_dir("biofuse"), "plans")
+    return platformdirs.user_cache_dir("biofuse")
 
 
 def write_dependencies(directory: str, root: str, shallow: list[str], deep: list[str]) -> None:
@@ -53,18 +60,23 @@ def is_current(directory: str) -> bool:
     return now == value["fingerprint"]
 
 
+def _is_plan(path: str) -> bool:
+    return all(os.path.exists(os.path.join(path, name)) for name in (MANIFEST, _DEPENDENCIES))
+
+
 class PlanCache:
-    """The plans in a directory.
+    """The plans in a folder of their own within a directory.
 
     Parameters
     ----------
-    path : str
+    parent : str
+        The directory.
     limit : int
         Bytes; when more is kept, the entries unused for longest go.
     """
 
-    def __init__(self, path: str, limit: int = DEFAULT_LIMIT):
-        self.path = path
+    def __init__(self, parent: str, limit: int = DEFAULT_LIMIT):
+        self.path = os.path.join(parent, _FOLDER)
         self._limit = limit
 
     def find(self, key: str) -> str | None:
@@ -114,14 +126,16 @@ class PlanCache:
         entries = []
         now = time.time()
         for entry in os.scandir(self.path):
+            # Never touch what a plan cache did not make, whatever folder this is.
+            if not entry.is_dir(follow_symlinks=False):
+                continue
             with contextlib.suppress(OSError):
                 used = entry.stat().st_mtime
-                size = sum(f.stat().st_size for f in os.scandir(entry.path))
-                if entry.name.startswith(("new-", "old-")):
-                    if now - used > 86400:
-                        shutil.rmtree(entry.path, ignore_errors=True)
-                    continue
-                entries.append((used, size, entry.path))
+                if _UNFINISHED.fullmatch(entry.name) and now - used > _ABANDONED:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                elif _ENTRY.fullmatch(entry.name) and _is_plan(entry.path):
+                    size = sum(f.stat().st_size for f in os.scandir(entry.path))
+                    entries.append((used, size, entry.path))
         total = sum(size for _, size, _ in entries)
         for used, size, path in sorted(entries):
             if total <= self._limit or now - used < _GRACE:

@@ -24,20 +24,16 @@ class PlanDirectory:
     path : str
     temporary : bool
         Whether it belongs to one mount, which is to remove it.
-    cached : bool
-        Whether it was there already.
     """
 
     path: str
     temporary: bool
-    cached: bool
 
 
 def get_plan(
     options: ViewOptions,
     cache: PlanCache | None,
     progress: Callable[[int, int], None],
-    debug: bool = False,
 ) -> PlanDirectory:
     """Find or make the plan of a view.
 
@@ -56,7 +52,7 @@ def get_plan(
     if cache is not None:
         found = cache.find(key)
         if found is not None:
-            return PlanDirectory(found, temporary=False, cached=True)
+            return PlanDirectory(found, temporary=False)
     directory = None
     if cache is not None:
         try:
@@ -66,19 +62,17 @@ def get_plan(
     if directory is None:
         directory = tempfile.mkdtemp(prefix="biofuse-plan-")
     try:
-        _make(options, directory, progress, debug)
+        _make(options, directory, progress)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
     if cache is None:
-        return PlanDirectory(directory, temporary=True, cached=False)
+        return PlanDirectory(directory, temporary=True)
     kept = cache.keep(directory, key)
-    return PlanDirectory(kept, temporary=kept == directory, cached=False)
+    return PlanDirectory(kept, temporary=kept == directory)
 
 
-def _make(
-    options: ViewOptions, directory: str, progress: Callable[[int, int], None], debug: bool
-) -> None:
+def _make(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "biofuse.plan"],
         stdin=subprocess.PIPE,
@@ -90,7 +84,7 @@ def _make(
     try:
         with process.stdin:
             json.dump(
-                {"options": options.to_json(), "directory": directory, "debug": debug},
+                {"options": options.to_json(), "directory": directory},
                 process.stdin,
             )
         for line in process.stdout:

@@ -1,7 +1,8 @@
 """Which samples and variants a view has."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -31,8 +32,22 @@ class Resolved:
         return self._variants[first:last] - start
 
 
-def resolve(location: Location, group, selection: Selection) -> Resolved:
+def resolve(
+    location: Location,
+    group,
+    selection: Selection,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Resolved:
     """Resolve a selection; vcztools is imported only if there is one.
+
+    Parameters
+    ----------
+    location : Location
+    group : zarr.Group
+        The same store.
+    selection : Selection
+    progress : callable
+        Called with the variants looked at so far and their number.
 
     Raises
     ------
@@ -51,12 +66,14 @@ def resolve(location: Location, group, selection: Selection) -> Resolved:
             {
                 **{name: getattr(selection, name) for name in selection.__dataclass_fields__},
                 "backend_storage": location.backend,
-                "storage_options": tuple(f"{k}={v}" for k, v in location.options.items()),
+                "storage_options": tuple(
+                    f"{k}={json.dumps(v)}" for k, v in location.options.items()
+                ),
             }
         )
         with options.make_reader(location.path) as reader:
             samples = np.asarray(reader.samples_selection, dtype=np.int64)
-            variants = _concatenate(_variant_indices(reader))
+            variants = _concatenate(_variant_indices(reader, progress))
     except BiofuseError:
         raise
     except Exception as error:
@@ -82,9 +99,12 @@ def _explain(error: Exception, selection: Selection) -> str:
     return f"the selection cannot be made: {text[:300]}"
 
 
-def _variant_indices(reader) -> Iterator[np.ndarray]:
+def _variant_indices(reader, progress: Callable[[int, int], None]) -> Iterator[np.ndarray]:
     for chunk in reader.variant_chunks(fields=["variant_index"]):
-        yield chunk["variant_index"].astype(np.uint32)
+        index = chunk["variant_index"].astype(np.uint32)
+        if len(index):
+            progress(int(index[-1]), reader.num_variants)
+        yield index
 
 
 def _concatenate(parts: Iterator[np.ndarray]) -> np.ndarray:

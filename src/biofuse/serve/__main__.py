@@ -50,6 +50,8 @@ def main() -> int:
     def on_ready() -> None:
         nonlocal ready
         ready = True
+        if config.ready_fd is None:
+            print(f"mounted at {config.mountpoint}", file=sys.stderr, flush=True)
         _say(config.ready_fd, "ready\n")
 
     try:

@@ -1,7 +1,7 @@
 """Blocks: runs of records in the window, and which of them are there."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -41,6 +41,8 @@ class Block:
         Reads that wait for it or are copying from it; it is not evicted before they end.
     attempts : int
         Times it was sent to a worker.
+    data_error : bool
+        Whether it failed for what is in the store: a smaller block may do better.
     """
 
     file: int
@@ -60,6 +62,7 @@ class Block:
     spent: bool = False
     errno: int = errno.EIO
     message: str = ""
+    data_error: bool = False
     done: trio.Event = field(default_factory=trio.Event)
 
     @property
@@ -83,10 +86,14 @@ class BlockTable:
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks)
 
-    def find(self, file: int, record: int) -> Block | None:
-        """The block that has a record, or will have it."""
+    def find(self, file: int, record: int, run: bool | None = None) -> Block | None:
+        """The block that has a record, or will have it; if `run` is given, of that kind."""
         for block in self._blocks:
-            if block.file == file and block.first <= record < block.last:
+            if (
+                block.file == file
+                and block.first <= record < block.last
+                and run in (None, block.run)
+            ):
                 return block
         return None
 
@@ -125,7 +132,7 @@ class BlockTable:
             self._window.give(block.run, block.slot)
             block.slot = None
 
-    def clear(self, keep: Callable[[Block], bool]) -> None:
-        """Forget every block but these."""
-        for block in [b for b in self._blocks if not keep(b)]:
+    def clear(self) -> None:
+        """Forget every block."""
+        for block in list(self._blocks):
             self.remove(block)

@@ -19,8 +19,8 @@ class ServeConfig:
         Bytes of window, caches and scratch together.
     threads : int
         Of the worker.
-    ahead : int
-        Blocks to read ahead of a run, at most.
+    ahead_bytes : int or None
+        What is read ahead of a run, at most; None for as much as the window allows.
     idle_timeout, timeout : float
         Seconds.
     read_ahead_kb : int
@@ -42,7 +42,7 @@ class ServeConfig:
     store: str
     memory: int
     threads: int
-    ahead: int
+    ahead_bytes: int | None
     idle_timeout: float
     timeout: float
     read_ahead_kb: int

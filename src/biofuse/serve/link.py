@@ -165,7 +165,7 @@ class WorkerLink:
         if code is None:
             how = "it cannot be killed"
         elif code < 0:
-            how = f"signal {-code} ({signal.Signals(-code).name})"
+            how = f"signal {-code} ({signal.strsignal(-code)})"
         else:
             how = f"exit code {code}"
         self._on_death(f"the encoder process ended unexpectedly: {how}")

@@ -1,5 +1,6 @@
 """One mount from beginning to end."""
 
+import fcntl
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ from biofuse.serve.stream import ReadError, Stream
 from biofuse.serve.window import Window, shape_window
 
 logger = logging.getLogger("biofuse.serve")
+
+_READ_AHEAD_BLOCKS = 6
 
 
 class MountedView:
@@ -101,7 +104,7 @@ class MountedView:
                 self.window,
                 self.scheduler,
                 self.counters,
-                self._config.ahead,
+                self._ahead(),
             )
             files.append((streamed.name, stream))
         for static in self.plan.static:
@@ -109,6 +112,13 @@ class MountedView:
         files.sort(key=lambda item: item[0])
         on_read = self._log_access if self._access_log else None
         return ReadOnlyOperations(files, self.plan.modified_ns, self._note_error, on_read)
+
+    def _ahead(self) -> int:
+        """Blocks to read ahead of a run, at most."""
+        wanted = self._config.ahead_bytes
+        if wanted is None:
+            return _READ_AHEAD_BLOCKS
+        return min(_READ_AHEAD_BLOCKS, -(-wanted // self.window.shape.run_slot))
 
     def _note_error(self, name: str, error: BaseException) -> None:
         """Count a failed read, and log it if it is the first of its kind."""
@@ -144,13 +154,13 @@ class MountedView:
     async def run(self, on_ready) -> None:
         """Serve until unmounted or told to stop."""
         config = self._config
-        pyfuse3.init(self.operations(), config.mountpoint, self._options())
+        self._mount()
         try:
             record = MountRecord(
                 config.mountpoint,
                 config.store,
                 os.getpid(),
-                path_for(config.mountpoint, ".sock"),
+                path_for(config.mountpoint, f".{os.getpid()}.sock"),
                 config.log_file,
             )
             status = Status(self, config)
@@ -167,7 +177,17 @@ class MountedView:
                 nursery.cancel_scope.cancel()
         finally:
             pyfuse3.close(unmount=True)
-            remove_record(config.mountpoint)
+            remove_record(config.mountpoint, os.getpid())
+
+    def _mount(self) -> None:
+        """Mount, unless another process was faster."""
+        config = self._config
+        operations = self.operations()
+        with open(path_for(config.mountpoint, ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if find_mount(config.mountpoint) is not None:
+                raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
+            pyfuse3.init(operations, config.mountpoint, self._options())
 
     async def _announce(self, record: MountRecord, on_ready) -> None:
         """Say that the mount is ready, once it has answered a first request."""
@@ -185,7 +205,9 @@ class MountedView:
     def _options(self) -> set[str]:
         options = set(pyfuse3.default_options)
         # A comma or white space would be taken for the end of the option.
-        name = "".join(c if c.isalnum() or c in "._-/" else "_" for c in self.plan.stem)
+        name = "".join(
+            c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in self.plan.stem
+        )
         options |= {f"fsname=biofuse:{name}", "subtype=biofuse", "ro"}
         options |= {"default_permissions"}
         if self._config.allow_other:
@@ -195,10 +217,20 @@ class MountedView:
     async def _stop_on_end(self, fd: int) -> None:
         """Stop when the process that holds the other end of a pipe is gone."""
         await trio.lowlevel.wait_readable(fd)
-        pyfuse3.terminate()
+        self._stop()
 
     async def _stop_on_signal(self) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        # One that is ignored, as SIGHUP under nohup, stays so.
+        wanted = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
+        with trio.open_signal_receiver(*wanted) as signals:
             async for _ in signals:
-                pyfuse3.terminate()
-                return
+                self._stop()
+
+    def _stop(self) -> None:
+        """End the mount; reads that still wait fail."""
+        self.scheduler.shut_down()
+        pyfuse3.terminate()

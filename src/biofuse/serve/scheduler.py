@@ -65,6 +65,7 @@ class Scheduler:
         self._queue: list[Block] = []
         self._sent: dict[int, Block] = {}
         self._next_id = 0
+        self._shut_down = False
         self._kick = trio.Event()
         # Slots that a worker which is being killed may still write to.
         self._stuck_slots: list[tuple[bool, int]] = []
@@ -89,13 +90,17 @@ class Scheduler:
         block = Block(file, first, last, start, stop, run, demanded, self._clock())
         self.blocks.add(block)
         self._queue.append(block)
+        if self._shut_down:
+            self._fail(block, errno.EIO, "the mount is ending")
         return block
 
     async def wait(self, block: Block) -> None:
         """Wait until a block is ready or has failed; the caller holds it by `waiters`."""
         if block.state in (State.QUEUED, State.SENT):
             self._counters.waits += 1
-            block.demanded = True
+            if not block.demanded:
+                block.demanded = True
+                block.created = self._clock()
             self.pump()
             await block.done.wait()
         else:
@@ -158,6 +163,7 @@ class Scheduler:
             self._counters.bytes_encoded += block.size
             block.done.set()
         else:
+            block.data_error = reply.errno != errno.ESTALE
             message = reply.message or f"{reply.size} bytes were made in place of {block.size}"
             self._fail(block, reply.errno or errno.EIO, message)
         self.pump()
@@ -183,6 +189,7 @@ class Scheduler:
             self._window.give(block.run, block.slot)
             block.slot = None
         block.state = State.QUEUED
+        block.created = self._clock()
         self._queue.insert(0, block)
 
     def _fail(self, block: Block, code: int, message: str) -> None:
@@ -210,6 +217,16 @@ class Scheduler:
         for block in [b for b in self._queue if now - b.created > self._timeout]:
             self._fail(block, errno.EIO, f"not begun within {self._timeout:g} s")
 
+    def shut_down(self) -> None:
+        """Fail everything that reads wait for, now and from now on."""
+        self._shut_down = True
+        for block in [*self._queue, *self._sent.values()]:
+            if block.state in (State.QUEUED, State.SENT):
+                self._sent = {i: b for i, b in self._sent.items() if b is not block}
+                # The worker may still write to the slot of a block that was sent.
+                block.slot = None
+                self._fail(block, errno.EIO, "the mount is ending")
+
     def check_idle(self) -> None:
         """End the worker and empty the window if nothing has been asked for a while."""
         if not self._worker_used or self._sent or self._queue or self._stuck_slots:
@@ -218,7 +235,7 @@ class Scheduler:
             return
         if self._clock() - self._last_activity >= self._idle_timeout:
             self.link.stop()
-            self.blocks.clear(keep=lambda block: False)
+            self.blocks.clear()
             self._window.release_pages()
             self._worker_used = False
 

@@ -62,6 +62,8 @@ class Stream:
         self._ahead = ahead
         self._starts = cut_blocks(records, chunk_starts, window.shape.run_slot)
         self._runs = RunDetector()
+        # First records of blocks with something in them that cannot be shown.
+        self._bad_runs: set[int] = set()
 
     @property
     def size(self) -> int:
@@ -94,8 +96,9 @@ class Stream:
                         self._read_ahead(block.last, depth - 1)
                     await self._scheduler.wait(block)
                     if block.state is State.FAILED:
-                        if block.run:
+                        if block.run and block.data_error:
                             # Perhaps for the sake of records that this read does not want.
+                            self._bad_runs.add(block.first)
                             depth = 0
                             continue
                         raise ReadError(block.message, block.errno, block.first)
@@ -130,8 +133,9 @@ class Stream:
         block = self._scheduler.blocks.find(self._index, record)
         if block is not None:
             return block
-        if large:
-            return self._request_run(bisect_right(self._starts, record) - 1, demanded=True)
+        number = bisect_right(self._starts, record) - 1
+        if large and self._starts[number] not in self._bad_runs:
+            return self._request_run(number, demanded=True)
         last = record + 1
         limit = self._window.shape.point_slot
         start = self._records.start(record)
@@ -164,7 +168,8 @@ class Stream:
         number = bisect_right(self._starts, record) - 1
         for following in range(number, min(number + count, len(self._starts) - 1)):
             first = self._starts[following]
-            block = self._scheduler.blocks.find(self._index, first)
-            if block is None or not block.run:
+            if first in self._bad_runs:
+                continue
+            if self._scheduler.blocks.find(self._index, first, run=True) is None:
                 self._request_run(following, demanded=False)
         self._scheduler.pump()

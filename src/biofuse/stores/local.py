@@ -1,5 +1,6 @@
 """Stores in a local directory."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -55,10 +56,27 @@ class LocalStore:
                     os.close(fd)
 
     def _open(self, key: str) -> int | None:
+        path = os.path.join(self.root, key)
         try:
-            return os.open(os.path.join(self.root, key), os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
+            self._check_absent(path, key)
             return None
+
+    def _check_absent(self, path: str, key: str) -> None:
+        """Raise `StoreChangedError` if an absent file's folder was changed since."""
+        if self._opened_ns is None:
+            return
+        while path != self.root:
+            path = os.path.dirname(path)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if os.stat(path).st_ctime_ns > self._opened_ns:
+                    raise StoreChangedError(
+                        f"{key} is not there and its folder was changed after the store was "
+                        "mounted; mount it again"
+                    )
+                return
+        raise StoreChangedError(f"the store {self.root} is gone")
 
     def _read(self, fd: int, wanted: Range) -> Piece:
         status = os.fstat(fd)
