@@ -3,6 +3,7 @@
 import click
 
 from biofuse.cli.live import end_mount
+from biofuse.errors import BiofuseError
 
 
 @click.command("umount", epilog="Example: biofuse umount ~/mnt")
@@ -10,5 +11,11 @@ from biofuse.cli.live import end_mount
 @click.option("--lazy", is_flag=True, help="Unmount now, even if a program has a file open.")
 def command(directories, lazy):
     """End the mount at each DIR, also where its process has died."""
+    failed = False
     for directory in directories:
-        end_mount(directory, lazy)
+        try:
+            end_mount(directory, lazy)
+        except BiofuseError as error:
+            click.echo(f"biofuse: {error}", err=True)
+            failed = True
+    return int(failed)

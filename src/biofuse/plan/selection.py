@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -59,21 +60,8 @@ def resolve(
     if selection.is_everything:
         samples = None if len(named) == len(sample_id) else named
         return Resolved(samples, None)
-    import vcztools
-
     try:
-        options = vcztools.ViewPlinkOptions.from_click_kwargs(
-            {
-                **{name: getattr(selection, name) for name in selection.__dataclass_fields__},
-                "backend_storage": location.backend,
-                "storage_options": tuple(
-                    f"{k}={json.dumps(v)}" for k, v in location.options.items()
-                ),
-            }
-        )
-        with options.make_reader(location.path) as reader:
-            samples = np.asarray(reader.samples_selection, dtype=np.int64)
-            variants = _concatenate(_variant_indices(reader, progress))
+        samples, variants = _resolve_variants(location, selection, progress)
     except BiofuseError:
         raise
     except Exception as error:
@@ -81,6 +69,67 @@ def resolve(
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
     return Resolved(samples, variants)
+
+
+def _resolve_variants(
+    location: Location, selection: Selection, progress: Callable[[int, int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of kept samples and variants, as vcztools finds them."""
+    with _open_reader(location, selection) as reader:
+        samples = np.asarray(reader.samples_selection, dtype=np.int64)
+        if selection.exclude is None or reader.variant_filter.scope == "variant":
+            return samples, _concatenate(_variant_indices(reader, progress))
+    # A site goes if any sample matches; vcztools itself would want all of them to.
+    without = replace(selection, exclude=None)
+    with _open_reader(location, without) as reader:
+        rest = _concatenate(_variant_indices(reader, progress))
+    with _open_reader(location, replace(without, include=selection.exclude)) as reader:
+        matching = _concatenate(_variant_indices(reader, progress))
+    return samples, np.setdiff1d(rest, matching, assume_unique=True)
+
+
+def _open_reader(location: Location, selection: Selection):
+    """A vcztools reader with this selection."""
+    try:
+        return _make_reader(location, selection)
+    except Exception as error:
+        # vcztools 0.2 does not parse && and ||; of site fields they mean what & and | do.
+        simple = replace(
+            selection,
+            include=_single_operators(selection.include),
+            exclude=_single_operators(selection.exclude),
+        )
+        if "parse error" not in str(error) or simple == selection:
+            raise
+        reader = _make_reader(location, simple)
+        if reader.variant_filter.scope != "variant":
+            raise BiofuseError(
+                "&& and || of fields of samples are not supported: use & and |, by which one "
+                "sample must meet all conditions"
+            ) from error
+        return reader
+
+
+def _single_operators(expression: str | None) -> str | None:
+    """An expression with & and | in place of && and ||, but in strings."""
+    if expression is None:
+        return None
+    parts = re.split(r"""("[^"]*"|'[^']*')""", expression)
+    parts[::2] = [part.replace("&&", "&").replace("||", "|") for part in parts[::2]]
+    return "".join(parts)
+
+
+def _make_reader(location: Location, selection: Selection):
+    import vcztools
+
+    options = vcztools.ViewPlinkOptions.from_click_kwargs(
+        {
+            **asdict(selection),
+            "backend_storage": location.backend,
+            "storage_options": tuple(f"{k}={json.dumps(v)}" for k, v in location.options.items()),
+        }
+    )
+    return options.make_reader(location.path)
 
 
 def _explain(error: Exception, selection: Selection) -> str:
