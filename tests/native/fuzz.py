@@ -45,9 +45,44 @@ def frame_seeds() -> list[bytes]:
     return seeds
 
 
+def zstd_frame(raw_size: int, *blocks: tuple[int, int, bytes]) -> bytes:
+    """A zstd frame of raw (0) and run-length (1) blocks: type, size field, content."""
+    body = b""
+    for number, (kind, size, content) in enumerate(blocks, 1):
+        body += (size << 3 | kind << 1 | (number == len(blocks))).to_bytes(3, "little") + content
+    return b"\x28\xb5\x2f\xfd\xa0" + frames.u32(raw_size) + body
+
+
+def odd_frames() -> list[bytes]:
+    """Sound and unsound zstd frames that no compressor writes."""
+    noise = bytes(range(100, 164))
+    empty = (0, 0, b"")
+    return [
+        zstd_frame(1024, (1, 1024, b"\0")),
+        zstd_frame(1024, (1, 512, b"\0"), (1, 512, b"\0")),
+        zstd_frame(1024, (1, 500, b"\0"), (1, 524, b"\xff")),
+        zstd_frame(1024, (1, 500, b"\0"), (0, 64, noise), (1, 460, b"\0")),
+        zstd_frame(1024, (0, 64, noise), (1, 500, b"\0"), (0, 64, noise), (1, 396, b"\0")),
+        zstd_frame(1024, (0, 64, noise), (1, 960, b"\0"), empty),
+        zstd_frame(1024, (0, 64, noise), (1, 0, b"\xff"), (1, 960, b"\0")),
+        zstd_frame(1024, (0, 64, noise), (1, 960, b"\0"), (1, 0, b"\xff")),
+        zstd_frame(1024, (0, 64, noise), (1, 961, b"\0")),
+        zstd_frame(1024, (0, 64, noise), (1, 959, b"\0")),
+        zstd_frame(1024, (0, 64, noise), (1, 960, b"\0")) + b"\0",
+        zstd_frame(1024, (0, 64, noise), (1, 960, b"\0")) * 2,
+        zstd_frame(1024, (0, 64, noise), (1, 960, b"\0"))[:-1],
+        # A head that takes more bytes than the block.
+        zstd_frame(1024, *[empty] * 400, (1, 1024, b"\0")),
+        zstd_frame(1024, (0, 64, noise), *[empty] * 1000, (1, 960, b"\0")),
+        zstd_frame(8, *[empty] * 1000, (1, 8, b"\0")),
+        # A run longer than a zstd block may be.
+        zstd_frame(1 << 19, (0, 64, noise), (1, (1 << 19) - 64, b"\0")),
+    ]
+
+
 def block_seeds() -> list[bytes]:
     """Stored blocks of which the upper planes end in runs."""
-    seeds = []
+    seeds = odd_frames()
     for size in (1 << 17, 1 << 18, 3 << 17, 1 << 19):
         for seed, values in enumerate([(0,), (1,), (-1,), (0, 1), (0, -1), (3,)]):
             array = np.zeros(size, dtype=np.int8)

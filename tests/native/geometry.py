@@ -144,6 +144,9 @@ def bases() -> list[Base]:
     mixed[-1] = random_alleles((256, 1), range(-128, 128))
     # Upper planes that zstd ends in runs of, from within a plane on.
     large = random_alleles((9, 3 << 14, 1), (0, 1))
+    # The same, with missing calls in a last block that is not shuffled.
+    last = random_alleles((9, 33_334, 1), (0, 1))
+    last[8, ::7] = -1
     return [
         make_base("one block", Geometry(9, 13, 2, 13, last_row=8), small),
         make_base("odd last", Geometry(9, 13, 2, 11, 2, 5, 0, 8), small, blocksize=128),
@@ -155,4 +158,7 @@ def bases() -> list[Base]:
         make_base("raw blocks", Geometry(20, 256, 1, 250, 1, 1, 2, 19), mixed, blocksize=512),
         make_base("wide", Geometry(20, 50, 1, 50, 2, 1, 0, 19), wide, blocksize=256),
         make_base("runs", Geometry(9, 3 << 14, 1, 3000, 1, 1, 0, 8), large, blocksize=3 << 17),
+        make_base(
+            "runs, odd last", Geometry(9, 33_334, 1, 999, 2, 1, 6, 8), last, blocksize=1 << 18
+        ),
     ]

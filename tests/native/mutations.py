@@ -79,9 +79,10 @@ def table_entries(frame: bytes) -> Iterator[Mutation]:
         ends = {0, 15, 16, p.index_size - 1, p.index_size}
         ends |= {len(frame) + d for d in (-5, -4, -3, -1, 0, 1)}
         inside = {old + 4 + p.sizes[block] // 2}
-        for new in sorted(near | ends | inside | {*p.offsets, *HUGE}):
-            if new not in (old, -1):
-                moved = patched(frame, 16 + 4 * block, u32(max(new, 0)))
+        others = {offset + d for offset in p.offsets for d in (0, 1, 3, 4)}
+        for new in sorted(near | ends | inside | others | {*HUGE}):
+            if new != old:
+                moved = patched(frame, 16 + 4 * block, u32(new))
                 yield Mutation(f"block {block} is at {new}", moved)
 
 

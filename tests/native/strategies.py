@@ -140,7 +140,8 @@ def chunk_rows(draw, palettes=tuple(PALETTES)):
         kind = draw(st.sampled_from(["frame", "frame", "frame", "packed", "constant"]))
         shape = (num_rows, chunk_samples, ploidy)
         if kind == "constant":
-            value = draw(st.sampled_from([-1, 0, 1, -2, 3, -100] if "wide" in palettes else [0, -1]))
+            narrow = "wide" not in palettes
+            value = draw(st.sampled_from([0, -1] if narrow else [-1, 0, 1, -2, 3, -100]))
             array = np.full(shape, value, dtype=np.int8)
         else:
             array = draw(alleles(shape, palettes))

@@ -106,3 +106,36 @@ def test_split_and_whole_blocks_among_each_other(chunk_samples):
         expected = whole if kept is None else whole[:, kept]
         for row in range(0, 400, 3):
             assert rows.alleles(row) == expected[row].tobytes(), row
+
+
+def test_a_run_that_is_not_the_end():
+    """The low plane begins in the same byte that the upper planes are."""
+    array = np.zeros((4, 1 << 20), dtype=np.int8)
+    array[:, 1 << 19 :] = np.random.default_rng(4).integers(0, 2, (4, 1 << 19))
+    frame = frames.encode(array, blocksize=1 << 21)
+    assert is_split(frame, 0)
+    check_frame(array, frame)
+
+
+@pytest.mark.parametrize("lead", range(1, 9))
+def test_a_block_without_missing_calls_behind_one_with(lead):
+    """Its sign plane is not written out; what the row had there before must go."""
+    size = 1 << 18
+    missing = np.full((2, size), -1, dtype=np.int8)
+    plain = np.random.default_rng(lead).integers(0, 2, (2, size)).astype(np.int8)
+    rows = native.Rows(2, size, 1, np.array([lead, 1001, lead, 77], dtype=np.uint32))
+    for chunk, array in enumerate([missing, plain, missing, plain]):
+        frame = frames.encode(array, blocksize=size)
+        rows.set_frame(chunk, frame, frame, 0, len(frame))
+    for row in range(2):
+        expected = [missing[row, :lead], plain[row, :1001], missing[row, :lead], plain[row, :77]]
+        assert rows.alleles(row) == np.concatenate(expected).tobytes()
+
+
+def test_an_unshuffled_block_behind_a_split_one():
+    """The last block is not a multiple of eight, and has missing calls again."""
+    array = np.random.default_rng(6).integers(0, 2, (5, 60_001)).astype(np.int8)
+    array[4, 30_000::7] = -1
+    frame = frames.encode(array, blocksize=1 << 18)
+    assert is_split(frame, 0) and frames.parts(frame).raw_size(1) % 8 != 0
+    check_frame(array, frame)

@@ -45,7 +45,7 @@ class Vcf:
             f.write(_HEADER)
             for contig in contigs:
                 f.write(f"##contig=<ID={contig}>\n")
-            columns = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split()
+            columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
             f.write("\t".join([*columns, *self.samples]) + "\n")
             for s in self.sites:
                 assert len(s.calls) == len(self.samples)

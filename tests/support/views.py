@@ -4,6 +4,7 @@ The same parser, plan and encoder as a mount's, a tenth of its time: for tests t
 many selections. What only a mount can show is tested on mounts.
 """
 
+import time
 from pathlib import Path
 
 from biofuse.cli.mount import command
@@ -37,7 +38,7 @@ def make_view(store: Path, directory: Path, *options) -> Fileset:
     for name in plan.table_names():
         with open(directory / name, "rb") as f:
             tables[name] = map_file(f.fileno())
-    encoder = Encoder(plan, tables, 8 << 20)
+    encoder = Encoder(plan, tables, 8 << 20, time.time_ns())
     streamed = plan.streamed[0]
     bed = (directory / streamed.header).read_bytes()
     for first in range(0, streamed.records, 10):

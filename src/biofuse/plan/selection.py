@@ -90,36 +90,6 @@ def _resolve_variants(
 
 def _open_reader(location: Location, selection: Selection):
     """A vcztools reader with this selection."""
-    try:
-        return _make_reader(location, selection)
-    except Exception as error:
-        # vcztools 0.2 does not parse && and ||; of site fields they mean what & and | do.
-        simple = replace(
-            selection,
-            include=_single_operators(selection.include),
-            exclude=_single_operators(selection.exclude),
-        )
-        if "parse error" not in str(error) or simple == selection:
-            raise
-        reader = _make_reader(location, simple)
-        if reader.variant_filter.scope != "variant":
-            raise BiofuseError(
-                "&& and || of fields of samples are not supported: use & and |, by which one "
-                "sample must meet all conditions"
-            ) from error
-        return reader
-
-
-def _single_operators(expression: str | None) -> str | None:
-    """An expression with & and | in place of && and ||, but in strings."""
-    if expression is None:
-        return None
-    parts = re.split(r"""("[^"]*"|'[^']*')""", expression)
-    parts[::2] = [part.replace("&&", "&").replace("||", "|") for part in parts[::2]]
-    return "".join(parts)
-
-
-def _make_reader(location: Location, selection: Selection):
     import vcztools
 
     options = vcztools.ViewPlinkOptions.from_click_kwargs(

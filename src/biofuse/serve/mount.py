@@ -183,11 +183,14 @@ class MountedView:
         """Mount, unless another process was faster."""
         config = self._config
         operations = self.operations()
-        with open(path_for(config.mountpoint, ".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        directory = os.open(config.mountpoint, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
             if find_mount(config.mountpoint) is not None:
                 raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
             pyfuse3.init(operations, config.mountpoint, self._options())
+        finally:
+            os.close(directory)
 
     async def _announce(self, record: MountRecord, on_ready) -> None:
         """Say that the mount is ready, once it has answered a first request."""

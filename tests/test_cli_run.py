@@ -1,0 +1,110 @@
+"""`biofuse run`: mount, run a command, unmount, whatever happens."""
+
+import os
+import re
+import shutil
+import signal
+
+import pytest
+from support import reference
+from support.commands import finish
+from support.oracles import plink2, vcztools_view_plink
+from support.program import mounts_below, wait_until
+from support.stores import chunk_files, copy_store, make_store, random_genotypes
+
+GENOTYPES = random_genotypes(90, 41, seed=2)
+BED = reference.bed(GENOTYPES)
+
+
+@pytest.fixture
+def store(made):
+    return made("run", lambda folder: make_store(folder / "x.vcz", GENOTYPES, chunks=(20, 15)))
+
+
+def test_run_fills_in_names(store, biofuse):
+    script = 'printf "%s\\n" "$@"; env | grep ^BIOFUSE_ | sort; wc -c <"$BIOFUSE_BED"'
+    words = ["{bed}", "{bim}", "{fam}", "{stem}", "{dir}", "--out={stem}.x", "{other}", "{bed"]
+    done = biofuse("run", store, "--", "sh", "-c", script, "sh", *words)
+    lines = done.stdout.splitlines()
+    directory = lines[4]
+    assert directory.startswith(str(biofuse.temporary))
+    names = [f"{directory}/x{suffix}" for suffix in (".bed", ".bim", ".fam", "")]
+    assert lines[:8] == [*names, directory, f"--out={directory}/x.x", "{other}", "{bed"]
+    values = dict(zip(["BED", "BIM", "FAM", "STEM", "DIR"], [*names, directory], strict=True))
+    told = dict(line.split("=", 1) for line in lines if line.startswith("BIOFUSE_"))
+    assert {f"BIOFUSE_{k}": v for k, v in values.items()}.items() <= told.items()
+    assert lines[-1].strip() == str(len(BED))
+    assert done.stderr == ""
+    assert not os.path.exists(directory)
+    assert list(biofuse.temporary.iterdir()) == []
+
+
+def test_run_plink2(store, biofuse, tmp_path):
+    vcztools_view_plink(store, tmp_path / "real")
+    plink2("--bfile", tmp_path / "real", "--freq", "--out", tmp_path / "real")
+    words = ["plink2", "--threads", "1", "--memory", "640", "--bfile", "{stem}", "--freq", "--out"]
+    biofuse("run", store, "--", *words, tmp_path / "mount")
+    frequencies = [(tmp_path / name).read_text() for name in ("real.afreq", "mount.afreq")]
+    assert frequencies[0] == frequencies[1]
+    assert frequencies[0].count("\n") == 91
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exit 74", 74)]
+)
+def test_run_returns_the_exit_code(script, code, store, biofuse):
+    done = biofuse("run", store, "-s", "S0001", "--", "sh", "-c", script, code=code)
+    assert done.stderr == ""
+
+
+def test_run_fails_where_a_read_failed(store, biofuse, tmp_path):
+    """Though the command ignores it, as some do."""
+    bad = copy_store(store, tmp_path / "bad.vcz")
+    chunk = chunk_files(bad)[4]
+    chunk.write_bytes(b"\xff" * chunk.stat().st_size)
+    done = biofuse("run", bad, "--", "sh", "-c", "cat {bed} >/dev/null 2>&1; exit 0", code=74)
+    assert len(done.stderr.splitlines()) == 1
+    assert re.match(r"biofuse: \d+ reads? of the mounted files failed", done.stderr)
+    assert "bad.bed" in done.stderr
+    assert "call_genotype/1.1.0" in done.stderr
+    # The command's own failure is what it is.
+    biofuse("run", bad, "--", "sh", "-c", "cat {bed} >/dev/null 2>&1; exit 5", code=5)
+    # What was not touched does no harm.
+    biofuse("run", bad, "--", "sh", "-c", "cat {fam} >/dev/null")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_to_run_leaves_nothing(number, code, store, biofuse):
+    process = biofuse.popen("run", store, "--", "sleep", "100")
+    [path] = wait_until(lambda: mounts_below(biofuse.temporary), "the store is mounted")
+    wait_until(lambda: "sleep" in str(biofuse.processes()), "the command runs")
+    process.send_signal(number)
+    assert finish(process, code) == ""
+    assert mounts_below(biofuse.temporary) == []
+    assert not os.path.exists(path)
+    wait_until(lambda: not biofuse.processes(), "no process is left")
+    assert list(biofuse.temporary.iterdir()) == []
+
+
+def test_a_mount_of_run_ends_with_run(store, biofuse):
+    """Even where that was given no chance to clean up."""
+    process = biofuse.popen("run", store, "--", "sleep", "100")
+    [path] = wait_until(lambda: mounts_below(biofuse.temporary), "the store is mounted")
+    [pid] = wait_until(
+        lambda: [p.pid for p in biofuse.processes() if p.command.startswith("sleep")], "it runs"
+    )
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    finish(process, -signal.SIGKILL)
+    wait_until(lambda: not mounts_below(biofuse.temporary), "the mount ends")
+    shutil.rmtree(os.path.dirname(path))
+
+
+def test_unknown_samples_are_said(store, biofuse):
+    words = ["-s", "S0001,nobody", "--force-samples", "--", "true"]
+    for _ in range(2):
+        # Again from the kept plan.
+        said = biofuse("run", store, *words).stderr
+        assert said.startswith("biofuse: ")
+        assert "nobody" in said
+        assert len(said.splitlines()) == 1
