@@ -3,10 +3,10 @@
 import threading
 
 from biofuse import native
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
-from biofuse.stores import Location
+from biofuse.stores import Location, Range, Store
 
 
 class PackedReader:
@@ -17,13 +17,17 @@ class PackedReader:
 
     Parameters
     ----------
+    store : Store
+        Tells whether a chunk changed.
     location : Location
+        The same store, for zarr-python.
     array : GenotypeArray
     cache : ByteCache
         Holds packed rows.
     """
 
-    def __init__(self, location: Location, array: GenotypeArray, cache: ByteCache):
+    def __init__(self, store: Store, location: Location, array: GenotypeArray, cache: ByteCache):
+        self._store = store
         self._location = location
         self._array = array
         self._cache = cache
@@ -54,23 +58,26 @@ class PackedReader:
         variants, samples, _ = self._array.shape
         chunk_rows, chunk_samples, _ = self._array.chunks
         start = chunk_row * chunk_rows
-        where = f"{self._array.path}, variants from {start}, samples from "
+        key = self._array.key(chunk_row, sample_chunk)
         try:
             values = self._open()[
                 start + first : min(start + last + 1, variants),
                 sample_chunk * chunk_samples : min((sample_chunk + 1) * chunk_samples, samples),
             ]
         except Exception as error:
-            raise BiofuseError(
-                f"{where}{sample_chunk * chunk_samples}: zarr cannot read the chunk: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            self._check_unchanged(key)
+            raise BiofuseError(f"{key}: zarr cannot read the chunk: {one_line(error)}") from error
+        self._check_unchanged(key)
         if values.dtype != np.int8:
             # Alleles beyond int8 can be shown in no format; clipping keeps them so.
             values = np.clip(values, -128, 127).astype(np.int8)
         rows = values.shape[0]
         flat = np.ascontiguousarray(values).reshape(rows, -1)
         return native.PackedRows(flat, first)
+
+    def _check_unchanged(self, key: str) -> None:
+        """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
+        self._store.get_many([Range(key, 0, 1)])
 
     def _open(self):
         if self._zarr_array is None:

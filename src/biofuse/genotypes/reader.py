@@ -43,7 +43,7 @@ class GenotypeReader:
         self.cache = ByteCache(max(cache_bytes, _MIN_CACHE))
         self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
         self._frames = FrameReader(store, genotypes, self.cache)
-        self._packed = PackedReader(location, genotypes, self.cache)
+        self._packed = PackedReader(store, location, genotypes, self.cache)
 
     def rows(self) -> native.Rows:
         """A new object for one thread to read through."""

@@ -383,7 +383,8 @@ cdef class Rows:
         cdef const uint64_t[::1] table
         cdef const uint64_t *starts = NULL
         cdef uint64_t n = rows.shape[0]
-        cdef uint8_t *data = NULL
+        cdef uint8_t nothing = 0
+        cdef uint8_t *data = &nothing
         clear(&err)
         if encoder.encode == NULL:
             raise TypeError("a RecordEncoder of some format is needed")

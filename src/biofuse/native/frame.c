@@ -56,6 +56,9 @@ bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
         return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame has uncommonly large blocks");
     }
     header->num_blocks = (header->num_bytes - 1) / header->block_size + 1;
+    if (header->num_blocks > BF_FRAME_MAX_BLOCKS) {
+        return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame has uncommonly many blocks");
+    }
     if (header->memcpyed) {
         if ((uint64_t) header->num_bytes + BF_FRAME_HEADER_SIZE != frame_size) {
             return bf_fail(err, BF_ERR_HEADER, "the uncompressed Blosc frame has a wrong size");

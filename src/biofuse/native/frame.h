@@ -21,8 +21,10 @@
 #include "error.h"
 
 #define BF_FRAME_HEADER_SIZE 16
-/* c-blosc makes blocks of at most a few MiB; more would only cost memory. */
-#define BF_FRAME_MAX_BLOCK_SIZE (64u << 20)
+/* c-blosc itself makes blocks of some KiB to a few MiB. Larger ones would cost memory,
+ * and the time to check a table grows with the square of its length. */
+#define BF_FRAME_MAX_BLOCK_SIZE (8u << 20)
+#define BF_FRAME_MAX_BLOCKS 16384u
 
 typedef struct {
     uint32_t num_bytes;        /* raw size of the frame's content */

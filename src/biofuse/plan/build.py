@@ -15,7 +15,7 @@ from biofuse.manifest import Plan, StaticFile, StreamedFile
 from biofuse.memory import DEFAULT_BUDGET, format_size
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import write_dependencies
-from biofuse.plan.selection import resolve
+from biofuse.plan.selection import read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.stores import Location, open_store
 from biofuse.stores.location import zarr_group
@@ -49,7 +49,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if location.is_local:
         _write_dependencies(location, group, options, directory)
     resolved = resolve(location, group, options.selection, progress)
-    sample_id = group["sample_id"][:]
+    sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
         raise BiofuseError(f"{location.path} has no samples to show")
@@ -109,7 +109,10 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
                 params=layout.params,
             )
         )
-    warnings = store_warnings(location, group["call_genotype"], genotypes)
+    warnings = [
+        *resolved.warnings,
+        *store_warnings(location, group["call_genotype"], genotypes),
+    ]
     if count == 0:
         warnings.append("the view has no variants: the selection leaves none")
     if variant_pass.dropped:
@@ -152,6 +155,11 @@ def check_fields(location: Location, group) -> None:
     for name in _REQUIRED:
         if name not in group:
             raise BiofuseError(f"{location.path} is not a VCF Zarr store: it has no {name}")
+    if group["call_genotype"].ndim != 3:
+        raise BiofuseError(
+            f"{location.path} is damaged: call_genotype has {group['call_genotype'].ndim} "
+            "dimensions, not variants, samples and ploidy"
+        )
     variants, samples = group["call_genotype"].shape[:2]
     for name, size in (
         ("variant_position", variants),

@@ -7,6 +7,7 @@ of that. Everything else is read through zarr-python.
 
 import numpy as np
 
+from biofuse.errors import BiofuseError, one_line
 from biofuse.stores import Range, Store
 
 
@@ -38,7 +39,10 @@ class Column:
             values = self._read_direct(start, stop)
             if values is not None:
                 return values
-        return self._array[start:stop]
+        try:
+            return self._array[start:stop]
+        except Exception as error:
+            raise BiofuseError(f"{self._array.path} cannot be read: {one_line(error)}") from error
 
     def _read_direct(self, start: int, stop: int) -> np.ndarray | None:
         """The values, or None if a chunk is not stored."""
@@ -48,16 +52,29 @@ class Column:
         pieces = self._store.get_many([Range(key) for key in keys])
         if not keys or any(piece is None for piece in pieces):
             return None
-        values = np.concatenate([self._decode(piece.data) for piece in pieces])
+        values = np.concatenate(
+            [self._decode(key, piece.data) for key, piece in zip(keys, pieces, strict=True)]
+        )
         first = chunks.start * self.chunk
         return values[start - first : stop - first]
 
-    def _decode(self, data) -> np.ndarray:
+    def _decode(self, key: str, data) -> np.ndarray:
         metadata = self._array.metadata
-        if metadata.compressor is not None:
-            data = metadata.compressor.decode(data)
-        for codec in reversed(metadata.filters or ()):
-            data = codec.decode(data)
-        if not (isinstance(data, np.ndarray) and data.dtype == object):
-            data = np.frombuffer(data, dtype=metadata.dtype.to_native_dtype())
-        return data.reshape(self._array.chunks)
+        compressor = metadata.compressor
+        # numcodecs trusts the size that a Blosc frame's header has.
+        if (
+            compressor is not None
+            and compressor.codec_id == "blosc"
+            and int.from_bytes(data[12:16], "little") != len(data)
+        ):
+            raise BiofuseError(f"{key} is damaged: its size differs from the one in its header")
+        try:
+            if compressor is not None:
+                data = compressor.decode(data)
+            for codec in reversed(metadata.filters or ()):
+                data = codec.decode(data)
+            if not (isinstance(data, np.ndarray) and data.dtype == object):
+                data = np.frombuffer(data, dtype=metadata.dtype.to_native_dtype())
+            return data.reshape(self._array.chunks)
+        except Exception as error:
+            raise BiofuseError(f"{key} cannot be decoded: {one_line(error)}") from error

@@ -1,8 +1,9 @@
 """Which samples and variants a view has."""
 
 import json
+import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,6 +13,31 @@ from biofuse.options import Selection
 from biofuse.stores import Location
 
 
+def read_field(group, name: str) -> np.ndarray:
+    """A whole field of a store.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be read.
+    """
+    try:
+        return group[name][:]
+    except Exception as error:
+        raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
+
+
+class _Warnings(logging.Handler):
+    """Collects what a library warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(" ".join(record.getMessage().split()))
+
+
 class Resolved:
     """A selection, resolved against a store.
 
@@ -19,10 +45,18 @@ class Resolved:
     ----------
     samples : ndarray of int64 or None
         Indices of kept samples in output order; None for all in order.
+    warnings : list of str
+        What the user should know.
     """
 
-    def __init__(self, samples: np.ndarray | None, variants: np.ndarray | None):
+    def __init__(
+        self,
+        samples: np.ndarray | None,
+        variants: np.ndarray | None,
+        warnings: Sequence[str] = (),
+    ):
         self.samples = samples
+        self.warnings = list(warnings)
         self._variants = variants
 
     def kept(self, start: int, stop: int) -> np.ndarray:
@@ -55,11 +89,13 @@ def resolve(
     BiofuseError
         If an option cannot be understood or names what is not there.
     """
-    sample_id = group["sample_id"][:]
+    sample_id = read_field(group, "sample_id")
     named = np.flatnonzero(np.asarray(sample_id != ""))
     if selection.is_everything:
         samples = None if len(named) == len(sample_id) else named
         return Resolved(samples, None)
+    heard = _Warnings()
+    logging.getLogger("vcztools").addHandler(heard)
     try:
         samples, variants = _resolve_variants(location, selection, progress)
     except BiofuseError:
@@ -68,7 +104,7 @@ def resolve(
         raise BiofuseError(_explain(error, selection)) from error
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
-    return Resolved(samples, variants)
+    return Resolved(samples, variants, dict.fromkeys(heard.texts))
 
 
 def _resolve_variants(

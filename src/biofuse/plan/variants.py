@@ -10,7 +10,7 @@ from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, template_function
-from biofuse.plan.selection import Resolved
+from biofuse.plan.selection import Resolved, read_field
 from biofuse.stores import Store
 
 _BATCH = 50_000
@@ -58,7 +58,7 @@ class VariantPass:
         template: str | None,
         progress: Callable[[int, int], None],
     ):
-        self._contigs = np.asarray(group["contig_id"][:].tolist(), dtype=object)
+        self._contigs = np.asarray(read_field(group, "contig_id").tolist(), dtype=object)
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
