@@ -387,25 +387,6 @@ def test_a_reader_that_is_killed_in_the_middle(biofuse, fresh_store):
         assert mount.status()["counters"]["worker_deaths"] == 0
 
 
-def test_a_worker_that_does_not_answer(biofuse, fresh_store):
-    with biofuse.mount(fresh_store(), "--timeout", "1", "--idle-timeout", "60") as mount:
-        mount.expect_log(DEATH)
-        mount.expect_log("no answer from the store in 1 s")
-        assert read_uncached(mount.bed, 0, 100) == BED[:100]
-        # The kernel asks once more for a page that failed, and would be given it.
-        with every_worker(mount.pid("serve"), stop):
-            assert error_of(mount.bed, ROW, 100) == errno.EIO
-        # The last one may have been stopped without a request.
-        for pid in workers(biofuse):
-            kill(pid)
-        assert read_everywhere(mount.bed, BED, 10 * RECORD) == {}
-        counters = mount.status()["counters"]
-        assert counters["worker_deaths"] >= 1
-        assert counters["errors"] >= 1
-        assert "no answer from the store in 1 s" in mount.log_text()
-        assert f"{DEATH}: signal 9" in mount.log_text()
-
-
 def test_a_worker_does_not_outlive_serve(biofuse, fresh_store):
     with biofuse.mount(fresh_store()) as mount:
         assert read_uncached(mount.bed, 0, 100) == BED[:100]

@@ -126,14 +126,27 @@ def test_frames_of_another_kind_are_unsupported(position, value):
     assert caught.value.unsupported
 
 
-def test_uncommonly_large_blocks_are_unsupported():
-    """Sound, but a block would take more memory than is to be had."""
-    size = (64 << 20) + 8
-    frame = frames.encode(np.zeros(size, dtype=np.int8), clevel=1, blocksize=size)
-    assert frames.parts(frame).block_size == size
-    with pytest.raises(native.NativeError) as caught:
-        native.frame_index_size(frame[:16], size, len(frame))
-    assert caught.value.unsupported
+@pytest.mark.parametrize(
+    "size, blocksize, refused",
+    [
+        (8 << 20, 8 << 20, False),
+        ((8 << 20) + 8, (8 << 20) + 8, True),
+        (128 * 16384, 128, False),
+        (128 * 16384 + 1, 128, True),
+    ],
+    ids=["largest", "too large", "most", "too many"],
+)
+def test_uncommon_blocks_are_unsupported(size, blocksize, refused):
+    """Sound, but blocks that are too large cost memory and too many of them time."""
+    frame = frames.encode(np.zeros(size, dtype=np.int8), clevel=1, blocksize=blocksize)
+    p = frames.parts(frame)
+    assert p.block_size == blocksize and not p.memcpyed
+    if refused:
+        with pytest.raises(native.NativeError, match="uncommonly") as caught:
+            native.frame_index_size(frame[:16], size, len(frame))
+        assert caught.value.unsupported
+    else:
+        assert native.frame_index_size(frame[:16], size, len(frame)) == p.index_size
 
 
 @pytest.mark.parametrize("junk", [b"", b"\0", b"\2\1", bytes(16), b"\xff" * 64])

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from biofuse.errors import StoreChangedError
+from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.stores.base import Piece, Range
 
 # Enough for a disk to be busy with, and far from any limit on open files.
@@ -62,6 +62,8 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             self._check_absent(path, key)
             return None
+        except OSError as error:
+            raise BiofuseError(f"{key} cannot be read: {error.strerror}") from error
 
     def _check_absent(self, path: str, key: str) -> None:
         """Raise `StoreChangedError` if an absent file's folder was changed since."""
@@ -86,7 +88,10 @@ class LocalStore:
                 "(or the file server's clock is ahead); mount it again"
             )
         stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
-        data = _pread_all(fd, wanted.start, stop - wanted.start)
+        try:
+            data = _pread_all(fd, wanted.start, stop - wanted.start)
+        except OSError as error:
+            raise BiofuseError(f"{wanted.key} cannot be read: {error.strerror}") from error
         version = (status.st_ino, status.st_size, status.st_mtime_ns)
         return Piece(data, wanted.start, status.st_size, version)
 
