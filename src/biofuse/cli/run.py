@@ -89,14 +89,27 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     words = [pattern.sub(lambda found: names[found[1]], word) for word in command_line]
     environment = dict(os.environ)
     environment.update({f"BIOFUSE_{name.upper()}": path for name, path in names.items()})
+    process = None
+    early = []
+
+    def forward(number: int, _) -> None:
+        """Pass a signal on, now or as soon as the command has begun."""
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
     # The terminal sends an interrupt to the command too; it decides what to do with it.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, forward)
     try:
         process = subprocess.Popen(
             words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
         )
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda n, _: process.send_signal(n))
+        for number in early:
+            process.send_signal(number)
         code = process.wait()
     except OSError as error:
         raise BiofuseError(f"cannot run {words[0]}: {error.strerror}") from error
