@@ -200,6 +200,12 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def command_of(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
@@ -297,7 +303,9 @@ def every_worker(serve: int, act):
     def act_on_all():
         while not peace.is_set():
             for pid in children(serve):
-                act(pid)
+                # Not before it runs a program of its own: until then serve waits for it.
+                if b"biofuse.encode" in command_of(pid):
+                    act(pid)
             time.sleep(0.002)
 
     thread = threading.Thread(target=act_on_all)

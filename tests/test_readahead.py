@@ -78,3 +78,23 @@ def test_memory_is_bounded():
     for n in range(2000):
         observe(detector, n * 64 * MIB)
     assert len(detector._runs) <= 16
+
+
+def test_a_run_is_where_its_furthest_read_was():
+    """A piece that comes late does not take it back."""
+    detector = RunDetector()
+    first = observe(detector, 0, 8 * MIB)
+    assert observe(detector, 6 * MIB + MIB // 2, 4096) is first
+    assert observe(detector, 9 * MIB + MIB // 2, 4096) is first
+
+
+def test_a_run_that_nobody_joins_ends_beside_one_that_goes_on():
+    detector = RunDetector()
+    for step in range(4):
+        observe(detector, 1024 * MIB + step * 4096, 4096)
+    for step in range(60):
+        observe(detector, step * 4096, 4096)
+    assert detector.active() == 2
+    for step in range(60, 120):
+        observe(detector, step * 4096, 4096)
+    assert detector.active() == 1

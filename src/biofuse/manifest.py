@@ -126,8 +126,9 @@ class Plan:
 
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory."""
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
         with open(os.path.join(directory, MANIFEST), "w") as f:
-            json.dump({"format": PLAN_FORMAT, **asdict(self)}, f, indent=1)
+            json.dump({"format": PLAN_FORMAT, "sizes": sizes, **asdict(self)}, f, indent=1)
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
@@ -146,6 +147,24 @@ def read_plan(text: str) -> Plan:
     value = json.loads(text)
     if value.pop("format", None) != PLAN_FORMAT:
         raise ValueError("the plan is of another format")
+    value.pop("sizes", None)
     value["static"] = [StaticFile(**f) for f in value["static"]]
     value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
     return Plan(**value)
+
+
+def is_whole(directory: str) -> bool:
+    """Whether a plan's directory has every file, in the size in which it was written.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError
+        If there is no readable manifest.
+    """
+    with open(os.path.join(directory, MANIFEST)) as f:
+        text = f.read()
+    read_plan(text)
+    return all(
+        os.path.getsize(os.path.join(directory, name)) == size
+        for name, size in json.loads(text)["sizes"].items()
+    )

@@ -15,7 +15,7 @@ import time
 
 import platformdirs
 
-from biofuse.manifest import MANIFEST
+from biofuse.manifest import MANIFEST, is_whole
 from biofuse.plan.fingerprint import fingerprint
 
 DEFAULT_LIMIT = 4 << 30
@@ -52,10 +52,10 @@ def is_current(directory: str) -> bool:
     try:
         with open(os.path.join(directory, _DEPENDENCIES)) as f:
             value = json.load(f)
-        if not os.path.exists(os.path.join(directory, MANIFEST)):
+        if not is_whole(directory):
             return False
         now = fingerprint(value["root"], value["shallow"], value["deep"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
     return now == value["fingerprint"]
 
