@@ -57,6 +57,8 @@ FIELDS = {  # name: (dtype, dimensions)
 
 @dataclass(frozen=True)
 class DemoSummary:
+    """What a demo store holds."""
+
     path: Path
     num_samples: int
     num_variants: int
