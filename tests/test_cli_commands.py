@@ -21,8 +21,10 @@ from support.stores import (
     zip_store,
 )
 from support.vcf import random_vcf
+from support.views import parse
 
 import biofuse as package
+from biofuse.cli.mount_plink import command as mount_plink
 from biofuse.stores import store_stem
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
@@ -261,7 +263,7 @@ LOGGING = (
 )
 
 
-@pytest.mark.parametrize("name", OPTIONS_OF_0_1_0)
+@pytest.mark.parametrize("name", ["long", "files"])
 def test_mount_plink_takes_the_options_of_0_1_0(name, biofuse, made, tmp_path):
     vcf = random_vcf(41, 90, chroms=("1", "chr2"), seed=4)
     _, converted = made("old", lambda folder: vcf_store(vcf, folder))
@@ -282,6 +284,15 @@ def test_mount_plink_takes_the_options_of_0_1_0(name, biofuse, made, tmp_path):
     assert seen == expected.bed
     assert (tmp_path / "reads").read_text().count("\n") > 0
     assert (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("name", OPTIONS_OF_0_1_0)
+def test_short_options_mean_the_same(name, store):
+    words = OPTIONS_OF_0_1_0[name].split(" ")
+    selection = parse(store, *words).selection
+    assert selection != parse(store).selection
+    long = {o: max(p.opts, key=len) for p in mount_plink.params for o in p.opts}
+    assert parse(store, *(long.get(word, word) for word in words)).selection == selection
 
 
 def test_mount_plink_has_every_option_name_of_0_1_0(biofuse):

@@ -4,11 +4,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import zarr
 from support.program import mounts_below
 from support.stores import make_store, random_genotypes
+from support.views import parse, plan_view
+
+from biofuse.errors import BiofuseError
 
 GENOTYPES = random_genotypes(20, 9, seed=1)
 
@@ -86,31 +90,17 @@ def test_bad_stores_in_other_commands(name, command, biofuse, stores):
 # Options of a sound store, the exit code, words that the message must have.
 BAD_OPTIONS = {
     "unknown-sample": (["-s", "S0001,nobody"], 1, ["nobody"]),
-    "unknown-sample-in-file": (["-S", "{}/plain.txt"], 1, ["hello"]),
-    "repeated-sample": (["-s", "S0001,S0001"], 1, ["S0001", "uplicate"]),
     "no-samples-file": (["-S", "{}/nowhere"], 1, ["nowhere"]),
-    "no-regions-file": (["-R", "{}/nowhere"], 1, ["nowhere"]),
     "bad-expression": (["-i", "POS >> 3"], 1, ["'POS >> 3'", "not understood"]),
-    "unfinished-expression": (["-e", "POS >"], 1, ["'POS >'", "not understood"]),
-    "unknown-field": (["-i", "NOSUCH > 3"], 1, ["NOSUCH"]),
-    "both-expressions": (["-i", "POS>1", "-e", "POS>2"], 1, ["include", "exclude"]),
     "unknown-contig": (["-r", "nochrom"], 1, ["no contig 'nochrom'"]),
-    "unknown-contig-in-targets": (["-t", "nochrom:1-5"], 1, ["no contig 'nochrom'"]),
-    "unknown-type": (["-v", "snakes"], 1, ["snakes"]),
-    "template-without-position": (["--variant-id-template", "@"], 1, ["'@'", "exactly one"]),
-    "template-of-other-letters": (["--variant-id-template", "@:#$x"], 1, ["$x", "$r"]),
-    "template-with-space": (["--variant-id-template", "@ #"], 1, ["white space"]),
+    "bad-template": (["--variant-id-template", "@"], 1, ["'@'", "exactly one"]),
     "unknown-policy": (["--multiallelic", "keep"], 2, ["--multiallelic", "keep"]),
     "basename-with-slash": (["--basename", "a/b"], 1, ["--basename", "a/b"]),
     "bad-memory": (["--memory", "lots"], 2, ["--memory", "'lots'", "128MiB"]),
-    "negative-memory": (["--memory", "-5"], 2, ["--memory"]),
     "storage-option-alone": (["--storage-option", "a=b"], 1, ["--backend-storage"]),
-    "storage-option-without-value": (["--storage-option", "ab"], 1, ["'ab'", "KEY=VALUE"]),
+    "bad-storage-option": (["--storage-option", "ab"], 1, ["'ab'", "KEY=VALUE"]),
     "unknown-backend": (["--backend-storage", "ftp"], 2, ["--backend-storage", "ftp"]),
     "unknown-option": (["--fast"], 2, ["--fast", "biofuse mount --help"]),
-    "no-threads": (["--threads", "0"], 2, ["--threads"]),
-    "no-timeout": (["--idle-timeout", "0"], 2, ["--idle-timeout"]),
-    "unknown-format": (["--format", "bam"], 2, ["--format", "bam"]),
     "log-in-no-folder": (["--log-file", "{}/nowhere/log"], 1, ["nowhere/log"]),
     "access-log-in-no-folder": (["--access-log", "{}/nowhere/log"], 1, ["nowhere/log"]),
 }
@@ -125,6 +115,57 @@ def test_bad_options(name, biofuse, stores):
     for words in said_words:
         assert words in said
     assert list(directory.iterdir()) == []
+
+
+# More of them, without a process each: only the message differs from those above.
+BAD_SELECTIONS = {
+    "unknown-sample-in-file": (["-S", "{}/plain.txt"], ["hello"]),
+    "unknown-sample-left-out": (["-s", "^nobody"], ["nobody"]),
+    "repeated-sample": (["-s", "S0001,S0001"], ["S0001", "uplicate"]),
+    "no-regions-file": (["-R", "{}/nowhere"], ["nowhere"]),
+    "no-targets-file": (["-T", "^{}/nowhere"], ["nowhere"]),
+    "unfinished-expression": (["-e", "POS >"], ["'POS >'", "not understood"]),
+    "unknown-field": (["-i", "NOSUCH > 3"], ["NOSUCH"]),
+    "both-expressions": (["-i", "POS>1", "-e", "POS>2"], ["include", "exclude"]),
+    "unknown-contig-in-targets": (["-t", "nochrom:1-5"], ["no contig 'nochrom'"]),
+    "no-region-index": (["-r", "1"], ["region_index"]),
+    "unknown-type": (["-v", "snakes"], ["snakes"]),
+    "template-of-other-letters": (["--variant-id-template", "@:#$x"], ["$x", "$r"]),
+    "template-with-space": (["--variant-id-template", "@ #"], ["white space"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SELECTIONS)
+def test_bad_selections(name, stores, tmp_path):
+    options, said_words = BAD_SELECTIONS[name]
+    options = [option.replace("{}/", f"{stores}/") for option in options]
+    with pytest.raises(BiofuseError) as caught:
+        plan_view(stores / "good.vcz", tmp_path / "plan", *options)
+    said = str(caught.value)
+    for words in said_words:
+        assert words in said
+    assert "\n" not in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--memory", "-5"],
+        ["--threads", "0"],
+        ["--idle-timeout", "0"],
+        ["--timeout", "soon"],
+        ["--format", "bam"],
+        ["-m", "two"],
+        ["--read-ahead-kb", "-1"],
+        ["--log-level", "loud"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_bad_values(options, stores):
+    with pytest.raises(click.UsageError) as caught:
+        parse(stores / "good.vcz", *options)
+    assert options[0] in caught.value.format_message()
 
 
 def test_memory_too_small_for_a_record(biofuse, stores):
