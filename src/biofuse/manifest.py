@@ -11,7 +11,7 @@ from typing import Any
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 4
+PLAN_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class StreamedFile:
     offsets : str or None
         Else, file of the plan with records + 1 uint64: where in the streamed file each
         record begins, and the file's size.
+    heads : str or None
+        File of the plan with what records begin with, one after another.
+    fields : list of str
+        The store's fields that records are made from.
     params : dict
         What the format's encoder is made with.
     """
@@ -68,6 +72,8 @@ class StreamedFile:
     max_record: int
     record_size: int | None = None
     offsets: str | None = None
+    heads: str | None = None
+    fields: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,8 +86,8 @@ class Plan:
     stem : str
     store : dict
         A `stores.Location`.
-    genotypes : dict
-        A `genotypes.GenotypeArray`.
+    fields : dict of str to dict
+        The fields that records are made from, each a `genotypes.GenotypeArray`.
     num_samples, num_variants : int
         Of the view.
     modified_ns : int
@@ -99,7 +105,7 @@ class Plan:
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
     slow : bool
-        Whether genotypes go through the slow path, which wants more cache and less window.
+        Whether a field goes through the slow path, which wants more cache and less window.
     watched : list of str
         Keys of the store whose change makes the plan invalid and reads fail.
     signature : str or None
@@ -110,7 +116,7 @@ class Plan:
 
     stem: str
     store: dict[str, Any]
-    genotypes: dict[str, Any]
+    fields: dict[str, dict[str, Any]]
     num_samples: int
     num_variants: int
     modified_ns: int
@@ -132,7 +138,9 @@ class Plan:
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
-        names = [self.variants, self.samples, *(f.offsets for f in self.streamed)]
+        names = [self.variants, self.samples]
+        for streamed in self.streamed:
+            names += [streamed.offsets, streamed.heads]
         return [name for name in names if name is not None]
 
 

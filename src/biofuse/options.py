@@ -65,6 +65,8 @@ class ViewOptions:
     stem : str
         Name of the files, without suffix.
     formats : list of str
+    optional_formats : bool
+        Whether formats that cannot show the store are left out in place of an error.
     selection : Selection
     multiallelic : str
         One of `MULTIALLELIC_POLICIES`.
@@ -77,6 +79,7 @@ class ViewOptions:
     store: dict[str, Any]
     stem: str
     formats: list[str]
+    optional_formats: bool = False
     selection: Selection = field(default_factory=Selection)
     multiallelic: str = "error"
     variant_id_template: str | None = None

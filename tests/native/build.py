@@ -7,7 +7,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "src" / "biofuse" / "native"
-SOURCES = ("error.c", "frame.c", "planes.c", "plink1.c", "rows.c", "zstd_tail.c")
+SOURCES = (
+    "bgen.c",
+    "bgen_values.c",
+    "error.c",
+    "frame.c",
+    "planes.c",
+    "plink1.c",
+    "rows.c",
+    "stored.c",
+    "zstd_tail.c",
+)
 
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),
@@ -24,7 +34,7 @@ def compile_program(compiler: str, out: Path, sources: list[str], *flags: str) -
     """Compile sources of this directory with the kernels to the program `out`."""
     assert shutil.which(compiler), f"these tests need {compiler}"
     zstd = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libzstd"], capture_output=True, text=True, check=True
+        ["pkg-config", "--cflags", "--libs", "libzstd", "libdeflate"], capture_output=True, text=True, check=True
     )
     command = [
         *(compiler, "-std=c11", *flags, f"-I{NATIVE}", f"-I{HERE}"),

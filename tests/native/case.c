@@ -109,8 +109,11 @@ check_record(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num
     if (size > 0) {
         memset(record, 0xee, size);
     }
+    bf_extra extra = { 0 };
+    bf_output output = { .out = record, .size = size, .record_size = size };
+
     status = bf_rows_encode(
-        rows, &number, 1, bf_plink1_encode, NULL, number, NULL, size, record, size, &err);
+        rows, &number, 1, &extra, bf_plink1_encode, NULL, number, &output, &err);
     if ((status == BF_OK) != shown) {
         case_fail("a row is shown that cannot be, or the other way round");
     }

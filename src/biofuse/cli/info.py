@@ -4,9 +4,7 @@ import json
 
 import click
 
-from biofuse import formats
 from biofuse.cli import options as o
-from biofuse.errors import BiofuseError
 from biofuse.memory import format_size
 
 
@@ -27,8 +25,9 @@ def command(store, as_json, **kwargs):
 def describe_store(location) -> dict:
     """What `info` tells; sizes are in bytes."""
     from biofuse.genotypes.describe import describe
-    from biofuse.plan.build import check_fields, store_warnings
-    from biofuse.stores.location import store_stem, zarr_group
+    from biofuse.plan.checks import check_fields, store_warnings
+    from biofuse.plan.sizes import view_sizes
+    from biofuse.stores.location import zarr_group
 
     group = zarr_group(location)
     check_fields(location, group)
@@ -36,20 +35,6 @@ def describe_store(location) -> dict:
     sample_id = group["sample_id"][:]
     num_samples = int((sample_id != "").sum())
     variants = genotypes.shape[0]
-    views = {}
-    for name in formats.NAMES:
-        module = formats.get_format(name)
-        try:
-            layout = module.layout(num_samples, genotypes.ploidy)
-        except BiofuseError as error:
-            views[name] = {"file": None, "size": None, "reason": str(error)}
-            continue
-        size = len(layout.header) + variants * layout.record_size
-        views[name] = {
-            "file": store_stem(location.path) + module.SUFFIX,
-            "size": size,
-            "reason": None,
-        }
     rows, samples, ploidy = genotypes.chunks
     return {
         "store": location.path,
@@ -67,7 +52,7 @@ def describe_store(location) -> dict:
         "fast_path": genotypes.fast,
         "slow_reason": genotypes.slow_reason,
         "warnings": store_warnings(location, group["call_genotype"], genotypes),
-        "views": views,
+        "views": view_sizes(location, group, genotypes),
     }
 
 
@@ -92,6 +77,7 @@ def _lines(value: dict):
         if view["file"] is None:
             yield "view", f"{name}: none, as {view['reason']}"
         else:
-            yield "view", f"{name}: {view['file']}, {format_size(view['size'])}"
+            about = "" if view["exact"] else "about "
+            yield "view", f"{name}: {view['file']}, {about}{format_size(view['size'])}"
     for warning in value["warnings"]:
         yield "warning", warning

@@ -19,11 +19,12 @@ _COMMANDS = {
     "info": ("info", "Describe a store and the views it has."),
     "demo": ("demo", "Make a small store to try things on."),
     "mount-plink": ("mount_plink", "Show a store as PLINK 1 files, in the foreground."),
+    "mount-bgen": ("mount_bgen", "Show a store as BGEN files, in the foreground."),
 }
 
 _EPILOG = """\b
 Examples:
-  biofuse mount cohort.vcz ~/mnt        show cohort.bed, .bim and .fam in ~/mnt
+  biofuse mount cohort.vcz ~/mnt        show cohort.bed, cohort.bgen ... in ~/mnt
   plink2 --bfile ~/mnt/cohort --freq    use them
   biofuse umount ~/mnt
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result

@@ -2,7 +2,6 @@
 
 import click
 
-from biofuse import formats
 from biofuse.cli import options as o
 from biofuse.cli.launch import (
     check_mountpoint,
@@ -15,6 +14,7 @@ _EPILOG = """\b
 Examples:
   biofuse mount cohort.vcz mnt
   biofuse mount cohort.vcz mnt -r 20 -S keep.txt --multiallelic drop
+  biofuse mount cohort.vcz mnt --format bgen --unphased
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
 """
@@ -23,14 +23,10 @@ Examples:
 @click.command("mount", cls=o.GroupedCommand, epilog=_EPILOG)
 @click.argument("store")
 @click.argument("directory", metavar="DIR")
-@click.option(
-    "--format",
-    "format_names",
-    multiple=True,
-    type=click.Choice(formats.NAMES),
-    help="Format to show; repeatable.  [default: all]",
-)
+@o.format_choice
+@o.name_options
 @o.plink_options
+@o.bgen_options
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
@@ -42,7 +38,7 @@ def command(store, directory, format_names, foreground, **kwargs):
 
     Returns when the files are there; `biofuse umount DIR` ends the mount.
     """
-    options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
+    options = o.view_options_from(store, format_names, kwargs)
     mountpoint = check_mountpoint(directory)
     config = o.serve_config_from(store, mountpoint, kwargs)
     if foreground:

@@ -9,6 +9,7 @@ from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 @click.command("mount-plink", cls=o.GroupedCommand)
 @click.argument("store", metavar="VCZ_URL")
 @click.argument("directory", metavar="MOUNT_DIR")
+@o.name_options
 @o.plink_options
 @o.variant_options
 @o.selection_options

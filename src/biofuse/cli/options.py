@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from biofuse import formats
 from biofuse.errors import BiofuseError
 from biofuse.memory import DEFAULT_BUDGET, parse_size
 from biofuse.options import MULTIALLELIC_POLICIES, Selection, ViewOptions
@@ -97,12 +98,86 @@ variant_options = _group(
     ),
 )
 
-plink_options = _group(
+name_options = _group(
     "Options",
     (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
+)
+
+format_choice = _group(
+    "Options",
+    (
+        ("--format", "format_names"),
+        {
+            "multiple": True,
+            "type": click.Choice(formats.NAMES),
+            "help": "Format to show; repeatable.  [default: all that can show the store]",
+        },
+    ),
+)
+
+plink_options = _group(
+    "PLINK 1",
     (("--no-bim",), {"is_flag": True, "help": "Leave out the .bim file."}),
     (("--no-fam",), {"is_flag": True, "help": "Leave out the .fam file."}),
 )
+
+bgen_options = _group(
+    "BGEN",
+    (
+        ("--unphased",),
+        {"is_flag": True, "help": "Show no variant as phased: REGENIE, SAIGE, BOLT-LMM want it."},
+    ),
+    (
+        ("--haploid-as-diploid",),
+        {"is_flag": True, "help": "Show haploid calls as homozygous diploid ones."},
+    ),
+    (
+        ("--bgen-field",),
+        {
+            "type": click.Choice(["GT", "GP", "DS"]),
+            "default": "GT",
+            "show_default": True,
+            "help": "What probabilities are made from: calls, probabilities or dosages.",
+        },
+    ),
+    (
+        ("--bits",),
+        {
+            "type": click.Choice(["8", "16"]),
+            "default": "8",
+            "show_default": True,
+            "help": "Bits a probability.",
+        },
+    ),
+    (("--no-bgi",), {"is_flag": True, "help": "Leave out the .bgen.bgi index."}),
+    (("--no-sample-file",), {"is_flag": True, "help": "Leave out the .sample file."}),
+    (("--no-header-samples",), {"is_flag": True, "help": "Leave sample IDs out of the .bgen."}),
+)
+
+# Format options whose presence is all that matters.
+_FORMAT_FLAGS = (
+    "no_bim",
+    "no_fam",
+    "unphased",
+    "haploid_as_diploid",
+    "no_bgi",
+    "no_sample_file",
+    "no_header_samples",
+    "sample_of_0_1_0",
+)
+
+
+def _format_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Options of formats that differ from the default."""
+    options: dict[str, Any] = {name: True for name in _FORMAT_FLAGS if kwargs.get(name)}
+    if kwargs.get("bgen_field", "GT") != "GT":
+        options["bgen_field"] = kwargs["bgen_field"]
+    if kwargs.get("bits", "8") != "8":
+        options["bits"] = int(kwargs["bits"])
+    if kwargs.get("variant_id_field") == "varid":
+        options["varid"] = True
+    return options
+
 
 store_options = _group(
     "Store",
@@ -231,8 +306,8 @@ def location_from(store: str, kwargs: dict[str, Any]) -> Location:
     return location
 
 
-def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) -> ViewOptions:
-    """The view that the options of a command ask for."""
+def view_options_from(store: str, names: Sequence[str], kwargs: dict[str, Any]) -> ViewOptions:
+    """The view that the options of a command ask for: these formats, or all if there are none."""
     location = location_from(store, kwargs)
     stem = kwargs.get("basename") or store_stem(location.path)
     if "/" in stem or stem in (".", ".."):
@@ -245,11 +320,12 @@ def view_options_from(store: str, formats: list[str], kwargs: dict[str, Any]) ->
     return ViewOptions(
         store=dataclasses.asdict(location),
         stem=stem,
-        formats=formats,
+        formats=list(names or formats.NAMES),
+        optional_formats=not names,
         selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
-        format_options={name: True for name in ("no_bim", "no_fam") if kwargs.get(name)},
+        format_options=_format_options(kwargs),
     )
 
 

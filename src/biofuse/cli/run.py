@@ -10,7 +10,6 @@ import tempfile
 
 import click
 
-from biofuse import formats
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
@@ -22,12 +21,14 @@ EXIT_READ_FAILED = 74
 
 _EPILOG = """\b
 In COMMAND and its environment these stand for the files:
-  {bed} {bim} {fam}  the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
-  {stem}             their path, no suffix    $BIOFUSE_STEM
-  {dir}              their directory          $BIOFUSE_DIR
+  {bed} {bim} {fam}      the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
+  {bgen} {bgi} {sample}
+  {stem}                 their path, no suffix    $BIOFUSE_STEM
+  {dir}                  their directory          $BIOFUSE_DIR
 \b
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
+  biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
 """
 
@@ -40,14 +41,10 @@ Examples:
 )
 @click.argument("store")
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
-@click.option(
-    "--format",
-    "format_names",
-    multiple=True,
-    type=click.Choice(formats.NAMES),
-    help="Format to show; repeatable.  [default: all]",
-)
+@o.format_choice
+@o.name_options
 @o.plink_options
+@o.bgen_options
 @o.variant_options
 @o.selection_options
 @o.store_options
@@ -58,7 +55,7 @@ def command(store, command_line, format_names, **kwargs):
 
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed.
     """
-    options = o.view_options_from(store, list(format_names or formats.NAMES), kwargs)
+    options = o.view_options_from(store, format_names, kwargs)
     if shutil.which(command_line[0]) is None:
         raise BiofuseError(f"no such command: {command_line[0]}")
     check_fuse()

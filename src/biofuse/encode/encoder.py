@@ -2,16 +2,23 @@
 
 import threading
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats import get_format
+from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
-from biofuse.manifest import Plan
+from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import Location, open_store
+
+# More than the offset tables of a few thousand chunks take.
+_MIN_CACHE = 1 << 20
 
 
 class Encoder:
@@ -33,17 +40,31 @@ class Encoder:
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
         self._store = open_store(location, opened_ns)
-        self._genotypes = GenotypeReader(
-            self._store, location, GenotypeArray.from_json(plan.genotypes), samples, cache_bytes
-        )
+        cache = ByteCache(max(cache_bytes, _MIN_CACHE))
+        self._readers = {
+            name: GenotypeReader(
+                self._store, location, GenotypeArray.from_json(value), samples, cache
+            )
+            for name, value in plan.fields.items()
+        }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
-        self._offsets = [tables[f.offsets].cast("Q") if f.offsets else None for f in plan.streamed]
-        self._encoders = [get_format(f.format).record_encoder(f.params) for f in plan.streamed]
+        self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
         self._local = threading.local()
         self._ends: deque[tuple[int, int]] = deque(maxlen=16)
-        self._hinted: deque[int] = deque(maxlen=16)
+        self._hinted: deque[tuple[str, int]] = deque(maxlen=32)
 
-    def encode(self, file: int, first: int, last: int, out: memoryview) -> None:
+    def _open_file(self, streamed: StreamedFile, tables: dict[str, memoryview]) -> "_File":
+        offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
+        heads = tables[streamed.heads] if streamed.heads else None
+        return _File(
+            offsets,
+            streamed.record_size or 0,
+            streamed.records,
+            get_format(streamed.format).record_encoder(streamed.params, offsets, heads),
+            {name: self._readers[name] for name in streamed.fields},
+        )
+
+    def encode(self, number: int, first: int, last: int, out: memoryview) -> None:
         """Write records first to last, exclusive, of a streamed file to `out`.
 
         Raises
@@ -51,40 +72,14 @@ class Encoder:
         BiofuseError
             If they cannot be made; the text has the chunk's key.
         """
-        rows = getattr(self._local, "rows", None)
-        if rows is None:
-            rows = self._local.rows = self._genotypes.rows()
-        streamed = self._plan.streamed[file]
-        offsets = self._offsets[file]
-        record_size = streamed.record_size or 0
+        self._hint_next(number, first, last)
+        file = self._files[number]
+        rows = self._thread_rows()
         position = 0
-        self._hint_next(file, first, last)
         try:
-            for chunk_row, wanted in self._by_chunk_row(first, last):
-                # What the row before held goes before more is read.
-                rows.release()
-                self._genotypes.load(rows, chunk_row, wanted)
-                count = len(wanted)
-                starts = None
-                if offsets is None:
-                    size = count * record_size
-                else:
-                    base = offsets[first]
-                    starts = array("Q", (x - base for x in offsets[first : first + count + 1]))
-                    size = starts[-1]
-                try:
-                    rows.encode(
-                        self._encoders[file],
-                        wanted,
-                        first,
-                        record_size,
-                        out[position : position + size],
-                        starts,
-                    )
-                except native.NativeError as error:
-                    raise self._genotypes.error(error, chunk_row) from error
+            for start, stop in self._parts(file, first, last):
+                size = self._encode_part(file, rows, start, stop, out[position:])
                 position += size
-                first += count
         except BiofuseError as error:
             if not isinstance(error, StoreChangedError) and self._changed():
                 raise StoreChangedError(
@@ -92,43 +87,114 @@ class Encoder:
                 ) from error
             raise
         finally:
-            rows.release()
+            for each in rows.values():
+                each.release()
         if self._changed():
             raise StoreChangedError("the store changed while it was mounted; mount it again")
 
-    def _hint_next(self, file: int, first: int, last: int) -> None:
+    def is_phased(self, variant: int) -> bool:
+        """Whether every call of a variant of the view is phased."""
+        reader = self._readers[PHASED]
+        rows = self._thread_rows()[PHASED]
+        chunk_row, wanted = self._rows_of(reader, variant, variant + 1)
+        reader.load(rows, chunk_row, wanted)
+        try:
+            return 0 not in rows.alleles(wanted[0])
+        except native.NativeError as error:
+            raise reader.error(error, chunk_row) from error
+        finally:
+            rows.release()
+
+    def _thread_rows(self) -> dict[str, native.Rows]:
+        """What this thread reads the fields through."""
+        rows = getattr(self._local, "rows", None)
+        if rows is None:
+            rows = {name: reader.rows() for name, reader in self._readers.items()}
+            self._local.rows = rows
+        return rows
+
+    def _encode_part(
+        self, file: "_File", rows: dict[str, native.Rows], first: int, last: int, out: memoryview
+    ) -> int:
+        """Write records that lie in one chunk row of every field. Returns their size."""
+        wanted = {}
+        offsets = None
+        size = (last - first) * file.record_size
+        if file.offsets is not None:
+            offsets = file.offsets[first : last + 1]
+            size = offsets[-1] - offsets[0]
+        for name, reader in file.readers.items():
+            # What the part before held goes before more is read.
+            rows[name].release()
+            chunk_row, wanted[name] = self._rows_of(reader, first, last)
+            reader.load(rows[name], chunk_row, wanted[name])
+        try:
+            rows[GENOTYPES].encode(
+                file.encoder,
+                wanted[GENOTYPES],
+                first,
+                file.record_size,
+                out[:size],
+                offsets,
+                rows[PHASED] if PHASED in wanted else None,
+                wanted.get(PHASED),
+            )
+        except native.NativeError as error:
+            reader = file.readers[PHASED if error.phased else GENOTYPES]
+            chunk_row, _ = self._rows_of(reader, first, last)
+            raise reader.error(error, chunk_row) from error
+        return size
+
+    def _hint_next(self, number: int, first: int, last: int) -> None:
         """Have the store begin to read what follows, if these records follow others."""
-        follows = (file, first) in self._ends
-        self._ends.append((file, last))
+        follows = (number, first) in self._ends
+        self._ends.append((number, last))
         following = last + 2 * (last - first)
-        if not follows or following >= self._plan.streamed[file].records:
+        if not follows or following >= self._files[number].records:
             return
-        variant = following if self._variants is None else self._variants[following]
-        chunk_row = variant // self._genotypes.genotypes.chunks[0]
-        if chunk_row not in self._hinted:
-            self._hinted.append(chunk_row)
-            self._genotypes.hint(chunk_row)
+        variant = self._variant(following)
+        for name, reader in self._files[number].readers.items():
+            chunk_row = variant // reader.genotypes.chunks[0]
+            if (name, chunk_row) not in self._hinted:
+                self._hinted.append((name, chunk_row))
+                reader.hint(chunk_row)
 
     def _changed(self) -> bool:
         return self._store.signature(self._plan.watched) != self._plan.signature
 
-    def _by_chunk_row(self, first: int, last: int) -> Iterator[tuple[int, array]]:
-        """Store rows of the view's variants, by chunk row."""
-        chunk_rows = self._genotypes.genotypes.chunks[0]
+    def _variant(self, number: int) -> int:
+        """The store's index of a variant of the view."""
+        return number if self._variants is None else self._variants[number]
+
+    def _parts(self, file: "_File", first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Variants of the view, in runs that lie in one chunk row of every field."""
+        heights = {reader.genotypes.chunks[0] for reader in file.readers.values()}
+        while first < last:
+            variant = self._variant(first)
+            edge = min((variant // height + 1) * height for height in heights)
+            if self._variants is None:
+                stop = min(last, edge)
+            else:
+                stop = bisect_left(self._variants, edge, first, last)
+            yield first, stop
+            first = stop
+
+    def _rows_of(self, reader: GenotypeReader, first: int, last: int) -> tuple[int, array]:
+        """A run's chunk row of a field, and its rows there."""
+        height = reader.genotypes.chunks[0]
+        chunk_row, row = divmod(self._variant(first), height)
         if self._variants is None:
-            while first < last:
-                chunk_row, row = divmod(first, chunk_rows)
-                count = min(last - first, chunk_rows - row)
-                yield chunk_row, array("I", range(row, row + count))
-                first += count
-            return
-        kept = self._variants[first:last]
-        start = 0
-        while start < len(kept):
-            chunk_row = kept[start] // chunk_rows
-            base = chunk_row * chunk_rows
-            wanted = array("I")
-            while start < len(kept) and kept[start] < base + chunk_rows:
-                wanted.append(kept[start] - base)
-                start += 1
-            yield chunk_row, wanted
+            return chunk_row, array("I", range(row, row + last - first))
+        base = chunk_row * height
+        return chunk_row, array("I", (v - base for v in self._variants[first:last]))
+
+
+@dataclass(frozen=True)
+class _File:
+    """A streamed file."""
+
+    offsets: memoryview | None
+    record_size: int
+    records: int
+    encoder: native.RecordEncoder
+    readers: dict[str, GenotypeReader]

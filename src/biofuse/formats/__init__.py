@@ -6,7 +6,7 @@ in `_MODULES` and one kernel file under native/.
 
 import importlib
 
-_MODULES = {"plink": "plink1"}
+_MODULES = {"plink": "plink1", "bgen": "bgen"}
 
 NAMES = tuple(_MODULES)
 

@@ -1,8 +1,33 @@
 """What every format provides, and what it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
+
+GENOTYPES = "call_genotype"
+PHASED = "call_genotype_phased"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be shown in a format.
+
+    Attributes
+    ----------
+    samples : sequence of str
+        IDs, in output order.
+    ploidy : int
+        Of call_genotype.
+    shapes : dict of str to tuple of int
+        The store's fields of calls and their shapes.
+    options : dict
+        Format options, such as {"no_fam": True}.
+    """
+
+    samples: Sequence[str]
+    ploidy: int
+    shapes: dict[str, tuple[int, ...]]
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,28 +62,78 @@ class Layout:
 
     Attributes
     ----------
-    header : bytes
+    header : callable
+        From the number of variants to the header's bytes, of one length for any number.
     record_size : int
-        Bytes a record.
+        Bytes a record, without its head.
+    heads : callable or None
+        From `Variants` to the bytes that their records begin with, one after another, and
+        the size of each; None if records have none.
+    fields : tuple of str
+        What records are made from, the first being `GENOTYPES`.
     params : dict
         For `record_encoder`; must fit in JSON.
     """
 
-    header: bytes
+    header: Callable[[int], bytes]
     record_size: int
+    heads: Callable[[Variants], tuple[bytes, Sequence[int]]] | None = None
+    fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def header_size(self) -> int:
+        return len(self.header(0))
 
-class SidecarWriter(Protocol):
-    """Writes one sidecar, in bounded memory."""
+
+@dataclass(frozen=True)
+class MainFile:
+    """The streamed file that a sidecar belongs to.
+
+    Attributes
+    ----------
+    name : str
+    size : int
+        In bytes.
+    modified_ns : int
+        Time stamp, in nanoseconds since 1970.
+    read_first : callable
+        From a number of bytes to that many of the file's first ones, or all it has.
+    """
+
+    name: str
+    size: int
+    modified_ns: int
+    read_first: Callable[[int], bytes]
+
+
+class Sidecar(Protocol):
+    """Writes one sidecar, in bounded memory: begin, write for every batch, finish.
+
+    Attributes
+    ----------
+    suffix : str
+    """
 
     suffix: str
 
-    def write_samples(self, out: IO[bytes], samples: Sequence[str]) -> None:
-        """Called once, first."""
+    def begin(self, path: str, samples: Sequence[str]) -> None:
+        """Make the file."""
 
-    def write_variants(self, out: IO[bytes], variants: Variants) -> None:
-        """Called for every batch of variants, in order."""
+    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+        """Add variants.
+
+        Parameters
+        ----------
+        variants : Variants
+            Those that follow.
+        offsets : sequence of int, optional
+            Where their records begin in the main file, and where the last one ends; None
+            if records have no heads.
+        """
+
+    def finish(self, main: MainFile) -> None:
+        """Complete and close the file."""
 
 
 class Format(Protocol):
@@ -74,8 +149,30 @@ class Format(Protocol):
     NAME: str
     SUFFIX: str
 
-    def layout(self, num_samples: int, ploidy: int) -> Layout: ...
+    def layout(self, subject: Subject) -> Layout:
+        """How the streamed file is laid out.
 
-    def sidecars(self, options: dict[str, Any]) -> list[SidecarWriter]: ...
+        Raises
+        ------
+        BiofuseError
+            If the format cannot show it.
+        """
+        ...
 
-    def record_encoder(self, params: dict[str, Any]): ...
+    def sidecars(self, options: dict[str, Any]) -> list[Sidecar]:
+        """Writers of the sidecars that the options ask for."""
+        ...
+
+    def record_encoder(self, params: dict[str, Any], offsets, heads):
+        """The kernel that makes records.
+
+        Parameters
+        ----------
+        params : dict
+            The layout's.
+        offsets : memoryview of uint64 or None
+            Where each record begins in the file, and the file's size.
+        heads : memoryview of uint8 or None
+            The heads of all records.
+        """
+        ...

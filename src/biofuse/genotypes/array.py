@@ -1,4 +1,4 @@
-"""What must be known of a call_genotype array to read it: a value that fits in JSON."""
+"""What must be known of an array of calls to read it: a value that fits in JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class GenotypeArray:
-    """A call_genotype array's shape and encoding.
+    """The shape and encoding of call_genotype, or call_genotype_phased.
 
     Attributes
     ----------
     path : str
         Its key prefix in the store.
     shape, chunks : tuple of int
-        (variants, samples, ploidy).
-    prefix, separator : str
-        The key of chunk (i, j, 0) is prefix + i + separator + j + separator + "0".
+        (variants, samples, ploidy); the last is 1 for call_genotype_phased.
+    prefix, separator, tail : str
+        The key of a chunk is prefix + row + separator + sample chunk + tail.
     fill : int
         Value of the alleles in a chunk that is not stored, within int8.
     slow_reason : str or None
@@ -31,6 +31,7 @@ class GenotypeArray:
     chunks: tuple[int, int, int]
     prefix: str
     separator: str
+    tail: str
     fill: int
     slow_reason: str | None
     sharded: bool
@@ -46,8 +47,7 @@ class GenotypeArray:
 
     def key(self, chunk_row: int, sample_chunk: int) -> str:
         """Key of a chunk."""
-        s = self.separator
-        return f"{self.prefix}{chunk_row}{s}{sample_chunk}{s}0"
+        return f"{self.prefix}{chunk_row}{self.separator}{sample_chunk}{self.tail}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

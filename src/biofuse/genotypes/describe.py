@@ -1,4 +1,4 @@
-"""Read a call_genotype array's encoding off its Zarr metadata."""
+"""Read the encoding of an array of calls off its Zarr metadata."""
 
 from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
@@ -10,17 +10,19 @@ def describe(array) -> GenotypeArray:
     Parameters
     ----------
     array : zarr.Array
-        call_genotype, of shape (variants, samples, ploidy) and an integer dtype.
+        call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
+        call_genotype_phased, of shape (variants, samples) and bool.
 
     Raises
     ------
     BiofuseError
         If it is not such an array.
     """
-    if array.ndim != 3 or array.dtype.kind not in "iu":
+    phased = array.ndim == 2 and array.dtype.kind == "b"
+    if not phased and (array.ndim != 3 or array.dtype.kind not in "iu"):
         raise BiofuseError(
-            f"{array.path} has {array.ndim} dimensions of {array.dtype}; "
-            "genotypes are (variants, samples, ploidy) integers"
+            f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
+            "(variants, samples, ploidy) integers, their phasing (variants, samples) booleans"
         )
     metadata = array.metadata
     prefix = f"{array.path}/" if array.path else ""
@@ -33,11 +35,12 @@ def describe(array) -> GenotypeArray:
         if encoding.name == "default":
             prefix += f"c{separator}"
         codec, reason = _zarr3_codec(array, metadata)
-    chunks = tuple(int(n) for n in array.chunks)
-    shape = tuple(int(n) for n in array.shape)
+    unit = (1,) if phased else ()
+    chunks = (*(int(n) for n in array.chunks), *unit)
+    shape = (*(int(n) for n in array.shape), *unit)
     if reason is None and array.dtype.itemsize != 1:
         reason = f"alleles are {array.dtype}"
-    elif reason is None and array.dtype.kind != "i":
+    elif reason is None and array.dtype.kind == "u":
         reason = "alleles are unsigned"
     elif reason is None and chunks[2] != shape[2]:
         reason = "chunks don't span the ploidy dimension"
@@ -51,6 +54,7 @@ def describe(array) -> GenotypeArray:
         chunks=chunks,
         prefix=prefix,
         separator=separator,
+        tail="" if phased else f"{separator}0",
         fill=max(-128, min(127, int(fill))),
         slow_reason=reason,
         sharded=array.shards is not None,

@@ -36,7 +36,7 @@ class PackedReader:
 
     def read(self, chunk_row: int, sample_chunk: int, first: int, last: int) -> native.PackedRows:
         """Rows `first` to `last`, inclusive, of a chunk; more where they fit the cache."""
-        key = ("packed", chunk_row, sample_chunk)
+        key = ("packed", self._array.key(chunk_row, sample_chunk))
         with self._lock:
             packed = self._cache.get(key)
             if packed is not None and packed.first_row <= first and last < packed.last_row:

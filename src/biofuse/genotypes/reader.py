@@ -11,9 +11,6 @@ from biofuse.genotypes.packed import PackedReader
 from biofuse.genotypes.samples import plan_sample_chunks
 from biofuse.stores import Location, Store
 
-# More than the offset tables of a few thousand chunks take.
-_MIN_CACHE = 1 << 20
-
 
 class GenotypeReader:
     """Gives a thread's `native.Rows` the content of a chunk row.
@@ -26,8 +23,8 @@ class GenotypeReader:
     genotypes : GenotypeArray
     samples : sequence of int, optional
         Kept samples in output order; None for all.
-    cache_bytes : int
-        What may be kept between calls.
+    cache : ByteCache, optional
+        What is kept between calls.
     """
 
     def __init__(
@@ -36,11 +33,11 @@ class GenotypeReader:
         location: Location,
         genotypes: GenotypeArray,
         samples=None,
-        cache_bytes: int = 32 << 20,
+        cache: ByteCache | None = None,
     ):
         self.genotypes = genotypes
         self._store = store
-        self.cache = ByteCache(max(cache_bytes, _MIN_CACHE))
+        self.cache = ByteCache(32 << 20) if cache is None else cache
         self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
         self._frames = FrameReader(store, genotypes, self.cache)
         self._packed = PackedReader(store, location, genotypes, self.cache)

@@ -1,21 +1,25 @@
 """C kernels and their binding; see the headers beside this file."""
 
 from biofuse.native._native import (
+    BgenEncoder,
     NativeError,
     PackedRows,
     Plink1Encoder,
     RecordEncoder,
     Rows,
+    bgen_heads,
     frame_index_size,
     frame_span,
 )
 
 __all__ = [
+    "BgenEncoder",
     "NativeError",
     "PackedRows",
     "Plink1Encoder",
     "RecordEncoder",
     "Rows",
+    "bgen_heads",
     "frame_index_size",
     "frame_span",
 ]

@@ -6,8 +6,13 @@ by the objects that were given them. No numpy is needed: any object with the
 buffer protocol and the right item type will do.
 """
 
+from array import array
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 
 cdef extern from "error.h" nogil:
@@ -22,6 +27,7 @@ cdef extern from "error.h" nogil:
         bf_status status
         int64_t chunk
         int64_t row
+        int phased
         const char *detail
 
 
@@ -73,6 +79,19 @@ cdef extern from "rows.h" nogil:
         uint32_t ploidy
         int wide
 
+    ctypedef struct bf_extra:
+        bf_rows *phased
+        const uint32_t *phased_rows
+        const float *values
+        uint32_t num_values
+        uint64_t row_values
+
+    ctypedef struct bf_output:
+        uint8_t *out
+        uint64_t size
+        const uint64_t *offsets
+        uint64_t record_size
+
     ctypedef bf_status (*bf_encode_record)(const void *, const bf_row *, uint64_t, uint8_t *,
                                            uint64_t, bf_error *) noexcept
 
@@ -86,9 +105,9 @@ cdef extern from "rows.h" nogil:
     void bf_rows_clear(bf_rows *)
     bf_status bf_rows_set_constant(bf_rows *, uint32_t, int8_t, bf_error *)
     bf_status bf_rows_read(bf_rows *, uint32_t, bf_row *, bf_error *)
-    bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, bf_encode_record,
-                             const void *, uint64_t, const uint64_t *, uint64_t, uint8_t *,
-                             uint64_t, bf_error *)
+    bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, const bf_extra *,
+                             bf_encode_record, const void *, uint64_t, const bf_output *,
+                             bf_error *)
 
 
 cdef extern from "plink1.h" nogil:
@@ -96,11 +115,33 @@ cdef extern from "plink1.h" nogil:
                                bf_error *) noexcept
 
 
+cdef extern from "bgen.h" nogil:
+    ctypedef enum bf_bgen_field:
+        BF_BGEN_GT
+        BF_BGEN_GP
+        BF_BGEN_DS
+
+    ctypedef struct bf_bgen:
+        bf_bgen_field field
+        unsigned bits
+        int haploid_as_diploid
+        const uint8_t *heads
+        uint64_t heads_size
+        const uint64_t *offsets
+        uint64_t num_records
+
+    uint64_t bf_bgen_data_size(const bf_bgen *, uint32_t, uint32_t)
+    bf_status bf_bgen_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                             bf_error *) noexcept
+
+
 class NativeError(ValueError):
     """A kernel refused its input.
 
     Attributes
     ----------
+    phased : bool
+        Whether call_genotype_phased is meant, not call_genotype.
     chunk : int
         Index of the sample chunk within the chunk row, or -1.
     row : int
@@ -111,8 +152,9 @@ class NativeError(ValueError):
         The data is well formed but cannot be shown in the target format.
     """
 
-    def __init__(self, detail, chunk, row, unsupported, allele):
+    def __init__(self, detail, chunk=-1, row=-1, unsupported=False, allele=False, phased=False):
         super().__init__(detail)
+        self.phased = phased
         self.chunk = chunk
         self.row = row
         self.unsupported = unsupported
@@ -124,7 +166,7 @@ cdef raise_error(bf_error *err):
     if err.status == BF_ERR_NOMEM:
         raise MemoryError(detail)
     raise NativeError(detail, err.chunk, err.row, err.status == BF_ERR_UNSUPPORTED,
-                      err.status == BF_ERR_ALLELE)
+                      err.status == BF_ERR_ALLELE, err.phased != 0)
 
 
 cdef const uint8_t *address(const uint8_t[::1] view) noexcept:
@@ -135,6 +177,7 @@ cdef void clear(bf_error *err) noexcept:
     err.status = BF_OK
     err.chunk = -1
     err.row = -1
+    err.phased = 0
     err.detail = NULL
 
 
@@ -189,7 +232,7 @@ def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t fr
         raise_error(&err)
     if (bf_frame_index_size(&frame.header) > <uint64_t> index.shape[0] or first > last
             or last >= frame.header.num_bytes):
-        raise NativeError("the span lies outside the frame", -1, -1, False, False)
+        raise NativeError("the span lies outside the frame")
     frame.offsets = address(index) + BF_FRAME_HEADER_SIZE
     if bf_frame_extent(&frame, <uint32_t> (first // frame.header.block_size),
                        <uint32_t> (last // frame.header.block_size), &start, &stop,
@@ -253,6 +296,111 @@ cdef class Plink1Encoder(RecordEncoder):
     def __cinit__(self):
         self.encode = bf_plink1_encode
         self.context = NULL
+
+
+cdef class BgenEncoder(RecordEncoder):
+    """Encoder of BGEN variant data blocks.
+
+    Parameters
+    ----------
+    field : str
+        "GT", "GP" or "DS": what probabilities are made from.
+    bits : int
+        Of a probability, 8 or 16.
+    haploid_as_diploid : bool
+        Whether haploid calls are shown as homozygous diploid ones.
+    offsets : buffer of uint64, optional
+        Where each record begins in the file, and the file's size.
+    heads : buffer of uint8, optional
+        What precedes each record's genotype data, one after another.
+    """
+
+    cdef bf_bgen bgen
+    cdef const uint64_t[::1] offsets
+    cdef const uint8_t[::1] heads
+
+    def __cinit__(self, str field, unsigned bits, bint haploid_as_diploid,
+                  const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None):
+        self.encode = bf_bgen_encode
+        self.context = &self.bgen
+        self.bgen.field = {"GT": BF_BGEN_GT, "GP": BF_BGEN_GP, "DS": BF_BGEN_DS}[field]
+        if bits not in (8, 16):
+            raise ValueError("a probability takes 8 or 16 bits")
+        self.bgen.bits = bits
+        self.bgen.haploid_as_diploid = haploid_as_diploid
+        if offsets is not None and heads is not None and offsets.shape[0] > 0:
+            self.offsets = offsets
+            self.heads = heads
+            self.bgen.offsets = &offsets[0]
+            self.bgen.num_records = offsets.shape[0] - 1
+            self.bgen.heads = address(heads)
+            self.bgen.heads_size = heads.shape[0]
+
+    def data_size(self, uint32_t num_samples, uint32_t ploidy):
+        """Bytes of a record from its C field on."""
+        return bf_bgen_data_size(&self.bgen, num_samples, ploidy)
+
+
+cdef uint8_t *put_string(uint8_t *to, str text, unsigned width) except NULL:
+    """Append a length of `width` bytes and UTF-8; room is known to be there."""
+    cdef Py_ssize_t size
+    cdef const char *data = PyUnicode_AsUTF8AndSize(text, &size)
+    cdef unsigned i
+    if width == 2 and size > 0xffff:
+        raise ValueError(f"{text[:20]}... is of {size} bytes; BGEN holds up to 65535")
+    for i in range(width):
+        to[i] = <uint8_t> (size >> (8 * i))
+    memcpy(to + width, data, size)
+    return to + width + size
+
+
+def bgen_heads(list varids, list rsids, list chroms, const uint32_t[::1] positions,
+               list alleles1, list alleles2):
+    """What precedes genotype data in BGEN variant data blocks of two alleles.
+
+    Parameters
+    ----------
+    varids, rsids, chroms, alleles1, alleles2 : list of str
+    positions : buffer of uint32
+
+    Returns
+    -------
+    heads : bytes
+        One after another.
+    sizes : array of uint32
+        Bytes of each.
+
+    Raises
+    ------
+    ValueError
+        If a varid, rsid or chromosome is longer than 65,535 bytes.
+    """
+    cdef Py_ssize_t i, k, n = len(positions), size, room = 0
+    cdef uint8_t *to
+    cdef uint8_t *start
+    cdef uint32_t[::1] sizes = array("I", bytes(4 * n))
+    cdef list column
+    for column in (varids, rsids, chroms, alleles1, alleles2):
+        if len(column) != n:
+            raise ValueError("the columns differ in length")
+        for i in range(n):
+            PyUnicode_AsUTF8AndSize(column[i], &size)
+            room += size
+    heads = PyBytes_FromStringAndSize(NULL, room + n * (3 * 2 + 4 + 2 + 2 * 4))
+    to = <uint8_t *> PyBytes_AS_STRING(heads)
+    for i in range(n):
+        start = to
+        to = put_string(to, varids[i], 2)
+        to = put_string(to, rsids[i], 2)
+        to = put_string(to, chroms[i], 2)
+        for k in range(4):
+            to[k] = <uint8_t> (positions[i] >> (8 * k))
+        to[4] = 2
+        to[5] = 0
+        to = put_string(to + 6, alleles1[i], 4)
+        to = put_string(to, alleles2[i], 4)
+        sizes[i] = <uint32_t> (to - start)
+    return heads, sizes.base
 
 
 cdef class Rows:
@@ -357,7 +505,9 @@ cdef class Rows:
 
     def encode(self, RecordEncoder encoder not None, const uint32_t[::1] rows not None,
                uint64_t first_record, uint64_t record_size, uint8_t[::1] out not None,
-               offsets=None):
+               const uint64_t[::1] offsets=None, Rows phased=None,
+               const uint32_t[::1] phased_rows=None, const float[:, ::1] values=None,
+               uint32_t num_values=0):
         """Write the records of `rows` to `out`.
 
         Parameters
@@ -371,7 +521,16 @@ cdef class Rows:
             Bytes a record, if `offsets` is not given.
         out : writable buffer of uint8
         offsets : buffer of uint64, optional
-            One more than there are rows: where each record begins and ends in `out`.
+            One more than there are rows: where each record begins and ends in the file,
+            of which `out` is the part from the first one on.
+        phased : Rows, optional
+            Rows of call_genotype_phased, with the same samples.
+        phased_rows : buffer of uint32, optional
+            For each of `rows`, the row of `phased`.
+        values : buffer of float32, shape (rows, samples * num_values), optional
+            Of another field.
+        num_values : int
+            A sample.
 
         Raises
         ------
@@ -380,26 +539,41 @@ cdef class Rows:
         """
         cdef bf_error err
         cdef bf_status status
-        cdef const uint64_t[::1] table
-        cdef const uint64_t *starts = NULL
+        cdef bf_extra extra
+        cdef bf_output output
         cdef uint64_t n = rows.shape[0]
         cdef uint8_t nothing = 0
-        cdef uint8_t *data = &nothing
         clear(&err)
         if encoder.encode == NULL:
             raise TypeError("a RecordEncoder of some format is needed")
         if n == 0:
             return
+        output.out = &out[0] if out.shape[0] > 0 else &nothing
+        output.size = out.shape[0]
+        output.record_size = record_size
+        output.offsets = NULL
         if offsets is not None:
-            table = offsets
-            if <uint64_t> table.shape[0] != n + 1:
+            if <uint64_t> offsets.shape[0] != n + 1:
                 raise ValueError("offsets must have one more entry than rows")
-            starts = &table[0]
-        if out.shape[0] > 0:
-            data = &out[0]
+            output.offsets = &offsets[0]
+        extra.phased = NULL
+        extra.phased_rows = NULL
+        if phased is not None:
+            if phased_rows is None or <uint64_t> phased_rows.shape[0] != n:
+                raise ValueError("phased_rows must have as many entries as rows")
+            extra.phased = &phased.rows
+            extra.phased_rows = &phased_rows[0]
+        extra.values = NULL
+        extra.num_values = num_values
+        extra.row_values = 0
+        if values is not None:
+            if <uint64_t> values.shape[0] != n or values.shape[1] == 0:
+                raise ValueError("values must have as many rows as there are rows")
+            extra.values = &values[0, 0]
+            extra.row_values = values.shape[1]
         with nogil:
-            status = bf_rows_encode(&self.rows, &rows[0], n, encoder.encode, encoder.context,
-                                    first_record, starts, record_size, data, out.shape[0], &err)
+            status = bf_rows_encode(&self.rows, &rows[0], n, &extra, encoder.encode,
+                                    encoder.context, first_record, &output, &err)
         if status != BF_OK:
             raise_error(&err)
 

@@ -19,11 +19,13 @@ typedef enum {
 
 /* chunk: index of the sample chunk within the chunk row, or -1.
  * row: row within the chunk row, or -1.
+ * phased: whether these are of call_genotype_phased.
  * detail: constant text that says what was found. */
 typedef struct {
     bf_status status;
     int64_t chunk;
     int64_t row;
+    int phased;
     const char *detail;
 } bf_error;
 

@@ -297,28 +297,64 @@ bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
     }
     out->planes = planes;
     out->ploidy = self->ploidy;
+    out->phased = NULL;
+    out->values = NULL;
+    out->num_values = 0;
     out->wide = bf_planes_is_wide(planes, (uint64_t) out->num_samples * self->ploidy);
     return BF_OK;
 }
 
-bf_status
-bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, bf_encode_record encode,
-    const void *encoder, uint64_t first_record, const uint64_t *offsets, uint64_t record_size,
-    uint8_t *out, uint64_t out_size, bf_error *err)
+/* Add to a row what the record needs beside genotypes. */
+static bf_status
+read_extra(const bf_extra *extra, uint64_t i, bf_row *row, bf_error *err)
 {
+    bf_row phased;
+
+    if (extra->values != NULL) {
+        if (extra->row_values != (uint64_t) row->num_samples * extra->num_values) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the values are of another shape");
+        }
+        row->values = extra->values + i * extra->row_values;
+        row->num_values = extra->num_values;
+    }
+    if (extra->phased == NULL) {
+        return BF_OK;
+    }
+    err->phased = 1;
+    if (bf_rows_read(extra->phased, extra->phased_rows[i], &phased, err) != BF_OK) {
+        return err->status;
+    }
+    err->phased = 0;
+    if (phased.ploidy != 1 || phased.num_samples != row->num_samples) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the phased rows are of another shape");
+    }
+    row->phased = phased.planes->plane[BF_LOW_PLANE];
+    return BF_OK;
+}
+
+bf_status
+bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, const bf_extra *extra,
+    bf_encode_record encode, const void *encoder, uint64_t first_record, const bf_output *output,
+    bf_error *err)
+{
+    const uint64_t *offsets = output->offsets;
     bf_row row;
     bf_status status;
 
     for (uint64_t i = 0; i < num_rows; i++) {
-        uint64_t start = offsets == NULL ? i * record_size : offsets[i];
-        uint64_t stop = offsets == NULL ? start + record_size : offsets[i + 1];
+        uint64_t start = offsets == NULL ? i * output->record_size : offsets[i] - offsets[0];
+        uint64_t stop
+            = offsets == NULL ? start + output->record_size : offsets[i + 1] - offsets[0];
 
-        if (stop < start || stop > out_size) {
+        if (stop < start || stop > output->size) {
             return bf_fail(err, BF_ERR_ARGUMENT, "the records do not fit the output");
         }
         status = bf_rows_read(self, rows[i], &row, err);
         if (status == BF_OK) {
-            status = encode(encoder, &row, first_record + i, out + start, stop - start, err);
+            status = read_extra(extra, i, &row, err);
+        }
+        if (status == BF_OK) {
+            status = encode(encoder, &row, first_record + i, output->out + start, stop - start, err);
         }
         if (status != BF_OK) {
             return status;

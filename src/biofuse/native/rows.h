@@ -50,6 +50,9 @@ typedef struct {
     uint32_t num_samples;
     uint32_t ploidy;
     int wide;                /* an allele above 1 (or below -2) occurs in this row */
+    const uint8_t *phased;   /* one bit a sample, padded as planes are; NULL if not known */
+    const float *values;     /* num_samples x num_values, of another field; may be NULL */
+    uint32_t num_values;
 } bf_row;
 
 /* num_samples: num_chunks entries. gather: NULL for every sample; its arrays
@@ -78,12 +81,27 @@ typedef bf_status (*bf_encode_record)(
     const void *encoder, const bf_row *row, uint64_t record, uint8_t *out, uint64_t size,
     bf_error *err);
 
-/* Read num_rows rows and write record first_record + i of rows[i] to
- * out[offsets[i] : offsets[i + 1]], or, if offsets is NULL, to
- * out[i * record_size : (i + 1) * record_size]. */
+/* What else a row's record is made from. */
+typedef struct {
+    bf_rows *phased;             /* call_genotype_phased, of ploidy 1, or NULL */
+    const uint32_t *phased_rows; /* its rows, one for each of the genotypes' */
+    const float *values;         /* rows x samples x num_values, or NULL */
+    uint32_t num_values;
+    uint64_t row_values;         /* of one row */
+} bf_extra;
+
+/* Where records go: record i to out[offsets[i] - offsets[0] : offsets[i + 1] - offsets[0]],
+ * or, if offsets is NULL, to out[i * record_size : (i + 1) * record_size]. */
+typedef struct {
+    uint8_t *out;
+    uint64_t size;
+    const uint64_t *offsets;
+    uint64_t record_size;
+} bf_output;
+
+/* Read num_rows rows and write record first_record + i of rows[i]. */
 bf_status bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows,
-    bf_encode_record encode, const void *encoder, uint64_t first_record,
-    const uint64_t *offsets, uint64_t record_size, uint8_t *out, uint64_t out_size,
-    bf_error *err);
+    const bf_extra *extra, bf_encode_record encode, const void *encoder, uint64_t first_record,
+    const bf_output *output, bf_error *err);
 
 #endif

@@ -1,0 +1,73 @@
+"""Sidecars of text, a line a sample or a variant."""
+
+from collections.abc import Sequence
+from typing import IO
+
+from biofuse.errors import BiofuseError
+from biofuse.formats.base import MainFile, Variants
+
+
+class SampleText:
+    """A file with a line a sample.
+
+    Parameters
+    ----------
+    suffix : str
+    header : str
+        What precedes these lines.
+    line : str
+        A line as a format string of `sample`.
+    """
+
+    def __init__(self, suffix: str, header: str, line: str):
+        self.suffix = suffix
+        self._header = header
+        self._line = line
+
+    def begin(self, path: str, samples: Sequence[str]) -> None:
+        """Write the file.
+
+        Raises
+        ------
+        BiofuseError
+            If a sample ID has white space in it.
+        """
+        for sample in samples:
+            if sample.split() != [sample]:
+                raise BiofuseError(
+                    f"sample ID {sample!r} contains white space, which separates the columns "
+                    f"of a {self.suffix} file; leave the sample out with -s ^ID, or rename it"
+                )
+        with open(path, "wb") as out:
+            out.write(self._header.encode())
+            out.write("".join(self._line.format(sample=s) for s in samples).encode())
+
+    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+        """Nothing: variants have no part in it."""
+
+    def finish(self, main: MainFile) -> None:
+        """Nothing: the file is complete."""
+
+
+class VariantText:
+    """A file with lines for variants, made by `lines`."""
+
+    suffix: str
+    _out: IO[bytes]
+
+    def begin(self, path: str, samples: Sequence[str]) -> None:
+        """Make the file."""
+        # Open until it is finished.
+        self._out = open(path, "wb")  # noqa: SIM115
+
+    def lines(self, variants: Variants) -> str:
+        """The lines of some variants."""
+        raise NotImplementedError
+
+    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+        """Add lines."""
+        self._out.write(self.lines(variants).encode())
+
+    def finish(self, main: MainFile) -> None:
+        """Close the file."""
+        self._out.close()

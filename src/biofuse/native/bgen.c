@@ -1,0 +1,293 @@
+#include "bgen.h"
+
+#include "bgen_values.h"
+#include "stored.h"
+
+#define EVEN 0x5555555555555555ULL
+#define NUM_ALLELES 2
+/* Number of samples, alleles, least and greatest ploidy. */
+#define PREFIX_SIZE 8
+/* The C and D fields. */
+#define LENGTHS_SIZE 8
+/* Samples at a time: what is made of them stays in the fastest cache. */
+#define TILE 2048
+
+/* 32 calls, two bits each. probs: bits that become probabilities of 1, in
+ * their order. missing and haploid: in the even bits. */
+typedef struct {
+    uint64_t probs, missing, haploid;
+} calls;
+
+/* Byte i of entry b is 0xff if bit i of b is set. */
+#define B1(b, i) ((uint64_t) ((b) >> (i) & 1 ? 0xff : 0) << (8 * (i)))
+#define B8(b) (B1(b, 0) | B1(b, 1) | B1(b, 2) | B1(b, 3) | B1(b, 4) | B1(b, 5) | B1(b, 6) | B1(b, 7))
+#define R4(b) B8(b), B8((b) + 1), B8((b) + 2), B8((b) + 3)
+#define R16(b) R4(b), R4((b) + 4), R4((b) + 8), R4((b) + 12)
+#define R64(b) R16(b), R16((b) + 16), R16((b) + 32), R16((b) + 48)
+static const uint64_t BYTES_OF_BITS[256] = { R64(0), R64(64), R64(128), R64(192) };
+
+static inline void
+put32(uint8_t *out, uint32_t x)
+{
+    out[0] = (uint8_t) x;
+    out[1] = (uint8_t) (x >> 8);
+    out[2] = (uint8_t) (x >> 16);
+    out[3] = (uint8_t) (x >> 24);
+}
+
+/* Bit i of the low half of x to bit 2 i. */
+static inline uint64_t
+spread(uint64_t x)
+{
+    x &= 0xffffffff;
+    x = (x | x << 16) & 0x0000ffff0000ffffULL;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
+    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
+    x = (x | x << 2) & 0x3333333333333333ULL;
+    return (x | x << 1) & EVEN;
+}
+
+/* Ploidy bytes of four samples, from `missing` in the even bits and `haploid` in the odd ones. */
+static inline uint32_t
+ploidy_bytes(unsigned bits)
+{
+    uint32_t x = bits;
+
+    x = (x | x << 12) & 0x000f000f;
+    x = (x | x << 6) & 0x03030303;
+    return 0x02020202 - (x >> 1 & 0x01010101) + (x & 0x01010101) * BF_BGEN_MISSING;
+}
+
+static inline calls
+get_calls(const bf_bgen *self, const bf_row *row, int phased, uint64_t word)
+{
+    const uint8_t *low_plane = row->planes->plane[BF_LOW_PLANE];
+    const uint8_t *sign_plane = row->planes->plane[BF_SIGN_PLANE];
+    uint64_t low, sign, first, second, present;
+    calls out;
+
+    if (row->ploidy == 2) {
+        low = bf_load64(low_plane + 8 * word);
+        sign = bf_load64(sign_plane + 8 * word);
+        first = low & EVEN;
+        second = low >> 1 & EVEN;
+        out.haploid = sign >> 1 & EVEN & ~second;
+        second |= first & out.haploid;
+        out.missing = (sign & EVEN) | (sign >> 1 & EVEN & ~out.haploid);
+    } else {
+        first = second = spread(bf_load64(low_plane + 4 * word));
+        out.haploid = EVEN;
+        out.missing = spread(bf_load64(sign_plane + 4 * word));
+    }
+    if (self->haploid_as_diploid) {
+        out.haploid = 0;
+    }
+    present = EVEN & ~out.missing;
+    if (phased) {
+        out.probs = (present & ~first) | (present & ~second) << 1;
+    } else {
+        out.probs = (present & ~(first | second)) | (present & (first ^ second)) << 1;
+    }
+    return out;
+}
+
+/* Samples of a word of calls that are among the first num_samples. */
+static inline unsigned
+samples_in_word(uint64_t word, uint32_t num_samples)
+{
+    uint64_t left = num_samples - 32 * word;
+
+    return left < 32 ? (unsigned) left : 32;
+}
+
+static uint64_t
+count_haploid(const bf_bgen *self, const bf_row *row)
+{
+    uint64_t count = 0;
+
+    for (uint64_t word = 0; 32 * word < row->num_samples; word++) {
+        uint64_t mask = bf_low_mask(2 * samples_in_word(word, row->num_samples));
+
+        count += (uint64_t) __builtin_popcountll(get_calls(self, row, 0, word).haploid & mask);
+    }
+    return count;
+}
+
+static void
+write_ploidies(const bf_bgen *self, const bf_row *row, bf_stored *stream)
+{
+    uint8_t tile[TILE];
+
+    for (uint64_t start = 0; start < row->num_samples; start += TILE) {
+        uint64_t n = row->num_samples - start < TILE ? row->num_samples - start : TILE;
+
+        for (uint64_t i = 0; i < n; i += 32) {
+            calls c = get_calls(self, row, 0, (start + i) / 32);
+            uint64_t bits = c.missing | c.haploid << 1;
+
+            for (unsigned k = 0; k < 8; k++, bits >>= 8) {
+                put32(tile + i + 4 * k, ploidy_bytes(bits & 0xff));
+            }
+        }
+        bf_stored_write(stream, tile, n);
+    }
+}
+
+/* Bytes of 32 calls' probabilities; all of them are written whatever num_samples says. */
+static inline uint64_t
+put_probs(const calls *c, unsigned num_samples, unsigned width, uint8_t *out)
+{
+    uint64_t haploid = c->haploid & bf_low_mask(2 * num_samples);
+    uint64_t values = 2 * num_samples - (uint64_t) __builtin_popcountll(haploid);
+    uint64_t half[2] = { c->probs, 0 };
+
+    if (width == 2) {
+        half[0] = 3 * spread(c->probs);
+        half[1] = 3 * spread(c->probs >> 32);
+    }
+    for (unsigned h = 0; h < width; h++) {
+        for (unsigned k = 0; k < 8; k++) {
+            bf_store64(out + 64 * h + 8 * k, BYTES_OF_BITS[half[h] >> (8 * k) & 0xff]);
+        }
+    }
+    if (haploid != 0) {
+        uint8_t *to = out;
+
+        for (unsigned s = 0; s < num_samples; s++) {
+            unsigned n = (2 - (haploid >> (2 * s) & 1)) * width;
+
+            memmove(to, out + 2 * width * s, 2 * width);
+            to += n;
+        }
+    }
+    return values * width;
+}
+
+static void
+write_hard_calls(const bf_bgen *self, const bf_row *row, int phased, bf_stored *stream)
+{
+    unsigned width = self->bits / 8;
+    uint8_t tile[4 * TILE];
+
+    for (uint64_t start = 0; start < row->num_samples; start += TILE) {
+        uint64_t n = row->num_samples - start < TILE ? row->num_samples - start : TILE;
+        uint64_t size = 0;
+
+        for (uint64_t i = 0; i < n; i += 32) {
+            uint64_t word = (start + i) / 32;
+            calls c = get_calls(self, row, phased, word);
+
+            size += put_probs(&c, samples_in_word(word, row->num_samples), width, tile + size);
+        }
+        bf_stored_write(stream, tile, size);
+    }
+}
+
+static uint64_t
+payload_size(const bf_bgen *self, uint32_t num_samples, uint64_t num_haploid)
+{
+    uint64_t values = 2 * (uint64_t) num_samples - num_haploid;
+
+    return PREFIX_SIZE + (uint64_t) num_samples + 2 + values * (self->bits / 8);
+}
+
+uint64_t
+bf_bgen_data_size(const bf_bgen *self, uint32_t num_samples, uint32_t ploidy)
+{
+    uint64_t haploid = ploidy == 1 && !self->haploid_as_diploid ? num_samples : 0;
+
+    return LENGTHS_SIZE + bf_stored_size(payload_size(self, num_samples, haploid));
+}
+
+static int
+is_phased(const bf_row *row)
+{
+    if (row->phased == NULL) {
+        return 0;
+    }
+    for (uint64_t i = 0; i < row->num_samples; i += 64) {
+        uint64_t left = row->num_samples - i;
+        uint64_t mask = bf_low_mask(left < 64 ? (unsigned) left : 64);
+
+        if ((bf_load64(row->phased + i / 8) & mask) != mask) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static bf_status
+check(const bf_bgen *self, const bf_row *row, uint64_t record, uint64_t size, bf_error *err)
+{
+    uint64_t data, head;
+
+    if (row->ploidy == 0 || row->ploidy > 2 || (self->bits != 8 && self->bits != 16)) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "BGEN records are of ploidy 1 or 2, at 8 or 16 bits");
+    }
+    if (self->field != BF_BGEN_GT
+        && (row->values == NULL || row->num_values < (self->field == BF_BGEN_GP ? 2u : 1u))) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a BGEN record of values was given none");
+    }
+    data = bf_bgen_data_size(self, row->num_samples, row->ploidy);
+    if (record >= self->num_records || size < data) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
+    }
+    head = self->offsets[record] - self->offsets[0] - record * data;
+    if (head > self->heads_size || size - data > self->heads_size - head) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the record's strings are not in the table");
+    }
+    if (row->wide) {
+        return bf_fail(err, BF_ERR_ALLELE,
+            "a call has an allele other than the site's two, which a biallelic BGEN variant "
+            "cannot show");
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
+    uint64_t size, bf_error *err)
+{
+    const bf_bgen *self = encoder;
+    uint64_t data, head, haploid, payload;
+    uint8_t prefix[PREFIX_SIZE], flags[2];
+    int phased, hard = self->field == BF_BGEN_GT;
+    bf_stored stream;
+
+    if (check(self, row, record, size, err) != BF_OK) {
+        return err->status;
+    }
+    if (hard) {
+        haploid = count_haploid(self, row);
+    } else if (bf_bgen_count_haploid_values(self, row, &haploid, err) != BF_OK) {
+        return err->status;
+    }
+    data = bf_bgen_data_size(self, row->num_samples, row->ploidy);
+    head = self->offsets[record] - self->offsets[0] - record * data;
+    memcpy(out, self->heads + head, size - data);
+    out += size - data;
+    payload = payload_size(self, row->num_samples, haploid);
+    put32(out, (uint32_t) (data - 4));
+    put32(out + 4, (uint32_t) payload);
+    phased = hard && is_phased(row);
+    put32(prefix, row->num_samples);
+    prefix[4] = NUM_ALLELES;
+    prefix[5] = 0;
+    prefix[6] = haploid > 0 ? 1 : 2;
+    prefix[7] = haploid < row->num_samples ? 2 : 1;
+    flags[0] = (uint8_t) phased;
+    flags[1] = (uint8_t) self->bits;
+    bf_stored_begin(&stream, out + LENGTHS_SIZE, payload, data - LENGTHS_SIZE);
+    bf_stored_write(&stream, prefix, PREFIX_SIZE);
+    if (hard) {
+        write_ploidies(self, row, &stream);
+        bf_stored_write(&stream, flags, 2);
+        write_hard_calls(self, row, phased, &stream);
+    } else {
+        bf_bgen_write_value_ploidies(self, row, &stream);
+        bf_stored_write(&stream, flags, 2);
+        bf_bgen_write_values(self, row, &stream);
+    }
+    (void) bf_stored_end(&stream);
+    return BF_OK;
+}

@@ -1,0 +1,75 @@
+"""Whether a store can be shown, and what its user should know before relying on it."""
+
+import os
+
+from biofuse.errors import BiofuseError
+from biofuse.memory import DEFAULT_BUDGET, format_size
+from biofuse.stores import Location
+
+REQUIRED = ("variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
+
+
+def check_fields(location: Location, group) -> None:
+    """Raise `BiofuseError` if a store lacks a field that every view needs."""
+    if "call_genotype" not in group:
+        what = (
+            "it has sites only, no genotypes (call_genotype)"
+            if "variant_position" in group
+            else "it has neither call_genotype nor variant_position"
+        )
+        raise BiofuseError(f"{location.path} cannot be shown: {what}")
+    for name in REQUIRED:
+        if name not in group:
+            raise BiofuseError(f"{location.path} is not a VCF Zarr store: it has no {name}")
+    if group["call_genotype"].ndim != 3:
+        raise BiofuseError(
+            f"{location.path} is damaged: call_genotype has {group['call_genotype'].ndim} "
+            "dimensions, not variants, samples and ploidy"
+        )
+    variants, samples = group["call_genotype"].shape[:2]
+    for name, size in (
+        ("variant_position", variants),
+        ("variant_contig", variants),
+        ("variant_allele", variants),
+        ("variant_id", variants),
+        ("sample_id", samples),
+    ):
+        if name in group and group[name].shape[0] != size:
+            raise BiofuseError(
+                f"{location.path} is damaged: {name} has {group[name].shape[0]} entries where "
+                f"call_genotype has {size}"
+            )
+
+
+def store_warnings(location: Location, array, genotypes) -> list[str]:
+    """What a user should know of a store's genotypes before relying on a view of them."""
+    warnings = []
+    expected = array.nchunks
+    # One object holds many chunks where there are shards.
+    if location.is_local and os.path.isdir(location.path) and not genotypes.sharded:
+        stored = _count_chunks(os.path.join(location.path, genotypes.path))
+        if stored < expected:
+            shown = {0: "REF", -1: "missing"}.get(genotypes.fill, f"allele {genotypes.fill}")
+            warnings.append(
+                f"{expected - stored} of {expected} chunks of call_genotype are not stored and "
+                f"are shown as {shown}: right if zarr left them out, wrong if a copy lost them"
+            )
+    size = genotypes.chunks[0] * genotypes.chunks[1] * genotypes.chunks[2]
+    size *= array.dtype.itemsize
+    if not genotypes.fast and size > DEFAULT_BUDGET:
+        warnings.append(
+            f"{genotypes.slow_reason}, so whole chunks are decoded, {format_size(size)} each: "
+            "reading takes at least as much memory, beyond --memory"
+        )
+    return warnings
+
+
+def _count_chunks(path: str) -> int:
+    """Chunk files below an array's folder."""
+    count = 0
+    for entry in os.scandir(path):
+        if entry.is_dir():
+            count += _count_chunks(entry.path)
+        elif entry.name[0] not in ".z" and not entry.name.startswith("__"):
+            count += 1
+    return count

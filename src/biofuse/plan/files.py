@@ -1,0 +1,205 @@
+"""The files of a plan: tables of the variants, and what each view of them needs."""
+
+import os
+from array import array
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from biofuse.errors import BiofuseError
+from biofuse.formats import get_format
+from biofuse.formats.base import Layout, MainFile, Subject, Variants
+from biofuse.manifest import Plan, StaticFile, StreamedFile
+from biofuse.options import ViewOptions
+
+if TYPE_CHECKING:
+    from biofuse.plan.preview import Preview
+
+VARIANTS = "variants.u32"
+SAMPLES = "samples.u32"
+CHUNK_STARTS = "chunks.u64"
+
+
+@dataclass(frozen=True)
+class View:
+    """A format, and how it lays out what is to be shown."""
+
+    format: ModuleType
+    layout: Layout
+
+
+def open_views(options: ViewOptions, subject: Subject) -> tuple[list[View], list[str]]:
+    """The views that options ask for; without any format named, all that are possible.
+
+    Returns
+    -------
+    views : list of View
+    warnings : list of str
+        Why others are left out.
+
+    Raises
+    ------
+    BiofuseError
+        If a format that is asked for is not possible, or none is.
+    """
+    views, warnings = [], []
+    for name in options.formats:
+        module = get_format(name)
+        try:
+            views.append(View(module, module.layout(subject)))
+        except BiofuseError as error:
+            if not options.optional_formats:
+                raise
+            warnings.append(f"there is no {module.SUFFIX}: {error}")
+    if not views:
+        raise BiofuseError(warnings[0].partition(": ")[2])
+    return views, warnings
+
+
+def write_file(directory: str, name: str, data: bytes) -> None:
+    """Write a file of the plan."""
+    with open(os.path.join(directory, name), "wb") as f:
+        f.write(data)
+
+
+class VariantIndex:
+    """Which of the store's variants a view has, and where its chunk rows begin.
+
+    Parameters
+    ----------
+    directory : str
+        The plan's.
+    chunk_rows : int
+        Variants a chunk of call_genotype.
+    """
+
+    def __init__(self, directory: str, chunk_rows: int):
+        self._directory = directory
+        self._chunk_rows = chunk_rows
+        # Open until it is finished.
+        self._out = open(os.path.join(directory, VARIANTS), "wb")  # noqa: SIM115
+        self._chunk_starts = array("Q")
+        self._last_chunk = -1
+        self.count = 0
+
+    def add(self, index: np.ndarray) -> None:
+        """Add variants by their indices in the store, uint32, ascending."""
+        self._out.write(index.tobytes())
+        chunk_of = index // self._chunk_rows
+        begins = np.flatnonzero(np.diff(chunk_of, prepend=np.int64(self._last_chunk)) != 0)
+        self._chunk_starts.extend((begins + self.count).tolist())
+        if len(chunk_of):
+            self._last_chunk = int(chunk_of[-1])
+        self.count += len(index)
+
+    def finish(self, num_variants: int) -> bool:
+        """Complete the tables. Returns whether the view has all of the store's variants."""
+        self._out.close()
+        everything = self.count == num_variants
+        if everything:
+            os.unlink(self._out.name)
+        write_file(self._directory, CHUNK_STARTS, self._chunk_starts.tobytes())
+        return everything
+
+
+class ViewFiles:
+    """The files of one view: header, heads, offsets, sidecars.
+
+    Parameters
+    ----------
+    directory : str
+        The plan's.
+    stem : str
+    number : int
+        Of the view within the plan.
+    view : View
+    subject : Subject
+    """
+
+    def __init__(self, directory: str, stem: str, number: int, view: View, subject: Subject):
+        self._directory = directory
+        self._stem = stem
+        self._view = view
+        self._header = f"{number}.header"
+        self._heads = f"{number}.heads"
+        self._offsets = f"{number}.offsets.u64"
+        self._count = 0
+        self._end = view.layout.header_size
+        self._max_record = view.layout.record_size
+        self._sidecars = [
+            (f"{number}{writer.suffix}", writer)
+            for writer in view.format.sidecars(subject.options)
+        ]
+        for name, writer in self._sidecars:
+            writer.begin(os.path.join(directory, name), subject.samples)
+        if view.layout.heads is not None:
+            # Open until they are finished.
+            self._heads_out = open(os.path.join(directory, self._heads), "wb")  # noqa: SIM115
+            self._offsets_out = open(os.path.join(directory, self._offsets), "wb")  # noqa: SIM115
+            self._offsets_out.write(np.uint64(self._end).tobytes())
+
+    def add(self, variants: Variants) -> None:
+        """Add variants.
+
+        Raises
+        ------
+        BiofuseError
+            If one is beyond the format's limits.
+        """
+        layout = self._view.layout
+        offsets = None
+        self._count += len(variants)
+        if layout.heads is None:
+            self._end += len(variants) * layout.record_size
+        else:
+            heads, sizes = layout.heads(variants)
+            self._heads_out.write(heads)
+            records = np.asarray(sizes, dtype=np.int64) + layout.record_size
+            offsets = np.cumsum([self._end, *records.tolist()])
+            self._offsets_out.write(offsets[1:].astype(np.uint64).tobytes())
+            self._end = int(offsets[-1])
+            self._max_record = max(self._max_record, int(records.max(initial=0)))
+            offsets = offsets.tolist()
+        for _, writer in self._sidecars:
+            writer.write(variants, offsets)
+
+    def streamed(self) -> StreamedFile:
+        """Complete all but the sidecars, and describe the streamed file."""
+        layout = self._view.layout
+        write_file(self._directory, self._header, layout.header(self._count))
+        headed = layout.heads is not None
+        if headed:
+            self._heads_out.close()
+            self._offsets_out.close()
+        return StreamedFile(
+            name=self._stem + self._view.format.SUFFIX,
+            format=self._view.format.NAME,
+            header=self._header,
+            header_size=layout.header_size,
+            size=self._end,
+            records=self._count,
+            max_record=self._max_record,
+            record_size=None if headed else layout.record_size,
+            offsets=self._offsets if headed else None,
+            heads=self._heads if headed else None,
+            fields=list(layout.fields),
+            params=layout.params,
+        )
+
+    def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:
+        """Complete the sidecars, and describe them."""
+        streamed = plan.streamed[number]
+        main = MainFile(
+            streamed.name,
+            streamed.size,
+            plan.modified_ns,
+            lambda size: preview.read_first(number, size),
+        )
+        static = []
+        for name, writer in self._sidecars:
+            writer.finish(main)
+            size = os.path.getsize(os.path.join(self._directory, name))
+            static.append(StaticFile(self._stem + writer.suffix, name, size))
+        return static

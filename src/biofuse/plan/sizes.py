@@ -1,0 +1,59 @@
+"""How large the views of a store are."""
+
+from typing import Any
+
+from biofuse import formats
+from biofuse.errors import BiofuseError
+from biofuse.formats.base import Layout, Subject
+from biofuse.genotypes.array import GenotypeArray
+from biofuse.plan.build import CALL_FIELDS
+from biofuse.plan.selection import Resolved, read_field
+from biofuse.plan.variants import VariantPass
+from biofuse.stores import Location, open_store
+from biofuse.stores.location import store_stem
+
+
+def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str, dict[str, Any]]:
+    """The streamed file of every format, with default options.
+
+    Returns
+    -------
+    dict
+        By format: "file", its name; "size", in bytes; "exact", whether all variants were
+        looked at for it, or a part at the beginning; "reason", why there is no such view,
+        or None.
+    """
+    names = [name for name in read_field(group, "sample_id").tolist() if name]
+    shapes = {name: group[name].shape for name in CALL_FIELDS if name in group}
+    views: dict[str, dict[str, Any]] = {}
+    for name in formats.NAMES:
+        module = formats.get_format(name)
+        try:
+            layout = module.layout(Subject(names, genotypes.ploidy, shapes))
+            heads, exact = _head_bytes(location, group, layout)
+        except BiofuseError as error:
+            views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}
+            continue
+        views[name] = {
+            "file": store_stem(location.path) + module.SUFFIX,
+            "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
+            "exact": exact,
+            "reason": None,
+        }
+    return views
+
+
+def _head_bytes(location: Location, group, layout: Layout) -> tuple[int, bool]:
+    """Bytes of all records' heads; and whether that is exact."""
+    if layout.heads is None:
+        return 0, True
+    variant_pass = VariantPass(
+        group, open_store(location), Resolved(None, None), "drop", None, lambda done, total: None
+    )
+    count = group["variant_position"].shape[0]
+    batch = next(variant_pass.batches(), None)
+    if batch is None or not len(batch.variants):
+        return 0, count == 0
+    size = len(layout.heads(batch.variants)[0])
+    looked_at = len(batch.variants)
+    return size * count // looked_at, looked_at == count
