@@ -10,6 +10,7 @@ NATIVE = HERE.parents[1] / "src" / "biofuse" / "native"
 SOURCES = (
     "bgen.c",
     "bgen_values.c",
+    "block_cache.c",
     "error.c",
     "frame.c",
     "planes.c",

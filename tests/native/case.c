@@ -220,8 +220,14 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
         span = case_copy(frame + start, stop - start);
     }
     for (uint32_t c = 0; c < g->copies && status == BF_OK; c++) {
-        status = bf_rows_set_frame(
-            &rows, c, index, index_size, span, start, stop - start, g->frame_size, &err);
+        bf_frame_source source = { .index = index,
+            .index_size = index_size,
+            .span = span,
+            .span_start = start,
+            .span_size = stop - start,
+            .size = g->frame_size };
+
+        status = bf_rows_set_frame(&rows, c, &source, &err);
     }
     if (status == BF_OK) {
         status = bf_rows_set_constant(&rows, g->copies, -1, &err);

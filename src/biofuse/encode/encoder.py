@@ -40,12 +40,20 @@ class Encoder:
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
         self._store = open_store(location, opened_ns)
-        cache = ByteCache(max(cache_bytes, _MIN_CACHE))
+        arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
+        fast = sum(array.fast for array in arrays.values())
+        share = cache_bytes // 4 // max(1, fast)
+        cache = ByteCache(max(cache_bytes - fast * share, _MIN_CACHE))
         self._readers = {
             name: GenotypeReader(
-                self._store, location, GenotypeArray.from_json(value), samples, cache
+                self._store,
+                location,
+                array,
+                samples,
+                cache,
+                native.BlockCache(share) if array.fast else None,
             )
-            for name, value in plan.fields.items()
+            for name, array in arrays.items()
         }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]

@@ -26,12 +26,19 @@ class Frame:
         Its bytes from `span_start` on.
     size : int
         Bytes of the whole frame.
+    version : int
+        Differs, as good as surely, if the frame was replaced.
     """
 
     index: memoryview
     span: memoryview
     span_start: int
     size: int
+    version: int
+
+
+def _frame(index: memoryview, span: memoryview, start: int, piece: Piece) -> Frame:
+    return Frame(index, span, start, piece.size, hash(piece.version) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 class FrameReader:
@@ -79,7 +86,7 @@ class FrameReader:
             index, start, stop = self._locate(key, head, first, last, sizes[i])
             span = head.slice(start, stop)
             if span is not None:
-                frames[i] = Frame(index, span, start, head.size)
+                frames[i] = _frame(index, span, start, head)
             else:
                 spans.append((i, head, index))
                 wanted.append(Range(key, start, stop))
@@ -90,7 +97,7 @@ class FrameReader:
             if piece is None or span is None or piece.version != head.version:
                 self._cache.drop(want.key)
                 raise BiofuseError(f"{want.key} changed while it was read")
-            frames[i] = Frame(index, span, want.start, piece.size)
+            frames[i] = _frame(index, span, want.start, piece)
         return frames
 
     def _heads(self, keys: list[str], whole: bool) -> list[Piece | None]:

@@ -24,7 +24,9 @@ class GenotypeReader:
     samples : sequence of int, optional
         Kept samples in output order; None for all.
     cache : ByteCache, optional
-        What is kept between calls.
+        Encoded bytes, and planes of the slow path, that are kept between calls.
+    blocks : native.BlockCache, optional
+        Planes of the fast path that are; of this array alone.
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class GenotypeReader:
         genotypes: GenotypeArray,
         samples=None,
         cache: ByteCache | None = None,
+        blocks: native.BlockCache | None = None,
     ):
         self.genotypes = genotypes
         self._store = store
         self.cache = ByteCache(32 << 20) if cache is None else cache
+        self._blocks = blocks
         self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
         self._frames = FrameReader(store, genotypes, self.cache)
         self._packed = PackedReader(store, location, genotypes, self.cache)
@@ -51,6 +55,7 @@ class GenotypeReader:
             self.genotypes.ploidy,
             self._samples.sizes,
             self._samples.index,
+            self._blocks,
         )
 
     def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
@@ -91,7 +96,15 @@ class GenotypeReader:
             if frame is None:
                 rows.set_constant(i, self.genotypes.fill)
             else:
-                rows.set_frame(i, frame.index, frame.span, frame.span_start, frame.size)
+                rows.set_frame(
+                    i,
+                    frame.index,
+                    frame.span,
+                    frame.span_start,
+                    frame.size,
+                    chunk_row << 32 | self._samples.chunks[i],
+                    frame.version,
+                )
 
     def _load_packed(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
         for i, sample_chunk in enumerate(self._samples.chunks):

@@ -2,6 +2,7 @@
 
 from biofuse.native._native import (
     BgenEncoder,
+    BlockCache,
     NativeError,
     PackedRows,
     Plink1Encoder,
@@ -14,6 +15,7 @@ from biofuse.native._native import (
 
 __all__ = [
     "BgenEncoder",
+    "BlockCache",
     "NativeError",
     "PackedRows",
     "Plink1Encoder",

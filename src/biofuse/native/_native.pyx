@@ -69,9 +69,27 @@ cdef extern from "planes.h" nogil:
     int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
 
 
+cdef extern from "block_cache.h" nogil:
+    ctypedef struct bf_block_cache:
+        pass
+
+    bf_block_cache *bf_block_cache_new(uint64_t)
+    void bf_block_cache_free(bf_block_cache *)
+
+
 cdef extern from "rows.h" nogil:
     ctypedef struct bf_rows:
-        pass
+        bf_block_cache *cache
+
+    ctypedef struct bf_frame_source:
+        const uint8_t *index
+        uint64_t index_size
+        const uint8_t *span
+        uint64_t span_start
+        uint64_t span_size
+        uint64_t size
+        uint64_t id
+        uint64_t version
 
     ctypedef struct bf_row:
         const bf_planes *planes
@@ -98,8 +116,7 @@ cdef extern from "rows.h" nogil:
     bf_status bf_rows_init(bf_rows *, uint32_t, uint32_t, uint32_t, uint32_t, const uint32_t *,
                            const bf_gather *, bf_error *)
     void bf_rows_free(bf_rows *)
-    bf_status bf_rows_set_frame(bf_rows *, uint32_t, const uint8_t *, uint64_t, const uint8_t *,
-                                uint64_t, uint64_t, uint64_t, bf_error *)
+    bf_status bf_rows_set_frame(bf_rows *, uint32_t, const bf_frame_source *, bf_error *)
     bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint64_t, uint32_t,
                                  uint32_t, bf_error *)
     void bf_rows_clear(bf_rows *)
@@ -283,6 +300,26 @@ cdef class PackedRows:
         return (8 if self.planes.plane[1] != NULL else 2) * (self.planes.capacity // 8 + 80)
 
 
+cdef class BlockCache:
+    """Planes of decompressed blocks that the `Rows` of several threads share.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes.
+    """
+
+    cdef bf_block_cache *cache
+
+    def __cinit__(self, uint64_t limit):
+        self.cache = bf_block_cache_new(limit)
+        if self.cache == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        bf_block_cache_free(self.cache)
+
+
 cdef class RecordEncoder:
     """A format's kernel: makes one record from one row."""
 
@@ -416,9 +453,12 @@ cdef class Rows:
     samples : buffer of uint32, optional
         Kept samples in output order, as indices into the samples of the chunks read,
         one chunk after another.
+    cache : BlockCache, optional
+        Of one array of calls.
     """
 
     cdef bf_rows rows
+    cdef BlockCache cache
     cdef bf_gather gather
     cdef uint64_t *mask
     cdef uint32_t *samples
@@ -428,7 +468,8 @@ cdef class Rows:
     cdef readonly uint32_t ploidy
 
     def __cinit__(self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_t ploidy,
-                  const uint32_t[::1] num_samples not None, samples=None):
+                  const uint32_t[::1] num_samples not None, samples=None,
+                  BlockCache cache=None):
         cdef bf_error err
         cdef bf_gather *gather = NULL
         cdef uint64_t total = 0
@@ -464,20 +505,31 @@ cdef class Rows:
                         &num_samples[0] if num_samples.shape[0] > 0 else NULL,
                         gather, &err) != BF_OK:
             raise_error(&err)
+        self.cache = cache
+        self.rows.cache = cache.cache if cache is not None else NULL
 
     def __dealloc__(self):
         bf_rows_free(&self.rows)
         free(self.mask)
         free(self.samples)
 
-    def set_frame(self, uint32_t chunk, const uint8_t[::1] index not None, const uint8_t[::1] span not None,
-                  uint64_t span_start, uint64_t frame_size):
+    def set_frame(self, uint32_t chunk, const uint8_t[::1] index not None,
+                  const uint8_t[::1] span not None, uint64_t span_start, uint64_t frame_size,
+                  uint64_t identity=0, uint64_t version=0):
         """Give a sample chunk a Blosc frame: its header and offset table, and the span of
-        it that holds the blocks that will be read."""
+        it that holds the blocks that will be read. What it is called in the cache."""
         cdef bf_error err
+        cdef bf_frame_source source
         clear(&err)
-        if bf_rows_set_frame(&self.rows, chunk, address(index), index.shape[0], address(span),
-                             span_start, span.shape[0], frame_size, &err) != BF_OK:
+        source.index = address(index)
+        source.index_size = index.shape[0]
+        source.span = address(span)
+        source.span_start = span_start
+        source.span_size = span.shape[0]
+        source.size = frame_size
+        source.id = identity
+        source.version = version
+        if bf_rows_set_frame(&self.rows, chunk, &source, &err) != BF_OK:
             raise_error(&err)
         self.contents[chunk] = (index, span)
 

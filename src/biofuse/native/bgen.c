@@ -12,10 +12,12 @@
 /* Samples at a time: what is made of them stays in the fastest cache. */
 #define TILE 2048
 
-/* 32 calls, two bits each. probs: bits that become probabilities of 1, in
+/* Calls of a tile's samples, two bits each. probs: bits that become probabilities of 1, in
  * their order. missing and haploid: in the even bits. */
 typedef struct {
-    uint64_t probs, missing, haploid;
+    uint64_t probs[TILE / 32];
+    uint64_t missing[TILE / 32];
+    uint64_t haploid[TILE / 32];
 } calls;
 
 /* Byte i of entry b is 0xff if bit i of b is set. */
@@ -58,37 +60,81 @@ ploidy_bytes(unsigned bits)
     return 0x02020202 - (x >> 1 & 0x01010101) + (x & 0x01010101) * BF_BGEN_MISSING;
 }
 
-static inline calls
-get_calls(const bf_bgen *self, const bf_row *row, int phased, uint64_t word)
+static inline uint64_t
+probability_bits(uint64_t first, uint64_t second, uint64_t missing, int phased)
 {
-    const uint8_t *low_plane = row->planes->plane[BF_LOW_PLANE];
-    const uint8_t *sign_plane = row->planes->plane[BF_SIGN_PLANE];
-    uint64_t low, sign, first, second, present;
-    calls out;
+    uint64_t present = EVEN & ~missing;
+    uint64_t unphased_bits = (present & ~(first | second)) | (present & (first ^ second)) << 1;
+    uint64_t phased_bits = (present & ~first) | (present & ~second) << 1;
+
+    return phased ? phased_bits : unphased_bits;
+}
+
+BF_CLONES static void
+get_diploid_calls(const uint8_t *restrict low_plane, const uint8_t *restrict sign_plane,
+    int phased, uint64_t num_words, calls *restrict out)
+{
+    for (uint64_t i = 0; i < num_words; i++) {
+        uint64_t low = bf_load64(low_plane + 8 * i);
+        uint64_t sign = bf_load64(sign_plane + 8 * i);
+        uint64_t first = low & EVEN;
+        uint64_t second = low >> 1 & EVEN;
+        uint64_t haploid = sign >> 1 & EVEN & ~second;
+        uint64_t missing = (sign & EVEN) | (sign >> 1 & EVEN & ~haploid);
+
+        out->probs[i] = probability_bits(first, second | (first & haploid), missing, phased);
+        out->missing[i] = missing;
+        out->haploid[i] = haploid;
+    }
+}
+
+static void
+get_haploid_calls(const uint8_t *low_plane, const uint8_t *sign_plane, int phased,
+    uint64_t num_words, calls *out)
+{
+    for (uint64_t i = 0; i < num_words; i++) {
+        uint64_t allele = spread(bf_load64(low_plane + 4 * i));
+        uint64_t missing = spread(bf_load64(sign_plane + 4 * i));
+
+        out->probs[i] = probability_bits(allele, allele, missing, phased);
+        out->missing[i] = missing;
+        out->haploid[i] = EVEN;
+    }
+}
+
+/* Calls of num_words words from word `start` on. */
+static void
+get_calls(const bf_bgen *self, const bf_row *row, int phased, uint64_t start, uint64_t num_words,
+    calls *out)
+{
+    const uint8_t *low = row->planes->plane[BF_LOW_PLANE];
+    const uint8_t *sign = row->planes->plane[BF_SIGN_PLANE];
 
     if (row->ploidy == 2) {
-        low = bf_load64(low_plane + 8 * word);
-        sign = bf_load64(sign_plane + 8 * word);
-        first = low & EVEN;
-        second = low >> 1 & EVEN;
-        out.haploid = sign >> 1 & EVEN & ~second;
-        second |= first & out.haploid;
-        out.missing = (sign & EVEN) | (sign >> 1 & EVEN & ~out.haploid);
+        get_diploid_calls(low + 8 * start, sign + 8 * start, phased, num_words, out);
     } else {
-        first = second = spread(bf_load64(low_plane + 4 * word));
-        out.haploid = EVEN;
-        out.missing = spread(bf_load64(sign_plane + 4 * word));
+        get_haploid_calls(low + 4 * start, sign + 4 * start, phased, num_words, out);
     }
     if (self->haploid_as_diploid) {
-        out.haploid = 0;
+        memset(out->haploid, 0, sizeof(out->haploid));
     }
-    present = EVEN & ~out.missing;
-    if (phased) {
-        out.probs = (present & ~first) | (present & ~second) << 1;
-    } else {
-        out.probs = (present & ~(first | second)) | (present & (first ^ second)) << 1;
+}
+
+/* Whether every call is diploid and none is missing. */
+static int
+all_diploid_present(const bf_bgen *self, const bf_row *row)
+{
+    const uint8_t *sign = row->planes->plane[BF_SIGN_PLANE];
+    uint64_t any = 0, size = bf_bytes((uint64_t) row->num_samples * row->ploidy);
+
+    if (row->ploidy < 2 && !self->haploid_as_diploid) {
+        return 0;
     }
-    return out;
+    /* Bits after the last one are zero. */
+    for (uint64_t i = 0; i < size; i += 8) {
+        any |= bf_load64(sign + i);
+    }
+    return any == 0;
 }
 
 /* Samples of a word of calls that are among the first num_samples. */
@@ -100,86 +146,107 @@ samples_in_word(uint64_t word, uint32_t num_samples)
     return left < 32 ? (unsigned) left : 32;
 }
 
+/* A tile: its first sample, and its samples and words. */
+typedef struct {
+    uint64_t start, num_samples, num_words;
+} tile;
+
+static inline tile
+next_tile(const bf_row *row, uint64_t start)
+{
+    uint64_t left = row->num_samples - start;
+    uint64_t n = left < TILE ? left : TILE;
+
+    return (tile){ start, n, (n + 31) / 32 };
+}
+
 static uint64_t
 count_haploid(const bf_bgen *self, const bf_row *row)
 {
     uint64_t count = 0;
+    calls c;
 
-    for (uint64_t word = 0; 32 * word < row->num_samples; word++) {
-        uint64_t mask = bf_low_mask(2 * samples_in_word(word, row->num_samples));
+    for (uint64_t start = 0; start < row->num_samples; start += TILE) {
+        tile t = next_tile(row, start);
 
-        count += (uint64_t) __builtin_popcountll(get_calls(self, row, 0, word).haploid & mask);
+        get_calls(self, row, 0, start / 32, t.num_words, &c);
+        for (uint64_t i = 0; i < t.num_words; i++) {
+            uint64_t mask = bf_low_mask(2 * samples_in_word(i, (uint32_t) t.num_samples));
+
+            count += (uint64_t) __builtin_popcountll(c.haploid[i] & mask);
+        }
     }
     return count;
 }
 
 static void
-write_ploidies(const bf_bgen *self, const bf_row *row, bf_stored *stream)
+write_ploidies(const bf_bgen *self, const bf_row *row, int plain, bf_stored *stream)
 {
-    uint8_t tile[TILE];
+    uint8_t bytes[TILE];
+    calls c;
 
+    memset(bytes, 2, sizeof(bytes));
     for (uint64_t start = 0; start < row->num_samples; start += TILE) {
-        uint64_t n = row->num_samples - start < TILE ? row->num_samples - start : TILE;
+        tile t = next_tile(row, start);
 
-        for (uint64_t i = 0; i < n; i += 32) {
-            calls c = get_calls(self, row, 0, (start + i) / 32);
-            uint64_t bits = c.missing | c.haploid << 1;
+        if (!plain) {
+            get_calls(self, row, 0, start / 32, t.num_words, &c);
+        }
+        for (uint64_t i = 0; !plain && i < t.num_words; i++) {
+            uint64_t bits = c.missing[i] | c.haploid[i] << 1;
 
             for (unsigned k = 0; k < 8; k++, bits >>= 8) {
-                put32(tile + i + 4 * k, ploidy_bytes(bits & 0xff));
+                put32(bytes + 32 * i + 4 * k, ploidy_bytes(bits & 0xff));
             }
         }
-        bf_stored_write(stream, tile, n);
+        bf_stored_write(stream, bytes, t.num_samples);
     }
 }
 
 /* Bytes of 32 calls' probabilities; all of them are written whatever num_samples says. */
 static inline uint64_t
-put_probs(const calls *c, unsigned num_samples, unsigned width, uint8_t *out)
+put_probs(uint64_t probs, uint64_t haploid, unsigned num_samples, unsigned width, uint8_t *out)
 {
-    uint64_t haploid = c->haploid & bf_low_mask(2 * num_samples);
-    uint64_t values = 2 * num_samples - (uint64_t) __builtin_popcountll(haploid);
-    uint64_t half[2] = { c->probs, 0 };
+    uint8_t *to = out;
+    uint64_t half[2] = { probs, 0 };
 
     if (width == 2) {
-        half[0] = 3 * spread(c->probs);
-        half[1] = 3 * spread(c->probs >> 32);
+        half[0] = 3 * spread(probs);
+        half[1] = 3 * spread(probs >> 32);
     }
     for (unsigned h = 0; h < width; h++) {
         for (unsigned k = 0; k < 8; k++) {
             bf_store64(out + 64 * h + 8 * k, BYTES_OF_BITS[half[h] >> (8 * k) & 0xff]);
         }
     }
-    if (haploid != 0) {
-        uint8_t *to = out;
-
-        for (unsigned s = 0; s < num_samples; s++) {
-            unsigned n = (2 - (haploid >> (2 * s) & 1)) * width;
-
-            memmove(to, out + 2 * width * s, 2 * width);
-            to += n;
-        }
+    if (haploid == 0) {
+        return 2 * width * num_samples;
     }
-    return values * width;
+    for (unsigned s = 0; s < num_samples; s++) {
+        memmove(to, out + 2 * width * s, 2 * width);
+        to += (2 - (haploid >> (2 * s) & 1)) * width;
+    }
+    return (uint64_t) (to - out);
 }
 
-static void
+BF_CLONES static void
 write_hard_calls(const bf_bgen *self, const bf_row *row, int phased, bf_stored *stream)
 {
     unsigned width = self->bits / 8;
-    uint8_t tile[4 * TILE];
+    uint8_t bytes[4 * TILE];
+    calls c;
 
     for (uint64_t start = 0; start < row->num_samples; start += TILE) {
-        uint64_t n = row->num_samples - start < TILE ? row->num_samples - start : TILE;
+        tile t = next_tile(row, start);
         uint64_t size = 0;
 
-        for (uint64_t i = 0; i < n; i += 32) {
-            uint64_t word = (start + i) / 32;
-            calls c = get_calls(self, row, phased, word);
+        get_calls(self, row, phased, start / 32, t.num_words, &c);
+        for (uint64_t i = 0; i < t.num_words; i++) {
+            unsigned n = samples_in_word(i, (uint32_t) t.num_samples);
 
-            size += put_probs(&c, samples_in_word(word, row->num_samples), width, tile + size);
+            size += put_probs(c.probs[i], c.haploid[i], n, width, bytes + size);
         }
-        bf_stored_write(stream, tile, size);
+        bf_stored_write(stream, bytes, size);
     }
 }
 
@@ -251,14 +318,15 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     const bf_bgen *self = encoder;
     uint64_t data, head, haploid, payload;
     uint8_t prefix[PREFIX_SIZE], flags[2];
-    int phased, hard = self->field == BF_BGEN_GT;
+    int phased, plain = 0, hard = self->field == BF_BGEN_GT;
     bf_stored stream;
 
     if (check(self, row, record, size, err) != BF_OK) {
         return err->status;
     }
     if (hard) {
-        haploid = count_haploid(self, row);
+        plain = all_diploid_present(self, row);
+        haploid = plain ? 0 : count_haploid(self, row);
     } else if (bf_bgen_count_haploid_values(self, row, &haploid, err) != BF_OK) {
         return err->status;
     }
@@ -280,7 +348,7 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     bf_stored_begin(&stream, out + LENGTHS_SIZE, payload, data - LENGTHS_SIZE);
     bf_stored_write(&stream, prefix, PREFIX_SIZE);
     if (hard) {
-        write_ploidies(self, row, &stream);
+        write_ploidies(self, row, plain, &stream);
         bf_stored_write(&stream, flags, 2);
         write_hard_calls(self, row, phased, &stream);
     } else {

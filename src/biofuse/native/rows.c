@@ -62,10 +62,22 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
     return err->status;
 }
 
+/* Let go of the cache's planes. */
+static void
+drop_shared(bf_rows *self, bf_chunk *chunk)
+{
+    if (chunk->shared != NULL) {
+        bf_block_cache_release(self->cache, chunk->shared);
+        chunk->shared = NULL;
+    }
+    chunk->current = -1;
+}
+
 void
 bf_rows_free(bf_rows *self)
 {
     for (uint32_t c = 0; c < self->num_chunks; c++) {
+        drop_shared(self, &self->chunks[c]);
         bf_planes_free(&self->chunks[c].block);
     }
     free(self->chunks);
@@ -85,7 +97,7 @@ get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such sample chunk");
     }
     *out = &self->chunks[chunk];
-    (*out)->current = -1;
+    drop_shared(self, *out);
     (*out)->kind = BF_CHUNK_EMPTY;
     (*out)->packed = NULL;
     return BF_OK;
@@ -97,54 +109,64 @@ bf_rows_clear(bf_rows *self)
     for (uint32_t c = 0; c < self->num_chunks; c++) {
         self->chunks[c].kind = BF_CHUNK_EMPTY;
         self->chunks[c].packed = NULL;
-        self->chunks[c].current = -1;
+        drop_shared(self, &self->chunks[c]);
     }
 }
 
 static bf_status
-reserve_block(bf_rows *self, bf_chunk *chunk, uint64_t block_size, bf_error *err)
+reserve_planes(bf_planes *planes, uint64_t size, bf_error *err)
 {
-    if (2 * block_size > self->scratch_size) {
-        uint8_t *larger = malloc(2 * block_size);
+    if (size <= planes->capacity) {
+        return BF_OK;
+    }
+    bf_planes_free(planes);
+    return bf_planes_alloc(planes, size, err);
+}
 
-        if (larger == NULL) {
-            return bf_fail(err, BF_ERR_NOMEM, "out of memory");
-        }
-        free(self->scratch);
-        self->scratch = larger;
-        self->scratch_size = 2 * block_size;
+static bf_status
+reserve_scratch(bf_rows *self, uint64_t block_size, bf_error *err)
+{
+    uint8_t *larger;
+
+    if (2 * block_size <= self->scratch_size) {
+        return BF_OK;
     }
-    if (block_size > chunk->block.capacity) {
-        bf_planes_free(&chunk->block);
-        return bf_planes_alloc(&chunk->block, block_size, err);
+    larger = malloc(2 * block_size);
+    if (larger == NULL) {
+        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
     }
+    free(self->scratch);
+    self->scratch = larger;
+    self->scratch_size = 2 * block_size;
     return BF_OK;
 }
 
 bf_status
-bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index, uint64_t index_size,
-    const uint8_t *span, uint64_t span_start, uint64_t span_size, uint64_t frame_size,
-    bf_error *err)
+bf_rows_set_frame(
+    bf_rows *self, uint32_t chunk, const bf_frame_source *source, bf_error *err)
 {
     uint64_t raw = (uint64_t) self->chunk_rows * self->chunk_samples * self->ploidy;
     bf_chunk *c;
 
     if (get_chunk(self, chunk, &c, err) != BF_OK
-        || bf_frame_parse_header(index, index_size, raw, frame_size, &c->frame.header, err)
+        || bf_frame_parse_header(
+               source->index, source->index_size, raw, source->size, &c->frame.header, err)
                != BF_OK) {
         return err->status;
     }
-    if (index_size < bf_frame_index_size(&c->frame.header)) {
+    if (source->index_size < bf_frame_index_size(&c->frame.header)) {
         return bf_fail(err, BF_ERR_TRUNCATED, "the Blosc frame's offset table is cut short");
     }
-    if (span_start > frame_size || span_size > frame_size - span_start) {
+    if (source->span_start > source->size
+        || source->span_size > source->size - source->span_start) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the span lies outside the frame");
     }
-    c->frame.offsets = index + BF_FRAME_HEADER_SIZE;
-    c->frame.span = span;
-    c->frame.span_start = span_start;
-    c->frame.span_size = span_size;
-    if (reserve_block(self, c, c->frame.header.block_size, err) != BF_OK) {
+    c->frame.offsets = source->index + BF_FRAME_HEADER_SIZE;
+    c->frame.span = source->span;
+    c->frame.span_start = source->span_start;
+    c->frame.span_size = source->span_size;
+    c->key = (bf_block_key){ .chunk = source->id, .version = source->version };
+    if (reserve_scratch(self, c->frame.header.block_size, err) != BF_OK) {
         return err->status;
     }
     c->kind = BF_CHUNK_FRAME;
@@ -182,11 +204,8 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
         return err->status;
     }
     bits = (uint64_t) c->num_samples * self->ploidy;
-    if (bits > c->block.capacity) {
-        bf_planes_free(&c->block);
-        if (bf_planes_alloc(&c->block, bits, err) != BF_OK) {
-            return err->status;
-        }
+    if (reserve_planes(&c->block, bits, err) != BF_OK) {
+        return err->status;
     }
     if (bits > 0 && bf_planes_from_constant(&c->block, allele, bits, err) != BF_OK) {
         return err->status;
@@ -196,22 +215,52 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
 }
 
 static bf_status
-load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
+decode_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
 {
     bf_block data;
+
+    if (bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err) != BF_OK
+        || reserve_planes(&chunk->block, chunk->frame.header.block_size, err) != BF_OK) {
+        return err->status;
+    }
+    return data.shuffled ? bf_planes_from_shuffled(
+                               &chunk->block, data.bytes, data.size, data.filled, data.tail, err)
+                         : bf_planes_from_bytes(&chunk->block, data.bytes, data.size, err);
+}
+
+/* Whether a block has rows in it that are not being read now, but may be next. */
+static int
+is_of_use_later(const bf_rows *self, const bf_chunk *chunk, uint32_t block)
+{
+    uint64_t row_size = (uint64_t) self->chunk_samples * self->ploidy;
+    uint64_t start = (uint64_t) block * chunk->frame.header.block_size;
+    uint64_t stop = start + bf_frame_block_bytes(&chunk->frame.header, block);
+
+    return start < self->first_row * row_size || stop > (self->last_row + 1) * row_size;
+}
+
+/* Make a block the chunk's current one. */
+static bf_status
+load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
+{
     bf_status status;
 
-    chunk->current = -1;
-    status = bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err);
-    if (status == BF_OK) {
-        status = data.shuffled ? bf_planes_from_shuffled(&chunk->block, data.bytes, data.size,
-                                     data.filled, data.tail, err)
-                               : bf_planes_from_bytes(&chunk->block, data.bytes, data.size, err);
+    drop_shared(self, chunk);
+    chunk->key.block = block;
+    if (self->cache != NULL) {
+        chunk->shared = bf_block_cache_get(self->cache, &chunk->key);
     }
-    if (status == BF_OK) {
-        chunk->current = block;
+    if (chunk->shared == NULL) {
+        status = decode_block(self, chunk, block, err);
+        if (status != BF_OK) {
+            return status;
+        }
+        if (self->cache != NULL && is_of_use_later(self, chunk, block)) {
+            chunk->shared = bf_block_cache_put(self->cache, &chunk->key, &chunk->block);
+        }
     }
-    return status;
+    chunk->current = block;
+    return BF_OK;
 }
 
 /* Append the chunk's part of a row to self->row at dst_bit. */
@@ -234,7 +283,8 @@ append_from_frame(bf_rows *self, bf_chunk *chunk, uint32_t row, uint64_t dst_bit
                 return status;
             }
         }
-        status = bf_planes_copy(&self->row, dst_bit, &chunk->block, start, n, err);
+        status = bf_planes_copy(&self->row, dst_bit,
+            chunk->shared != NULL ? chunk->shared : &chunk->block, start, n, err);
         if (status != BF_OK) {
             return status;
         }
@@ -332,6 +382,13 @@ read_extra(const bf_extra *extra, uint64_t i, bf_row *row, bf_error *err)
     return BF_OK;
 }
 
+static void
+mark_rows(bf_rows *self, const uint32_t *rows, uint64_t num_rows)
+{
+    self->first_row = num_rows > 0 ? rows[0] : 0;
+    self->last_row = num_rows > 0 ? rows[num_rows - 1] : 0;
+}
+
 bf_status
 bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, const bf_extra *extra,
     bf_encode_record encode, const void *encoder, uint64_t first_record, const bf_output *output,
@@ -341,6 +398,10 @@ bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, const bf_
     bf_row row;
     bf_status status;
 
+    mark_rows(self, rows, num_rows);
+    if (extra->phased != NULL) {
+        mark_rows(extra->phased, extra->phased_rows, num_rows);
+    }
     for (uint64_t i = 0; i < num_rows; i++) {
         uint64_t start = offsets == NULL ? i * output->record_size : offsets[i] - offsets[0];
         uint64_t stop

@@ -11,6 +11,7 @@
 #ifndef BF_ROWS_H
 #define BF_ROWS_H
 
+#include "block_cache.h"
 #include "frame.h"
 #include "planes.h"
 
@@ -25,7 +26,9 @@ typedef struct {
     uint32_t num_samples;    /* samples taken from this chunk: its first ones */
     bf_chunk_kind kind;
     bf_planes block;         /* planes of the frame's current block, or of a constant row */
+    const bf_planes *shared; /* FRAME: those of the current block, of the cache; or NULL */
     bf_frame frame;          /* FRAME */
+    bf_block_key key;        /* FRAME: the current block's, if a cache is used */
     int64_t current;         /* FRAME: the current block, or -1 */
     const bf_planes *packed; /* PACKED: planes of rows first_row to last_row, exclusive */
     uint32_t first_row, last_row;
@@ -43,6 +46,8 @@ typedef struct {
     uint8_t *scratch;
     uint64_t scratch_size;
     ZSTD_DCtx *dctx;
+    bf_block_cache *cache;        /* or NULL; outlives self */
+    uint32_t first_row, last_row; /* those being read: blocks with others in them are cached */
 } bf_rows;
 
 typedef struct {
@@ -62,11 +67,20 @@ bf_status bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_sample
     bf_error *err);
 void bf_rows_free(bf_rows *self);
 
-/* Give a chunk its content. The bytes must stay valid until the next set or
- * bf_rows_free. index: the frame's header and offset table. */
-bf_status bf_rows_set_frame(bf_rows *self, uint32_t chunk, const uint8_t *index,
-    uint64_t index_size, const uint8_t *span, uint64_t span_start, uint64_t span_size,
-    uint64_t frame_size, bf_error *err);
+/* A frame: the span of it that is in memory, and what tells its content apart in the cache. */
+typedef struct {
+    const uint8_t *index; /* header and offset table */
+    uint64_t index_size;
+    const uint8_t *span;
+    uint64_t span_start, span_size;
+    uint64_t size; /* of the whole frame */
+    uint64_t id, version;
+} bf_frame_source;
+
+/* Give a chunk its content. The bytes must stay valid until the next set, bf_rows_clear or
+ * bf_rows_free. */
+bf_status bf_rows_set_frame(
+    bf_rows *self, uint32_t chunk, const bf_frame_source *source, bf_error *err);
 /* packed: rows first_row to last_row of row_bits = num_samples x ploidy bits each. */
 bf_status bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed,
     uint64_t row_bits, uint32_t first_row, uint32_t last_row, bf_error *err);
