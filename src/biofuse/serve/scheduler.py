@@ -114,7 +114,7 @@ class Scheduler:
         still lie in the block's slot, and that may be the next one to be written to.
         """
         block.waiters -= 1
-        if self._queue:
+        if self._queue and len(self._sent) < self._max_sent:
             self._kick.set()
 
     def pump(self) -> None:
