@@ -17,6 +17,7 @@ SOURCES = (
     "plink1.c",
     "rows.c",
     "stored.c",
+    "values.c",
     "zstd_tail.c",
 )
 

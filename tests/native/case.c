@@ -262,7 +262,7 @@ run(const case_geometry *g, const uint8_t *frame, case_way way)
         gather.mask = mask;
     }
     result.status
-        = bf_frame_parse_header(head, head_size, raw, g->frame_size, &header, &err);
+        = bf_frame_parse_header(head, head_size, raw, g->frame_size, 1, &header, &err);
     if (result.status == BF_OK) {
         result.status = give_and_read(g, &header, frame,
             g->gather == GATHER_ALL ? NULL : &gather, way, &result.hash);

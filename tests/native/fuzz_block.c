@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     expected = malloc(raw);
     scratch = malloc(2 * (size_t) raw);
     dctx = ZSTD_createDCtx();
-    if (bf_frame_parse_header(bytes, OVERHEAD, raw, OVERHEAD + size, &frame.header, &err)
+    if (bf_frame_parse_header(bytes, OVERHEAD, raw, OVERHEAD + size, 1, &frame.header, &err)
         != BF_OK) {
         case_fail("the target's own header is refused");
     }

@@ -14,9 +14,12 @@ from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
+from biofuse.genotypes.values import ValueReader
 from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import Location, open_store
 
+# Fields that are read as bit planes; others are values.
+PLANES = (GENOTYPES, PHASED)
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
 
@@ -41,9 +44,14 @@ class Encoder:
         self._plan = plan
         self._store = open_store(location, opened_ns)
         arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
-        fast = sum(array.fast for array in arrays.values())
+        fast = sum(array.fast for name, array in arrays.items() if name in PLANES)
         share = cache_bytes // 4 // max(1, fast)
         cache = ByteCache(max(cache_bytes - fast * share, _MIN_CACHE))
+        self._values = {
+            name: ValueReader(self._store, location, array, samples, cache)
+            for name, array in arrays.items()
+            if name not in PLANES
+        }
         self._readers = {
             name: GenotypeReader(
                 self._store,
@@ -54,6 +62,7 @@ class Encoder:
                 native.BlockCache(share) if array.fast else None,
             )
             for name, array in arrays.items()
+            if name in PLANES
         }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
@@ -69,7 +78,8 @@ class Encoder:
             streamed.record_size or 0,
             streamed.records,
             get_format(streamed.format).record_encoder(streamed.params, offsets, heads),
-            {name: self._readers[name] for name in streamed.fields},
+            {name: self._readers[name] for name in streamed.fields if name in PLANES},
+            next((self._values[name] for name in streamed.fields if name not in PLANES), None),
         )
 
     def encode(self, number: int, first: int, last: int, out: memoryview) -> None:
@@ -136,6 +146,10 @@ class Encoder:
             rows[name].release()
             chunk_row, wanted[name] = self._rows_of(reader, first, last)
             reader.load(rows[name], chunk_row, wanted[name])
+        values = None
+        if file.values is not None:
+            chunk_row, value_rows = self._rows_of(file.values, first, last)
+            values = file.values.read(chunk_row, value_rows)
         try:
             rows[GENOTYPES].encode(
                 file.encoder,
@@ -146,6 +160,8 @@ class Encoder:
                 offsets,
                 rows[PHASED] if PHASED in wanted else None,
                 wanted.get(PHASED),
+                values,
+                file.values.num_values if file.values is not None else 0,
             )
         except native.NativeError as error:
             reader = file.readers[PHASED if error.phased else GENOTYPES]
@@ -161,7 +177,7 @@ class Encoder:
         if not follows or following >= self._files[number].records:
             return
         variant = self._variant(following)
-        for name, reader in self._files[number].readers.items():
+        for name, reader in self._files[number].by_name.items():
             chunk_row = variant // reader.genotypes.chunks[0]
             if (name, chunk_row) not in self._hinted:
                 self._hinted.append((name, chunk_row))
@@ -176,7 +192,8 @@ class Encoder:
 
     def _parts(self, file: "_File", first: int, last: int) -> Iterator[tuple[int, int]]:
         """Variants of the view, in runs that lie in one chunk row of every field."""
-        heights = {reader.genotypes.chunks[0] for reader in file.readers.values()}
+        heights = {reader.genotypes.chunks[0] for reader in file.by_name.values()}
+        most = last - first if file.values is None else file.values.max_rows
         while first < last:
             variant = self._variant(first)
             edge = min((variant // height + 1) * height for height in heights)
@@ -184,10 +201,11 @@ class Encoder:
                 stop = min(last, edge)
             else:
                 stop = bisect_left(self._variants, edge, first, last)
+            stop = min(stop, first + most)
             yield first, stop
             first = stop
 
-    def _rows_of(self, reader: GenotypeReader, first: int, last: int) -> tuple[int, array]:
+    def _rows_of(self, reader: GenotypeReader | ValueReader, first: int, last: int) -> tuple[int, array]:
         """A run's chunk row of a field, and its rows there."""
         height = reader.genotypes.chunks[0]
         chunk_row, row = divmod(self._variant(first), height)
@@ -206,3 +224,12 @@ class _File:
     records: int
     encoder: native.RecordEncoder
     readers: dict[str, GenotypeReader]
+    values: ValueReader | None
+
+    @property
+    def by_name(self) -> dict[str, GenotypeReader | ValueReader]:
+        """The readers of all fields."""
+        everything: dict[str, GenotypeReader | ValueReader] = dict(self.readers)
+        if self.values is not None:
+            everything[self.values.genotypes.path] = self.values
+        return everything

@@ -6,24 +6,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class GenotypeArray:
-    """The shape and encoding of call_genotype, or call_genotype_phased.
+    """The shape and encoding of call_genotype, its phasing, or a field of values.
 
     Attributes
     ----------
     path : str
         Its key prefix in the store.
     shape, chunks : tuple of int
-        (variants, samples, ploidy); the last is 1 for call_genotype_phased.
+        (variants, samples, ploidy), or values a sample in place of the ploidy; 1 where
+        the array has two dimensions.
     prefix, separator, tail : str
         The key of a chunk is prefix + row + separator + sample chunk + tail.
     fill : int
         Value of the alleles in a chunk that is not stored, within int8.
     slow_reason : str or None
-        Why chunks go through zarr-python; None if they are zstd Blosc frames of int8.
+        Why chunks go through zarr-python; None if they are zstd Blosc frames of int8, or
+        for values of float32.
     sharded : bool
         Whether a stored object holds several chunks.
     codec : str
         The codec chain, for people.
+    item_size : int
+        Bytes of an element.
     """
 
     path: str
@@ -36,6 +40,7 @@ class GenotypeArray:
     slow_reason: str | None
     sharded: bool
     codec: str
+    item_size: int
 
     @property
     def fast(self) -> bool:

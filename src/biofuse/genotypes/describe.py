@@ -11,15 +11,17 @@ def describe(array) -> GenotypeArray:
     ----------
     array : zarr.Array
         call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
-        call_genotype_phased, of shape (variants, samples) and bool.
+        call_genotype_phased, of shape (variants, samples) and bool, or a field of floating-
+        point values.
 
     Raises
     ------
     BiofuseError
         If it is not such an array.
     """
-    phased = array.ndim == 2 and array.dtype.kind == "b"
-    if not phased and (array.ndim != 3 or array.dtype.kind not in "iu"):
+    kind = array.dtype.kind
+    flat = array.ndim == 2 and kind in "bf"
+    if not flat and (array.ndim != 3 or kind not in "iuf"):
         raise BiofuseError(
             f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
             "(variants, samples, ploidy) integers, their phasing (variants, samples) booleans"
@@ -35,30 +37,33 @@ def describe(array) -> GenotypeArray:
         if encoding.name == "default":
             prefix += f"c{separator}"
         codec, reason = _zarr3_codec(array, metadata)
-    unit = (1,) if phased else ()
+    unit = (1,) if flat else ()
     chunks = (*(int(n) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
-    if reason is None and array.dtype.itemsize != 1:
+    if reason is None and kind == "f" and array.dtype.str != "<f4":
+        reason = f"values are {array.dtype}"
+    elif reason is None and kind != "f" and array.dtype.itemsize != 1:
         reason = f"alleles are {array.dtype}"
-    elif reason is None and array.dtype.kind == "u":
+    elif reason is None and kind == "u":
         reason = "alleles are unsigned"
     elif reason is None and chunks[2] != shape[2]:
-        reason = "chunks don't span the ploidy dimension"
-    elif reason is None and chunks[0] * chunks[1] * chunks[2] >= 2**31:
+        reason = "chunks don't span the last dimension"
+    elif reason is None and chunks[0] * chunks[1] * chunks[2] * array.dtype.itemsize >= 2**31:
         reason = "chunks are larger than a Blosc frame can be"
     # zarr-python leaves out chunks of zeros where no fill value is set, as in bio2zarr's stores.
-    fill = metadata.fill_value or 0
+    fill = 0 if kind == "f" else metadata.fill_value or 0
     return GenotypeArray(
         path=array.path,
         shape=shape,
         chunks=chunks,
         prefix=prefix,
         separator=separator,
-        tail="" if phased else f"{separator}0",
+        tail="" if flat else f"{separator}0",
         fill=max(-128, min(127, int(fill))),
         slow_reason=reason,
         sharded=array.shards is not None,
         codec=codec,
+        item_size=array.dtype.itemsize,
     )
 
 

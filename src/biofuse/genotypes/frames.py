@@ -56,7 +56,8 @@ class FrameReader:
         self._store = store
         self._array = array
         self._cache = cache
-        self._row_size = array.chunks[1] * array.ploidy
+        self._item_size = array.item_size
+        self._row_size = array.chunks[1] * array.ploidy * array.item_size
         self._raw_size = array.chunks[0] * self._row_size
 
     def read(
@@ -126,7 +127,9 @@ class FrameReader:
 
     def _index_size(self, key: str, piece: Piece) -> int:
         try:
-            return native.frame_index_size(piece.data, self._raw_size, piece.size)
+            return native.frame_index_size(
+                piece.data, self._raw_size, piece.size, self._item_size
+            )
         except native.NativeError as error:
             if error.unsupported:
                 raise
@@ -142,7 +145,8 @@ class FrameReader:
                 self._raw_size,
                 head.size,
                 first * self._row_size,
-                last * self._row_size + num_samples * self._array.ploidy - 1,
+                last * self._row_size + num_samples * self._array.ploidy * self._item_size - 1,
+                self._item_size,
             )
         except native.NativeError as error:
             raise BiofuseError(f"{key}: {error}") from error

@@ -8,9 +8,11 @@ from biofuse.native._native import (
     Plink1Encoder,
     RecordEncoder,
     Rows,
+    Values,
     bgen_heads,
     frame_index_size,
     frame_span,
+    gather_values,
 )
 
 __all__ = [
@@ -21,7 +23,9 @@ __all__ = [
     "Plink1Encoder",
     "RecordEncoder",
     "Rows",
+    "Values",
     "bgen_heads",
     "frame_index_size",
     "frame_span",
+    "gather_values",
 ]

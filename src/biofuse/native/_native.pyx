@@ -15,143 +15,6 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 
-cdef extern from "error.h" nogil:
-    ctypedef enum bf_status:
-        BF_OK
-        BF_ERR_NOMEM
-        BF_ERR_UNSUPPORTED
-        BF_ERR_ALLELE
-        BF_ERR_ARGUMENT
-
-    ctypedef struct bf_error:
-        bf_status status
-        int64_t chunk
-        int64_t row
-        int phased
-        const char *detail
-
-
-cdef extern from "frame.h" nogil:
-    ctypedef struct bf_frame_header:
-        uint32_t num_bytes
-        uint32_t block_size
-        uint32_t num_blocks
-
-    ctypedef struct bf_frame:
-        bf_frame_header header
-        const uint8_t *offsets
-
-    enum:
-        BF_FRAME_HEADER_SIZE
-
-    bf_status bf_frame_parse_header(const uint8_t *, size_t, uint64_t, uint64_t,
-                                    bf_frame_header *, bf_error *)
-    uint64_t bf_frame_index_size(const bf_frame_header *)
-    bf_status bf_frame_extent(const bf_frame *, uint32_t, uint32_t, uint64_t *, uint64_t *,
-                              bf_error *)
-
-
-cdef extern from "planes.h" nogil:
-    ctypedef struct bf_planes:
-        uint8_t *plane[8]
-        uint64_t capacity
-        int wide
-
-    ctypedef struct bf_gather:
-        const uint32_t *index
-        uint32_t num_out
-        const uint64_t *mask
-        uint64_t mask_words
-
-    bf_status bf_planes_alloc(bf_planes *, uint64_t, bf_error *)
-    void bf_planes_free(bf_planes *)
-    bf_status bf_planes_from_bytes(bf_planes *, const uint8_t *, uint64_t, bf_error *)
-    int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
-
-
-cdef extern from "block_cache.h" nogil:
-    ctypedef struct bf_block_cache:
-        pass
-
-    bf_block_cache *bf_block_cache_new(uint64_t)
-    void bf_block_cache_free(bf_block_cache *)
-
-
-cdef extern from "rows.h" nogil:
-    ctypedef struct bf_rows:
-        bf_block_cache *cache
-
-    ctypedef struct bf_frame_source:
-        const uint8_t *index
-        uint64_t index_size
-        const uint8_t *span
-        uint64_t span_start
-        uint64_t span_size
-        uint64_t size
-        uint64_t id
-        uint64_t version
-
-    ctypedef struct bf_row:
-        const bf_planes *planes
-        uint32_t num_samples
-        uint32_t ploidy
-        int wide
-
-    ctypedef struct bf_extra:
-        bf_rows *phased
-        const uint32_t *phased_rows
-        const float *values
-        uint32_t num_values
-        uint64_t row_values
-
-    ctypedef struct bf_output:
-        uint8_t *out
-        uint64_t size
-        const uint64_t *offsets
-        uint64_t record_size
-
-    ctypedef bf_status (*bf_encode_record)(const void *, const bf_row *, uint64_t, uint8_t *,
-                                           uint64_t, bf_error *) noexcept
-
-    bf_status bf_rows_init(bf_rows *, uint32_t, uint32_t, uint32_t, uint32_t, const uint32_t *,
-                           const bf_gather *, bf_error *)
-    void bf_rows_free(bf_rows *)
-    bf_status bf_rows_set_frame(bf_rows *, uint32_t, const bf_frame_source *, bf_error *)
-    bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint64_t, uint32_t,
-                                 uint32_t, bf_error *)
-    void bf_rows_clear(bf_rows *)
-    bf_status bf_rows_set_constant(bf_rows *, uint32_t, int8_t, bf_error *)
-    bf_status bf_rows_read(bf_rows *, uint32_t, bf_row *, bf_error *)
-    bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, const bf_extra *,
-                             bf_encode_record, const void *, uint64_t, const bf_output *,
-                             bf_error *)
-
-
-cdef extern from "plink1.h" nogil:
-    bf_status bf_plink1_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
-                               bf_error *) noexcept
-
-
-cdef extern from "bgen.h" nogil:
-    ctypedef enum bf_bgen_field:
-        BF_BGEN_GT
-        BF_BGEN_GP
-        BF_BGEN_DS
-
-    ctypedef struct bf_bgen:
-        bf_bgen_field field
-        unsigned bits
-        int haploid_as_diploid
-        const uint8_t *heads
-        uint64_t heads_size
-        const uint64_t *offsets
-        uint64_t num_records
-
-    uint64_t bf_bgen_data_size(const bf_bgen *, uint32_t, uint32_t)
-    bf_status bf_bgen_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
-                             bf_error *) noexcept
-
-
 class NativeError(ValueError):
     """A kernel refused its input.
 
@@ -198,7 +61,21 @@ cdef void clear(bf_error *err) noexcept:
     err.detail = NULL
 
 
-def frame_index_size(const uint8_t[::1] head not None, uint64_t raw_size, uint64_t frame_size):
+cdef bf_frame_source frame_source(const uint8_t[::1] index, const uint8_t[::1] span,
+                                  uint64_t span_start, uint64_t size):
+    cdef bf_frame_source source
+    source.index = address(index)
+    source.index_size = index.shape[0]
+    source.span = address(span)
+    source.span_start = span_start
+    source.span_size = span.shape[0]
+    source.size = size
+    source.id = source.version = 0
+    return source
+
+
+def frame_index_size(const uint8_t[::1] head not None, uint64_t raw_size, uint64_t frame_size,
+                     unsigned item_size=1):
     """Bytes of a Blosc frame's header and offset table together.
 
     Parameters
@@ -209,6 +86,8 @@ def frame_index_size(const uint8_t[::1] head not None, uint64_t raw_size, uint64
         Bytes that the frame must hold when decompressed.
     frame_size : int
         Bytes of the whole stored frame.
+    item_size : int
+        Bytes of an element.
 
     Raises
     ------
@@ -218,21 +97,21 @@ def frame_index_size(const uint8_t[::1] head not None, uint64_t raw_size, uint64
     cdef bf_error err
     cdef bf_frame_header header
     clear(&err)
-    if bf_frame_parse_header(address(head), head.shape[0], raw_size, frame_size, &header,
-                             &err) != BF_OK:
+    if bf_frame_parse_header(address(head), head.shape[0], raw_size, frame_size, item_size,
+                             &header, &err) != BF_OK:
         raise_error(&err)
     return bf_frame_index_size(&header)
 
 
 def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t frame_size,
-               uint64_t first, uint64_t last):
+               uint64_t first, uint64_t last, unsigned item_size=1):
     """The part of a Blosc frame that holds raw bytes `first` to `last`, inclusive.
 
     Parameters
     ----------
     index : buffer of uint8
         The frame's header and offset table.
-    raw_size, frame_size : int
+    raw_size, frame_size, item_size : int
         As for `frame_index_size`.
 
     Returns
@@ -244,7 +123,7 @@ def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t fr
     cdef bf_frame frame
     cdef uint64_t start, stop
     clear(&err)
-    if bf_frame_parse_header(address(index), index.shape[0], raw_size, frame_size,
+    if bf_frame_parse_header(address(index), index.shape[0], raw_size, frame_size, item_size,
                              &frame.header, &err) != BF_OK:
         raise_error(&err)
     if (bf_frame_index_size(&frame.header) > <uint64_t> index.shape[0] or first > last
@@ -519,14 +398,8 @@ cdef class Rows:
         """Give a sample chunk a Blosc frame: its header and offset table, and the span of
         it that holds the blocks that will be read. What it is called in the cache."""
         cdef bf_error err
-        cdef bf_frame_source source
+        cdef bf_frame_source source = frame_source(index, span, span_start, frame_size)
         clear(&err)
-        source.index = address(index)
-        source.index_size = index.shape[0]
-        source.span = address(span)
-        source.span_start = span_start
-        source.span_size = span.shape[0]
-        source.size = frame_size
         source.id = identity
         source.version = version
         if bf_rows_set_frame(&self.rows, chunk, &source, &err) != BF_OK:
@@ -647,3 +520,80 @@ cdef class Rows:
                 value |= (out.planes.plane[plane][i // 8] >> (i % 8) & 1) << k
             result[i] = value
         return bytes(result)
+
+
+cdef class Values:
+    """Reader of chunks of float32 values of calls; one object per thread.
+
+    Parameters
+    ----------
+    chunk_rows : int
+        Rows of a chunk.
+    row_values : int
+        Values of a row of a chunk.
+    """
+
+    cdef bf_values values
+
+    def __cinit__(self, uint32_t chunk_rows, uint64_t row_values):
+        cdef bf_error err
+        clear(&err)
+        if bf_values_init(&self.values, chunk_rows, row_values, &err) != BF_OK:
+            raise_error(&err)
+
+    def __dealloc__(self):
+        bf_values_free(&self.values)
+
+    def read(self, const uint8_t[::1] index not None, const uint8_t[::1] span not None,
+             uint64_t span_start, uint64_t frame_size, const uint32_t[::1] rows not None,
+             uint64_t num_values, float[:, ::1] out not None, uint64_t column):
+        """Read rows of a chunk into columns of `out`.
+
+        Parameters
+        ----------
+        index, span, span_start, frame_size
+            A Blosc frame, as for `Rows.set_frame`.
+        rows : buffer of uint32
+            Rows within the chunk.
+        num_values : int
+            Values of each that are wanted, from the first on.
+        out : writable buffer of float32, one row for each of `rows`
+        column : int
+            Where in its rows the values go.
+
+        Raises
+        ------
+        NativeError
+            If the frame is malformed, or with `unsupported` if it is of another kind.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef uint64_t n = rows.shape[0]
+        cdef uint64_t stride = out.shape[1]
+        cdef bf_frame_source source = frame_source(index, span, span_start, frame_size)
+        clear(&err)
+        if <uint64_t> out.shape[0] < n or column + num_values > stride:
+            raise ValueError("the values do not fit the output")
+        if n == 0 or num_values == 0:
+            return
+        with nogil:
+            status = bf_values_read(&self.values, &source, &rows[0], n, num_values,
+                                    &out[0, column], stride, &err)
+        if status != BF_OK:
+            raise_error(&err)
+
+
+def gather_values(const float[:, ::1] values not None, const uint32_t[::1] samples not None,
+                  uint32_t num_values, float[:, ::1] out not None):
+    """Put the values of `samples`, num_values each, next to each other, row by row."""
+    cdef Py_ssize_t row, i, k
+    for i in range(samples.shape[0]):
+        if (<Py_ssize_t> samples[i] + 1) * num_values > values.shape[1]:
+            raise ValueError("a sample is out of range")
+    if out.shape[0] < values.shape[0] or out.shape[1] < samples.shape[0] * num_values:
+        raise ValueError("the values do not fit the output")
+    with nogil:
+        for row in range(values.shape[0]):
+            for i in range(samples.shape[0]):
+                for k in range(num_values):
+                    out[row, i * num_values + k] = values[row, samples[i] * num_values + k]

@@ -11,6 +11,7 @@ enum {
     FLAG_MEMCPYED = 0x02,
     FLAG_BIT_SHUFFLE = 0x04,
     FLAG_RESERVED = 0x08,
+    FLAG_NOT_SPLIT = 0x10,
     CODEC_SHIFT = 5,
     CODEC_ZSTD = 4,
 };
@@ -23,7 +24,7 @@ load_u32(const uint8_t *p)
 
 bf_status
 bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
-    uint64_t frame_size, bf_frame_header *header, bf_error *err)
+    uint64_t frame_size, unsigned item_size, bf_frame_header *header, bf_error *err)
 {
     uint8_t flags;
 
@@ -36,6 +37,7 @@ bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
     header->compressed_bytes = load_u32(data + 12);
     header->memcpyed = (flags & FLAG_MEMCPYED) != 0;
     header->bit_shuffled = (flags & FLAG_BIT_SHUFFLE) != 0;
+    header->byte_shuffled = item_size > 1 && (flags & FLAG_SHUFFLE) != 0;
 
     if (data[0] != FORMAT_VERSION) {
         return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame is of another format version");
@@ -65,10 +67,14 @@ bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
         }
         return BF_OK;
     }
-    if (data[3] != 1 || (flags & FLAG_RESERVED) != 0 || data[1] != CODEC_VERSION
+    if (data[3] != item_size || (flags & FLAG_RESERVED) != 0 || data[1] != CODEC_VERSION
         || flags >> CODEC_SHIFT != CODEC_ZSTD) {
         return bf_fail(err, BF_ERR_UNSUPPORTED,
-            "the Blosc frame is not zstd over elements of one byte");
+            "the Blosc frame is not zstd over elements of the array's size");
+    }
+    if (item_size > 1 && (header->bit_shuffled || (flags & FLAG_NOT_SPLIT) == 0)) {
+        return bf_fail(
+            err, BF_ERR_UNSUPPORTED, "the Blosc frame is bit shuffled, or its blocks are split");
     }
     if (bf_frame_index_size(header) > frame_size) {
         return bf_fail(err, BF_ERR_TRUNCATED, "the Blosc frame is shorter than its offset table");
@@ -204,7 +210,8 @@ bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint
     out->size = out->filled = bf_frame_block_bytes(header, block);
     out->tail = 0;
     /* A block whose size is no multiple of eight elements is never shuffled. */
-    out->shuffled = header->bit_shuffled && !header->memcpyed && out->size % 8 == 0;
+    out->shuffled = !header->memcpyed
+        && (header->byte_shuffled || (header->bit_shuffled && out->size % 8 == 0));
     if (header->memcpyed) {
         offset = BF_FRAME_HEADER_SIZE + (uint64_t) block * header->block_size;
         stored = out->size;
@@ -238,7 +245,7 @@ bf_frame_read_block(const bf_frame *frame, uint32_t block, ZSTD_DCtx *dctx, uint
         return BF_OK;
     }
     out->bytes = scratch;
-    if (out->shuffled && read_head(data, (size_t) stored, dctx, scratch, out)) {
+    if (header->bit_shuffled && out->shuffled && read_head(data, (size_t) stored, dctx, scratch, out)) {
         return BF_OK;
     }
     got = ZSTD_decompressDCtx(dctx, scratch, out->size, data, (size_t) stored);

@@ -5,9 +5,10 @@
  * followed by that many bytes. With the "memcpyed" flag the raw bytes follow
  * the header directly.
  *
- * Only what VCZ genotypes are written with is decoded: zstd, elements of one
- * byte, bit shuffle, byte shuffle (which is the identity on one byte) or none.
- * Anything else that is well formed gives BF_ERR_UNSUPPORTED.
+ * Only what VCZ calls are written with is decoded: zstd; elements of one byte with
+ * bit shuffle, byte shuffle (which is the identity on one byte) or none; larger ones
+ * with byte shuffle or none. Anything else that is well formed gives
+ * BF_ERR_UNSUPPORTED.
  *
  * Every size and offset is checked before it is used; nothing in a frame is
  * trusted. The reader never owns the bytes it reads. */
@@ -33,6 +34,7 @@ typedef struct {
     uint32_t num_blocks;
     int memcpyed;
     int bit_shuffled;
+    int byte_shuffled; /* never of elements of one byte */
 } bf_frame_header;
 
 /* A frame of which the header, the offset table and one contiguous span of the
@@ -46,10 +48,10 @@ typedef struct {
 } bf_frame;
 
 /* Parse the 16-byte header. expected_bytes: the raw size that the array's
- * metadata promises; frame_size: the size of the stored object. Both must agree
- * with the header. */
+ * metadata promises; frame_size: the size of the stored object; item_size: bytes of an
+ * element. All must agree with the header. */
 bf_status bf_frame_parse_header(const uint8_t *data, size_t size, uint64_t expected_bytes,
-    uint64_t frame_size, bf_frame_header *header, bf_error *err);
+    uint64_t frame_size, unsigned item_size, bf_frame_header *header, bf_error *err);
 
 /* Bytes that the header and offset table take together. */
 uint64_t bf_frame_index_size(const bf_frame_header *header);
@@ -67,7 +69,8 @@ typedef struct {
     uint32_t size;        /* raw size */
     uint32_t filled;      /* bytes that are written out, whole planes if shuffled */
     uint8_t tail;         /* what all bytes after those are */
-    int shuffled;         /* eight bit planes, else plain bytes; those are always filled */
+    int shuffled;         /* bit planes, or byte planes of larger elements, else plain bytes.
+                             Only bit planes may not be filled */
 } bf_block;
 
 /* Decompress one block. scratch: twice the block size. */

@@ -150,7 +150,7 @@ bf_rows_set_frame(
 
     if (get_chunk(self, chunk, &c, err) != BF_OK
         || bf_frame_parse_header(
-               source->index, source->index_size, raw, source->size, &c->frame.header, err)
+               source->index, source->index_size, raw, source->size, 1, &c->frame.header, err)
                != BF_OK) {
         return err->status;
     }

@@ -1,0 +1,150 @@
+# Declarations of the C kernels.
+
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "error.h" nogil:
+    ctypedef enum bf_status:
+        BF_OK
+        BF_ERR_NOMEM
+        BF_ERR_UNSUPPORTED
+        BF_ERR_ALLELE
+        BF_ERR_ARGUMENT
+
+    ctypedef struct bf_error:
+        bf_status status
+        int64_t chunk
+        int64_t row
+        int phased
+        const char *detail
+
+
+cdef extern from "frame.h" nogil:
+    ctypedef struct bf_frame_header:
+        uint32_t num_bytes
+        uint32_t block_size
+        uint32_t num_blocks
+
+    ctypedef struct bf_frame:
+        bf_frame_header header
+        const uint8_t *offsets
+
+    enum:
+        BF_FRAME_HEADER_SIZE
+
+    bf_status bf_frame_parse_header(const uint8_t *, size_t, uint64_t, uint64_t, unsigned,
+                                    bf_frame_header *, bf_error *)
+    uint64_t bf_frame_index_size(const bf_frame_header *)
+    bf_status bf_frame_extent(const bf_frame *, uint32_t, uint32_t, uint64_t *, uint64_t *,
+                              bf_error *)
+
+
+cdef extern from "planes.h" nogil:
+    ctypedef struct bf_planes:
+        uint8_t *plane[8]
+        uint64_t capacity
+        int wide
+
+    ctypedef struct bf_gather:
+        const uint32_t *index
+        uint32_t num_out
+        const uint64_t *mask
+        uint64_t mask_words
+
+    bf_status bf_planes_alloc(bf_planes *, uint64_t, bf_error *)
+    void bf_planes_free(bf_planes *)
+    bf_status bf_planes_from_bytes(bf_planes *, const uint8_t *, uint64_t, bf_error *)
+    int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
+
+
+cdef extern from "block_cache.h" nogil:
+    ctypedef struct bf_block_cache:
+        pass
+
+    bf_block_cache *bf_block_cache_new(uint64_t)
+    void bf_block_cache_free(bf_block_cache *)
+
+
+cdef extern from "rows.h" nogil:
+    ctypedef struct bf_rows:
+        bf_block_cache *cache
+
+    ctypedef struct bf_frame_source:
+        const uint8_t *index
+        uint64_t index_size
+        const uint8_t *span
+        uint64_t span_start
+        uint64_t span_size
+        uint64_t size
+        uint64_t id
+        uint64_t version
+
+    ctypedef struct bf_row:
+        const bf_planes *planes
+        uint32_t num_samples
+        uint32_t ploidy
+        int wide
+
+    ctypedef struct bf_extra:
+        bf_rows *phased
+        const uint32_t *phased_rows
+        const float *values
+        uint32_t num_values
+        uint64_t row_values
+
+    ctypedef struct bf_output:
+        uint8_t *out
+        uint64_t size
+        const uint64_t *offsets
+        uint64_t record_size
+
+    ctypedef bf_status (*bf_encode_record)(const void *, const bf_row *, uint64_t, uint8_t *,
+                                           uint64_t, bf_error *) noexcept
+
+    bf_status bf_rows_init(bf_rows *, uint32_t, uint32_t, uint32_t, uint32_t, const uint32_t *,
+                           const bf_gather *, bf_error *)
+    void bf_rows_free(bf_rows *)
+    bf_status bf_rows_set_frame(bf_rows *, uint32_t, const bf_frame_source *, bf_error *)
+    bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint64_t, uint32_t,
+                                 uint32_t, bf_error *)
+    void bf_rows_clear(bf_rows *)
+    bf_status bf_rows_set_constant(bf_rows *, uint32_t, int8_t, bf_error *)
+    bf_status bf_rows_read(bf_rows *, uint32_t, bf_row *, bf_error *)
+    bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, const bf_extra *,
+                             bf_encode_record, const void *, uint64_t, const bf_output *,
+                             bf_error *)
+
+
+cdef extern from "plink1.h" nogil:
+    bf_status bf_plink1_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                               bf_error *) noexcept
+
+
+cdef extern from "values.h" nogil:
+    ctypedef struct bf_values:
+        pass
+
+    bf_status bf_values_init(bf_values *, uint32_t, uint64_t, bf_error *)
+    void bf_values_free(bf_values *)
+    bf_status bf_values_read(bf_values *, const bf_frame_source *, const uint32_t *, uint64_t,
+                             uint64_t, float *, uint64_t, bf_error *)
+
+
+cdef extern from "bgen.h" nogil:
+    ctypedef enum bf_bgen_field:
+        BF_BGEN_GT
+        BF_BGEN_GP
+        BF_BGEN_DS
+
+    ctypedef struct bf_bgen:
+        bf_bgen_field field
+        unsigned bits
+        int haploid_as_diploid
+        const uint8_t *heads
+        uint64_t heads_size
+        const uint64_t *offsets
+        uint64_t num_records
+
+    uint64_t bf_bgen_data_size(const bf_bgen *, uint32_t, uint32_t)
+    bf_status bf_bgen_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                             bf_error *) noexcept
