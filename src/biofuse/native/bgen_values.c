@@ -47,7 +47,7 @@ get_probabilities(const bf_row *row, const float *v, value_call *out, bf_error *
         out->missing = 1;
         return BF_OK;
     }
-    if (row->num_values < 3 || is_fill(v[2])) {
+    if (row->num_values < 3 || is_fill(v[2]) || (isnan(v[2]) && out->haploid)) {
         out->haploid = 1;
     } else if (isnan(v[2])) {
         out->missing = 1;

@@ -1,7 +1,7 @@
 /* The calls of a BGEN record that is made from probabilities or dosages.
  *
- * The number of probabilities that a call has in call_GP says whether it is haploid; for one
- * that is missing, and for dosages, call_genotype does. */
+ * A call is haploid if call_GP has two probabilities and fill for it. Where what follows them is
+ * missing, as some converters write, where the call is, and for dosages, call_genotype tells. */
 #ifndef BF_BGEN_VALUES_H
 #define BF_BGEN_VALUES_H
 
