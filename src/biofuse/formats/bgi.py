@@ -3,13 +3,20 @@
 Schema: https://enkre.net/cgi-bin/code/bgen/wiki/The_bgenix_index_file_format.
 """
 
+import marshal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from typing import IO
 
+from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Variants
 
 _FIRST_BYTES = 1000
+# What a message of variants has.
+_COLUMNS = ("chrom", "position", "rsid", "ref", "alt", "offsets")
 
 _SCHEMA = """
 CREATE TABLE Metadata (
@@ -34,7 +41,7 @@ CREATE TABLE Variant (
 
 
 class BgiWriter:
-    """Writes the index.
+    """Has the index written by a process of its own, while more variants are read.
 
     Parameters
     ----------
@@ -48,43 +55,98 @@ class BgiWriter:
         self._rsid_known = rsid_known
 
     def begin(self, path: str, samples: Sequence[str]) -> None:
-        """Make the database."""
-        self._db = sqlite3.connect(path, isolation_level=None)
-        # The file is of no use before it is complete, so nothing need be rolled back.
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        """Start the process."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def _send(self, value) -> None:
+        assert self._process.stdin is not None
+        try:
+            marshal.dump(value, self._process.stdin)
+        except BrokenPipeError:
+            self._end()
+
+    def _end(self) -> None:
+        """Wait for the process.
+
+        Raises
+        ------
+        BiofuseError
+            If it failed.
+        """
+        _, said = self._process.communicate()
+        if self._process.returncode != 0:
+            lines = said.decode(errors="replace").split("\n")
+            detail = next((line for line in reversed(lines) if line.strip()), "it was killed")
+            raise BiofuseError(f"the .bgi index cannot be written: {detail}")
 
     def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
         """Add rows."""
         assert offsets is not None
-        starts = list(offsets)
-        count = len(variants)
-        ids = [i or "." for i in variants.id] if self._rsid_known else ["."] * count
-        rows = zip(
-            variants.chrom,
-            variants.position,
-            ids,
-            variants.ref,
-            [alt or "." for alt in variants.alt],
-            starts[:-1],
-            (stop - start for start, stop in zip(starts, starts[1:], strict=False)),
-            strict=True,
+        ids = variants.id if self._rsid_known else [""] * len(variants)
+        self._send(
+            (
+                variants.chrom,
+                variants.position,
+                ids,
+                variants.ref,
+                variants.alt,
+                list(offsets),
+            )
         )
-        self._db.executemany("INSERT INTO Variant VALUES (?, ?, ?, 2, ?, ?, ?, ?)", rows)
 
     def finish(self, main: MainFile) -> None:
-        """Add what bgenix checks, and close the file."""
-        self._db.execute(
-            "INSERT INTO Metadata VALUES (?, ?, ?, ?, ?)",
-            (
-                main.name,
-                main.size,
-                main.modified_ns // 10**9,
-                main.read_first(_FIRST_BYTES),
-                int(time.time()),
-            ),
+        """Add what bgenix checks, and close the file.
+
+        Raises
+        ------
+        BiofuseError
+            If the index cannot be written.
+        """
+        seconds = main.modified_ns // 10**9
+        self._send((main.name, main.size, seconds, main.read_first(_FIRST_BYTES)))
+        self._end()
+
+
+def write_index(path: str, messages: IO[bytes]) -> None:
+    """Write an index.
+
+    Parameters
+    ----------
+    path : str
+    messages : binary file
+        Marshalled tuples: columns of variants, with one offset more than there are, for
+        every batch; at the end a name, a size, a time and the first bytes.
+    """
+    db = sqlite3.connect(path, isolation_level=None)
+    # The file is of no use before it is complete, so nothing need be rolled back.
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+        db.execute(f"PRAGMA {pragma}")
+    db.executescript(_SCHEMA)
+    db.execute("BEGIN")
+    while len(message := marshal.load(messages)) == len(_COLUMNS):
+        *columns, offsets = message
+        chrom, position, rsid, ref, alt = columns
+        sizes = [stop - start for start, stop in zip(offsets, offsets[1:], strict=False)]
+        rows = zip(
+            chrom,
+            position,
+            [i or "." for i in rsid],
+            ref,
+            [a or "." for a in alt],
+            offsets[:-1],
+            sizes,
+            strict=True,
         )
-        self._db.execute("COMMIT")
-        self._db.close()
+        db.executemany("INSERT INTO Variant VALUES (?, ?, ?, 2, ?, ?, ?, ?)", rows)
+    db.execute("INSERT INTO Metadata VALUES (?, ?, ?, ?, ?)", (*message, int(time.time())))
+    db.execute("COMMIT")
+    db.close()
+
+
+if __name__ == "__main__":
+    write_index(sys.argv[1], sys.stdin.buffer)
