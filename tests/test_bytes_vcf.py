@@ -33,7 +33,7 @@ CASES = {
     "one-site": random_vcf(9, 1, seed=5),
     "mixed-ploidy": random_vcf(41, 90, MIXED, seed=6),
     "mixed-ploidy-3202": random_vcf(3202, 50, MIXED, seed=7),
-    "haploid-in-places": random_vcf(21, 40, HAPLOID + ("0/1",), seed=8),
+    "haploid-in-places": random_vcf(21, 40, (*HAPLOID, "0/1"), seed=8),
     "half-calls": random_vcf(17, 40, HALF, seed=9),
     "phased": random_vcf(13, 30, ("0|0", "0|1", "1|0", "1|1"), seed=10),
     "all-missing": vcf_of([["./."] * 11, [".|."] * 11, ["./."] * 11]),

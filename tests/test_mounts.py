@@ -8,8 +8,10 @@ from biofuse.mounts import Mount, list_mounts, resolve_mountpoint
 
 TABLE = """\
 22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw
-99 28 0:45 / /home/a/mnt ro,nosuid,nodev,relatime shared:50 - fuse.biofuse biofuse:cohort ro,user_id=0
-100 28 0:46 / /home/a\\040b/m\\011n\\012o\\134p ro shared:1 master:2 propagate_from:3 - fuse.biofuse biofuse:x ro
+99 28 0:45 / /home/a/mnt ro,nosuid,nodev,relatime shared:50 - \
+fuse.biofuse biofuse:cohort ro,user_id=0
+100 28 0:46 / /home/a\\040b/m\\011n\\012o\\134p ro shared:1 master:2 propagate_from:3 - \
+fuse.biofuse biofuse:x ro
 101 28 0:47 / /with/no/optional/field rw - ext4 /dev/disk\\0401 rw
 102 28 0:48 / /trick\\134040x rw - tmpfs tmpfs rw
 103 28 0:49 / /home/a/mnt rw - tmpfs tmpfs rw

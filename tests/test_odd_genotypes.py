@@ -58,9 +58,7 @@ def test_an_allele_that_cannot_be_shown_is_an_error(value, encoding, biofuse, tm
 
 @pytest.mark.parametrize("encoding", PATHS)
 def test_one_of_a_sample_that_is_not_shown_is_none(encoding, biofuse, tmp_path):
-    store = make_store(
-        tmp_path / "x.vcz", with_allele(3), chunks=(20, 1500), encoding=encoding
-    )
+    store = make_store(tmp_path / "x.vcz", with_allele(3), chunks=(20, 1500), encoding=encoding)
     kept = [i for i in range(1990, 2010) if i != 2000]
     names = ",".join(f"S{i:04d}" for i in kept)
     with biofuse.mount(store, "-s", names) as mount:

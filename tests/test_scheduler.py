@@ -452,4 +452,3 @@ def test_release_does_not_send_before_the_reader_has_yielded():
         os.close(bench.window.fd)
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-

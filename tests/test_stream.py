@@ -91,9 +91,7 @@ def play(count, record_size, chunk, shape, ahead, script, delays=(0.01,), faults
         scheduler = Scheduler(window, Counters(), 3, timeout=timeout, idle_timeout=3)
         try:
             async with trio.open_nursery() as nursery:
-                worker = FakeWorker(
-                    window, data, record_size, nursery, list(delays), list(faults)
-                )
+                worker = FakeWorker(window, data, record_size, nursery, list(delays), list(faults))
                 worker.scheduler = scheduler
                 scheduler.link = worker
                 nursery.start_soon(scheduler.watch)

@@ -1,5 +1,6 @@
 """The window's slots, and which blocks lose theirs."""
 
+import itertools
 import os
 
 import pytest
@@ -53,7 +54,7 @@ def test_slots_do_not_overlap(window):
     assert window.take(True) is None
     assert window.take(False) is None
     ends = sorted((start, start + size) for start, size in taken)
-    assert all(a[1] <= b[0] for a, b in zip(ends, ends[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(ends))
     assert ends[-1][1] <= window.shape.size
 
 
