@@ -217,11 +217,6 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def stop(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-
-
 def the_worker(program) -> int:
     """The worker's process, once it reads requests: it maps the kernels then."""
 
@@ -341,6 +336,55 @@ def test_a_worker_with_a_request_is_killed(biofuse, fresh_store):
         assert counters["worker_deaths"] == 1
         assert counters["worker_starts"] == 2
         assert counters["errors"] == 0
+
+
+def stop_surely(pid: int) -> None:
+    """Stop a process, and wait until each of its threads stands still."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def states():
+        stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+        return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+    wait_until(lambda: states() == {"T"}, "the process is stopped")
+
+
+def read_directly(path: Path, offset: int, size: int) -> bytes:
+    """A read that the kernel asks for once; through its page cache it asks again on failure."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        return os.pread(fd, size, offset)
+    finally:
+        os.close(fd)
+
+
+def test_a_worker_that_does_not_answer(biofuse, fresh_store):
+    """Its reads fail, it is killed, and the next worker answers."""
+    options = ("--timeout", "1", "--idle-timeout", "60")
+    with biofuse.mount(fresh_store(), *options) as mount:
+        mount.expect_log(DEATH)
+        mount.expect_log("cannot read x.bed")
+        stuck = the_worker(biofuse)
+        stop_surely(stuck)
+        with pytest.raises(OSError) as caught:
+            read_directly(mount.bed, ROW, 999)
+        assert caught.value.errno == errno.EIO
+        assert "no answer from the store in 1 s" in mount.log_text()
+
+        def attempt():
+            # Where the machine is loaded, the next worker may need more than a second to begin.
+            try:
+                return read_directly(mount.bed, ROW, 999)
+            except OSError as error:
+                assert error.errno == errno.EIO
+                return None
+
+        assert wait_until(attempt, "the next worker answers", 30) == BED[ROW : ROW + 999]
+        assert stuck not in [p.pid for p in biofuse.processes()]
+        counters = mount.status()["counters"]
+        assert counters["worker_deaths"] >= 1
+        assert counters["worker_starts"] == counters["worker_deaths"] + 1
+        assert counters["errors"] >= 1
 
 
 def test_workers_that_are_all_killed_at_once(biofuse, fresh_store):
