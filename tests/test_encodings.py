@@ -1,7 +1,10 @@
 """However a store's genotypes are chunked and encoded, the bytes are the same."""
 
 import contextlib
+import re
 import resource
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +114,30 @@ def test_more_sample_chunks_than_files_may_be_open(biofuse, tmp_path):
     with contextlib.ExitStack() as stack:
         stack.push(mounted)
         assert mount.bed.read_bytes() == reference.bed(genotypes)
+
+
+def test_more_sample_chunks_than_a_hard_limit_of_files(biofuse, tmp_path):
+    """The limit is that of the shell which mounts, and cannot be raised."""
+    genotypes = random_genotypes(6, 600, seed=3)
+    genotypes[0] = 1  # So that zarr stores every chunk.
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=(6, 1))
+    directory = biofuse.new_directory()
+
+    def limited(*arguments) -> None:
+        script = 'ulimit -S -n 256 && ulimit -H -n 256 && exec "$@"'
+        command = ["sh", "-c", script, "sh", *biofuse.command(*arguments)]
+        done = subprocess.run(command, env=biofuse.env, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    expected = tmp_path / "expected"
+    expected.write_bytes(reference.bed(genotypes))
+    limited("run", store, "--", "cmp", "{bed}", expected)
+    limited("mount", store, directory)
+    for process in biofuse.processes():
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"Max open files +256 +256 ", limits)
+    assert (directory / "x.bed").read_bytes() == expected.read_bytes()
+    biofuse("umount", directory)
 
 
 @pytest.mark.parametrize(
