@@ -57,6 +57,8 @@ def command(store, command_line, format_names, **kwargs):
     """
     options = o.view_options_from(store, format_names, kwargs)
     if shutil.which(command_line[0]) is None:
+        if os.path.exists(command_line[0]):
+            raise BiofuseError(f"{command_line[0]} is not a program that can be run")
         raise BiofuseError(f"no such command: {command_line[0]}")
     check_fuse()
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:

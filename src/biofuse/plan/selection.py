@@ -27,6 +27,10 @@ def read_field(group, name: str) -> np.ndarray:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
 
+# How many contigs an error message names.
+_CONTIGS_NAMED = 5
+
+
 class _Warnings(logging.Handler):
     """Collects what a library warns of."""
 
@@ -101,7 +105,7 @@ def resolve(
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(_explain(error, selection)) from error
+        raise BiofuseError(_explain(error, selection, group)) from error
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
     return Resolved(samples, variants, dict.fromkeys(heard.texts))
@@ -138,7 +142,7 @@ def _open_reader(location: Location, selection: Selection):
     return options.make_reader(location.path)
 
 
-def _explain(error: Exception, selection: Selection) -> str:
+def _explain(error: Exception, selection: Selection, group) -> str:
     """What is wrong with a selection, in a line; vcztools's own words can be a page."""
     text = one_line(error)
     if "parse error" in text:
@@ -150,7 +154,12 @@ def _explain(error: Exception, selection: Selection) -> str:
         return f"the store has no field {text}, which the selection needs"
     unknown = re.fullmatch(r"'(.+)' is not in list", text)
     if unknown:
-        return f"the store has no contig {unknown[1]!r}, which a region or target names"
+        contigs = [str(name) for name in read_field(group, "contig_id")[: _CONTIGS_NAMED + 1]]
+        more = ", ..." if len(contigs) > _CONTIGS_NAMED else ""
+        return (
+            f"the store has no contig {unknown[1]!r}, which a region or target names; "
+            f"it has {', '.join(contigs[:_CONTIGS_NAMED])}{more}"
+        )
     return f"the selection cannot be made: {text[:300]}"
 
 
