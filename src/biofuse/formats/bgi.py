@@ -66,7 +66,9 @@ class BgiWriter:
     def _send(self, value) -> None:
         assert self._process.stdin is not None
         try:
-            marshal.dump(value, self._process.stdin)
+            data = marshal.dumps(value)
+            self._process.stdin.write(len(data).to_bytes(8, "little"))
+            self._process.stdin.write(data)
         except BrokenPipeError:
             self._end()
 
@@ -112,6 +114,11 @@ class BgiWriter:
         self._end()
 
 
+def _receive(messages: IO[bytes]) -> tuple:
+    size = int.from_bytes(messages.read(8), "little")
+    return marshal.loads(messages.read(size))
+
+
 def write_index(path: str, messages: IO[bytes]) -> None:
     """Write an index.
 
@@ -119,8 +126,9 @@ def write_index(path: str, messages: IO[bytes]) -> None:
     ----------
     path : str
     messages : binary file
-        Marshalled tuples: columns of variants, with one offset more than there are, for
-        every batch; at the end a name, a size, a time and the first bytes.
+        Marshalled tuples, each after its size in eight bytes: columns of variants, with one
+        offset more than there are, for every batch; at the end a name, a size, a time and
+        the first bytes.
     """
     db = sqlite3.connect(path, isolation_level=None)
     # The file is of no use before it is complete, so nothing need be rolled back.
@@ -128,7 +136,7 @@ def write_index(path: str, messages: IO[bytes]) -> None:
         db.execute(f"PRAGMA {pragma}")
     db.executescript(_SCHEMA)
     db.execute("BEGIN")
-    while len(message := marshal.load(messages)) == len(_COLUMNS):
+    while len(message := _receive(messages)) == len(_COLUMNS):
         *columns, offsets = message
         chrom, position, rsid, ref, alt = columns
         sizes = [stop - start for start, stop in zip(offsets, offsets[1:], strict=False)]
