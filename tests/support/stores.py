@@ -158,15 +158,47 @@ def make_store(
     return path
 
 
+def add_field(
+    store: Path,
+    name: str,
+    values: np.ndarray,
+    *,
+    chunks: tuple[int, int] | None = None,
+    encoding: str = "v2-blosc-zstd-byte",
+    fill_value=None,
+) -> Path:
+    """Add a field of calls to a store, chunked and encoded as told, or take its place."""
+    zarr_format, compressor, more = ENCODINGS[encoding]
+    root = zarr.open_group(store, mode="r+")
+    assert root.metadata.zarr_format == zarr_format
+    options = dict(more)
+    chunk_shape = (*(chunks or (1000, 10_000)), *values.shape[2:])
+    if options.get("shards"):
+        options["shards"] = (2 * chunk_shape[0], 3 * chunk_shape[1], *chunk_shape[2:])
+    array = root.create_array(
+        name,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=chunk_shape,
+        compressors=None if compressor is None else [compressor],
+        fill_value=fill_value,
+        overwrite=True,
+        **_named(("variants", "samples", "values")[: values.ndim], zarr_format),
+        **options,
+    )
+    array[...] = values
+    return store
+
+
 def _named(dimensions: tuple[str, ...], zarr_format: int) -> dict:
     if zarr_format == 3:
         return {"dimension_names": dimensions}
     return {"attributes": {"_ARRAY_DIMENSIONS": list(dimensions)}}
 
 
-def chunk_files(store: Path) -> list[Path]:
-    """The files of call_genotype's chunks, in order of their keys."""
-    folder = store / "call_genotype"
+def chunk_files(store: Path, field: str = "call_genotype") -> list[Path]:
+    """The files of a field's chunks, in order of their keys."""
+    folder = store / field
     skipped = {".zarray", ".zattrs", "zarr.json"}
     return sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in skipped)
 

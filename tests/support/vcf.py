@@ -13,12 +13,14 @@ _HEADER = """\
 ##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">
 ##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">
 ##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">
+##FORMAT=<ID=GP,Number=G,Type=Float,Description="Genotype probabilities">
+##FORMAT=<ID=DS,Number=1,Type=Float,Description="Dosage">
 """
 
 
 @dataclass(frozen=True)
 class Site:
-    """A line of a VCF; `calls` are GT texts, one a sample."""
+    """A line of a VCF; `calls` are texts of the `format`'s fields, one a sample."""
 
     chrom: str
     pos: int
@@ -29,6 +31,7 @@ class Site:
     qual: str = "."
     filter: str = "."
     info: str = "."
+    format: str = "GT"
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Vcf:
             f.write("\t".join([*columns, *self.samples]) + "\n")
             for s in self.sites:
                 assert len(s.calls) == len(self.samples)
-                fixed = [s.chrom, str(s.pos), s.id, s.ref, s.alt, s.qual, s.filter, s.info, "GT"]
-                f.write("\t".join([*fixed, *s.calls]) + "\n")
+                fixed = [s.chrom, str(s.pos), s.id, s.ref, s.alt, s.qual, s.filter, s.info]
+                f.write("\t".join([*fixed, s.format, *s.calls]) + "\n")
         return path
 
     def bed(self) -> bytes:

@@ -5,9 +5,11 @@ many selections. What only a mount can show is tested on mounts.
 """
 
 import time
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
-from biofuse.cli.mount import command
+from biofuse.cli import mount, mount_bgen
 from biofuse.cli.options import view_options_from
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.worker import map_file
@@ -16,36 +18,79 @@ from biofuse.options import ViewOptions
 from biofuse.plan.build import build_plan
 from support.oracles import Fileset
 
+_STEP = 10
 
-def parse(store: Path, *options) -> ViewOptions:
-    """The view that `biofuse mount STORE DIR OPTIONS` asks for."""
+
+def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
+    """The view that a command asks for: `biofuse LIKE STORE DIR OPTIONS`.
+
+    Without `--format`, that of `mount` is PLINK's.
+    """
     words = [str(word) for word in (store, "unused", *options)]
-    with command.make_context("mount", words) as context:
+    command = {"mount": mount.command, "mount-bgen": mount_bgen.command}[like]
+    with command.make_context(like, words) as context:
         kwargs = dict(context.params)
-    return view_options_from(kwargs.pop("store"), ["plink"], kwargs)
+    if like == "mount-bgen":
+        return view_options_from(kwargs.pop("store"), ["bgen"], {**kwargs, "sample_of_0_1_0": True})
+    names = kwargs.pop("format_names") or ["plink"]
+    return view_options_from(kwargs.pop("store"), names, kwargs)
 
 
-def plan_view(store: Path, directory: Path, *options) -> Plan:
+def plan_view(store: Path, directory: Path, *options, like: str = "mount") -> Plan:
     """Make the plan of a view in a directory."""
     directory.mkdir()
-    return build_plan(parse(store, *options), str(directory), lambda done, total: None)
+    view = parse(store, *options, like=like)
+    return build_plan(view, str(directory), lambda done, total: None)
+
+
+def open_encoder(plan: Plan, directory: Path, cache_bytes: int) -> Encoder:
+    """The encoder of a plan in a directory, as a worker opens it."""
+    tables = {}
+    for name in plan.table_names():
+        with open(directory / name, "rb") as f:
+            tables[name] = map_file(f.fileno())
+    return Encoder(plan, tables, cache_bytes, time.time_ns())
+
+
+def record_offsets(plan: Plan, directory: Path, number: int = 0) -> array:
+    """Where each record of a streamed file begins, and its size."""
+    streamed = plan.streamed[number]
+    if streamed.offsets is None:
+        return array("Q", range(streamed.header_size, streamed.size + 1, streamed.record_size))
+    return array("Q", (directory / streamed.offsets).read_bytes())
+
+
+def encoded_parts(plan: Plan, directory: Path, number: int = 0) -> Iterator[bytes]:
+    """A streamed file's header, then a few records at a time, as a mount makes them."""
+    encoder = open_encoder(plan, directory, 8 << 20)
+    streamed = plan.streamed[number]
+    offsets = record_offsets(plan, directory, number)
+    yield (directory / streamed.header).read_bytes()
+    for first in range(0, streamed.records, _STEP):
+        last = min(first + _STEP, streamed.records)
+        out = bytearray(offsets[last] - offsets[first])
+        encoder.encode(number, first, last, memoryview(out))
+        yield bytes(out)
 
 
 def make_view(store: Path, directory: Path, *options) -> Fileset:
     """All bytes of a view, made a few records at a time as a mount does."""
     plan = plan_view(store, directory, *options)
-    tables = {}
-    for name in plan.table_names():
-        with open(directory / name, "rb") as f:
-            tables[name] = map_file(f.fileno())
-    encoder = Encoder(plan, tables, 8 << 20, time.time_ns())
-    streamed = plan.streamed[0]
-    bed = (directory / streamed.header).read_bytes()
-    for first in range(0, streamed.records, 10):
-        last = min(first + 10, streamed.records)
-        out = bytearray((last - first) * streamed.record_size)
-        encoder.encode(0, first, last, memoryview(out))
-        bed += out
-    assert len(bed) == streamed.size
+    bed = b"".join(encoded_parts(plan, directory))
+    assert len(bed) == plan.streamed[0].size
     text = {f.name.rpartition(".")[2]: (directory / f.path).read_text() for f in plan.static}
     return Fileset(bed, text["bim"], text["fam"])
+
+
+def make_files(store: Path, directory: Path, *options, like: str = "mount") -> Path:
+    """Write the files that a mount would show to a new directory. Returns their stem."""
+    directory.mkdir()
+    folder = directory / "plan"
+    plan = plan_view(store, folder, *options, like=like)
+    for number, streamed in enumerate(plan.streamed):
+        path = directory / streamed.name
+        path.write_bytes(b"".join(encoded_parts(plan, folder, number)))
+        assert path.stat().st_size == streamed.size
+    for static in plan.static:
+        (folder / static.path).rename(directory / static.name)
+    return directory / plan.stem
