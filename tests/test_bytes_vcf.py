@@ -101,7 +101,7 @@ def test_a_zip_file(biofuse, tmp_path):
     _, store = vcf_store(vcf, tmp_path, variants_chunk_size=10, samples_chunk_size=11)
     archive = zip_store(store)
     by_vcztools = vcztools_view_plink(archive, tmp_path / "v")
-    with biofuse.mount(archive) as mount:
+    with biofuse.mount(archive, "--format", "plink") as mount:
         assert sorted(p.name for p in mount.dir.iterdir()) == ["x.bed", "x.bim", "x.fam"]
         assert mount.fileset() == by_vcztools
 

@@ -29,7 +29,8 @@ from biofuse.stores import store_stem
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
-COMMANDS = ["mount", "umount", "run", "status", "info", "demo", "mount-plink"]
+COMMANDS = ["mount", "umount", "run", "status", "info", "demo", "mount-plink", "mount-bgen"]
+SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "sample")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_mount_and_umount_say_nothing_when_all_is_well(store, biofuse):
     directory = biofuse.new_directory()
     done = biofuse("mount", store, directory)
     assert (done.stdout, done.stderr) == ("", "")
-    assert sorted(os.listdir(directory)) == ["x.bed", "x.bim", "x.fam"]
+    assert sorted(os.listdir(directory)) == [f"x.{s}" for s in SUFFIXES]
     assert (directory / "x.bed").read_bytes() == BED
     done = biofuse("umount", directory)
     assert (done.stdout, done.stderr) == ("", "")
@@ -118,14 +119,14 @@ def test_the_files_are_named_after_the_store(name, store, biofuse, tmp_path):
         copy_store(store, tmp_path / name)
     stem = re.sub(r"\.(zarr|vcz|vcz\.zip)$", "", name)
     with biofuse.mount(tmp_path / name, stem=stem) as mount:
-        assert sorted(os.listdir(mount.dir)) == [f"{stem}.{s}" for s in ("bed", "bim", "fam")]
+        assert sorted(os.listdir(mount.dir)) == [f"{stem}.{s}" for s in SUFFIXES]
         assert mount.bed.read_bytes() == BED
 
 
 def test_which_files_and_their_name(store, biofuse):
-    options = ["--no-bim", "--basename", "cohort.1"]
+    options = ["--no-bim", "--no-bgi", "--no-sample-file", "--basename", "cohort.1"]
     with biofuse.mount(store, *options, stem="cohort.1") as mount:
-        assert sorted(os.listdir(mount.dir)) == ["cohort.1.bed", "cohort.1.fam"]
+        assert sorted(os.listdir(mount.dir)) == ["cohort.1.bed", "cohort.1.bgen", "cohort.1.fam"]
         assert mount.bed.read_bytes() == BED
     with biofuse.mount(store, "--no-fam", "--format", "plink") as mount:
         assert sorted(os.listdir(mount.dir)) == ["x.bed", "x.bim"]

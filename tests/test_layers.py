@@ -63,7 +63,7 @@ FORBIDDEN = {
     "genotypes": ({"formats", "plan", "serve", "cli", "encode"}, {"vcztools", "pyfuse3", "trio"}),
     "stores": (LAYERS - {"stores"}, {"pyfuse3", "trio", "click", "rich"}),
     "native": (LAYERS - {"native"}, HEAVY | {"click"}),
-    "plan": ({"cli", "serve", "encode"}, {"pyfuse3", "trio", "click", "rich"}),
+    "plan": ({"cli", "serve"}, {"pyfuse3", "trio", "click", "rich"}),
 }
 
 

@@ -35,7 +35,7 @@ def store(made):
 
 @pytest.fixture(scope="module")
 def mount(store, module_biofuse):
-    with module_biofuse.mount(store) as mount:
+    with module_biofuse.mount(store, "--format", "plink") as mount:
         yield mount
 
 
