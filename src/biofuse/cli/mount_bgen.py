@@ -6,7 +6,9 @@ from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 
 
-@click.command("mount-bgen", cls=o.GroupedCommand)
+@click.command(
+    "mount-bgen", cls=o.GroupedCommand, epilog="Example: biofuse mount-bgen cohort.vcz mnt"
+)
 @click.argument("store", metavar="VCZ_URL")
 @click.argument("directory", metavar="MOUNT_DIR")
 @o.name_options

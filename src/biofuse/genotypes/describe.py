@@ -4,15 +4,16 @@ from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 
 
-def describe(array) -> GenotypeArray:
+def describe(array, values: bool = False) -> GenotypeArray:
     """Describe a zarr-python array.
 
     Parameters
     ----------
     array : zarr.Array
         call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
-        call_genotype_phased, of shape (variants, samples) and bool, or a field of floating-
-        point values.
+        call_genotype_phased, of shape (variants, samples) and bool.
+    values : bool
+        Whether it is a field of floating-point values instead, of either shape.
 
     Raises
     ------
@@ -20,11 +21,12 @@ def describe(array) -> GenotypeArray:
         If it is not such an array.
     """
     kind = array.dtype.kind
-    flat = array.ndim == 2 and kind in "bf"
-    if not flat and (array.ndim != 3 or kind not in "iuf"):
+    flat = array.ndim == 2 and kind in ("f" if values else "b")
+    if not flat and (array.ndim != 3 or kind not in ("f" if values else "iu")):
         raise BiofuseError(
             f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
-            "(variants, samples, ploidy) integers, their phasing (variants, samples) booleans"
+            "(variants, samples, ploidy) integers, their phasing (variants, samples) booleans, "
+            "probabilities and dosages floating-point numbers"
         )
     metadata = array.metadata
     prefix = f"{array.path}/" if array.path else ""

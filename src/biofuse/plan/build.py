@@ -70,7 +70,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     views, left_out = open_views(options, subject)
     fields = {GENOTYPES: genotypes}
     for name in {name for view in views for name in view.layout.fields} - fields.keys():
-        fields[name] = describe(group[name])
+        fields[name] = describe(group[name], values=name not in (GENOTYPES, PHASED))
     watched = _watched(location, fields)
     signature = store.signature(watched)
 

@@ -5,6 +5,7 @@ import os
 import time
 
 from biofuse.encode.encoder import Encoder
+from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import PHASED
 from biofuse.manifest import Plan
 
@@ -42,13 +43,7 @@ class Preview:
         return self._encoder
 
     def read_first(self, number: int, size: int) -> bytes:
-        """The first bytes of a streamed file, or all it has.
-
-        Raises
-        ------
-        BiofuseError
-            If a record among them cannot be made.
-        """
+        """The first bytes of a streamed file, or all that can be read."""
         streamed = self._plan.streamed[number]
         with open(os.path.join(self._directory, streamed.header), "rb") as f:
             data = f.read(size)
@@ -61,7 +56,13 @@ class Preview:
         record = 0
         while len(data) < size and record < streamed.records:
             out = bytearray(offsets[record + 1] - offsets[record])
-            self._open().encode(number, record, record + 1, memoryview(out))
+            try:
+                self._open().encode(number, record, record + 1, memoryview(out))
+            except StoreChangedError:
+                raise
+            except BiofuseError:
+                # What cannot be shown cannot be read from the mount either.
+                break
             data += out
             record += 1
         return data[:size]
