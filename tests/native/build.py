@@ -36,7 +36,10 @@ def compile_program(compiler: str, out: Path, sources: list[str], *flags: str) -
     """Compile sources of this directory with the kernels to the program `out`."""
     assert shutil.which(compiler), f"these tests need {compiler}"
     zstd = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "libzstd", "libdeflate"], capture_output=True, text=True, check=True
+        ["pkg-config", "--cflags", "--libs", "libzstd", "libdeflate"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     command = [
         *(compiler, "-std=c11", *flags, f"-I{NATIVE}", f"-I{HERE}"),

@@ -334,7 +334,9 @@ def _names_in(reader: str, variant: Variant) -> tuple:
     return (varid, rsid, chrom.removeprefix("chr"), *rest)
 
 
-def check_reader(name: str, stem: Path, folder: Path, expected: list[Variant], by_name=True) -> None:
+def check_reader(
+    name: str, stem: Path, folder: Path, expected: list[Variant], by_name=True
+) -> None:
     """What a reader sees in a file must be what is expected.
 
     `by_name` compares IDs and the like, which some readers are known not to take.

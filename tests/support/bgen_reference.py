@@ -47,10 +47,7 @@ def hard_calls(names, genotypes: np.ndarray, phased: bool, bits=8, as_diploid=Fa
     missing = (first < 0) | (second < 0)
     if as_diploid:
         haploid = np.zeros(len(genotypes), dtype=bool)
-    if phased:
-        columns = [first == 0, second == 0]
-    else:
-        columns = [first + second == 0, first + second == 1]
+    columns = [first == 0, second == 0] if phased else [first + second == 0, first + second == 1]
     integers = np.stack(columns, axis=1) * (2**bits - 1)
     return _stored(names, phased, missing, haploid, integers, bits)
 

@@ -205,7 +205,9 @@ class Encoder:
             yield first, stop
             first = stop
 
-    def _rows_of(self, reader: GenotypeReader | ValueReader, first: int, last: int) -> tuple[int, array]:
+    def _rows_of(
+        self, reader: GenotypeReader | ValueReader, first: int, last: int
+    ) -> tuple[int, array]:
         """A run's chunk row of a field, and its rows there."""
         height = reader.genotypes.chunks[0]
         chunk_row, row = divmod(self._variant(first), height)

@@ -146,9 +146,13 @@ def sidecars(options: dict[str, Any]) -> list[Sidecar]:
         writers.append(BgiWriter(rsid_known=not options.get("varid")))
     if not options.get("no_sample_file"):
         if options.get("sample_of_0_1_0"):
-            writers.append(SampleText(".sample", "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n"))
+            writers.append(
+                SampleText(".sample", "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n")
+            )
         else:
             writers.append(
-                SampleText(".sample", "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n")
+                SampleText(
+                    ".sample", "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n"
+                )
             )
     return writers

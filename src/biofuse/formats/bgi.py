@@ -3,6 +3,7 @@
 Schema: https://enkre.net/cgi-bin/code/bgen/wiki/The_bgenix_index_file_format.
 """
 
+import itertools
 import marshal
 import sqlite3
 import subprocess
@@ -139,7 +140,7 @@ def write_index(path: str, messages: IO[bytes]) -> None:
     while len(message := _receive(messages)) == len(_COLUMNS):
         *columns, offsets = message
         chrom, position, rsid, ref, alt = columns
-        sizes = [stop - start for start, stop in zip(offsets, offsets[1:], strict=False)]
+        sizes = [stop - start for start, stop in itertools.pairwise(offsets)]
         rows = zip(
             chrom,
             position,

@@ -127,9 +127,7 @@ class FrameReader:
 
     def _index_size(self, key: str, piece: Piece) -> int:
         try:
-            return native.frame_index_size(
-                piece.data, self._raw_size, piece.size, self._item_size
-            )
+            return native.frame_index_size(piece.data, self._raw_size, piece.size, self._item_size)
         except native.NativeError as error:
             if error.unsupported:
                 raise

@@ -129,8 +129,7 @@ class ViewFiles:
         self._end = view.layout.header_size
         self._max_record = view.layout.record_size
         self._sidecars = [
-            (f"{number}{writer.suffix}", writer)
-            for writer in view.format.sidecars(subject.options)
+            (f"{number}{writer.suffix}", writer) for writer in view.format.sidecars(subject.options)
         ]
         for name, writer in self._sidecars:
             writer.begin(os.path.join(directory, name), subject.samples)

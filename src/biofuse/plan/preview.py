@@ -74,4 +74,3 @@ class Preview:
         count = self._plan.num_variants
         looks = sorted({i * count // _LOOKS for i in range(_LOOKS)}) if count else []
         return any(self._open().is_phased(variant) for variant in looks)
-
