@@ -3,20 +3,31 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from . import environments
-from .compare import MEASUREMENTS, Comparison, copy_from_mount
+from . import compare, environments, programs
+from .compare import Comparison, copy_from_mount
 from .environments import HERE, Environment
 from .measure import run
 from .mounts import OURS, PEER, SIDES, Mounter
 from .report import Results, machine_facts
 from .stores import SPECS, Maker
+from .views import PLINK, VIEWS, View
 
+MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
+    "identity": compare.identity,
+    "throughput": compare.throughput,
+    "freq": programs.frequencies,
+    "random": compare.random_access,
+    "bgenix": programs.one_variant,
+    "mount": compare.mount_times,
+    "memory": compare.memory,
+}
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
@@ -61,6 +72,7 @@ def several(flag: str, known: tuple[str, ...], text: str):
     help="Size of each side of the stores; below 1 is a smoke run.",
 )
 @several("--only", SIDES, "Sides to measure")
+@several("--view", tuple(VIEWS), "Views to measure")
 @several("--measure", tuple(MEASUREMENTS), "Measurements to make")
 @several("--on", tuple(SPECS), "Stores to make and measure")
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Repetitions.")
@@ -98,7 +110,7 @@ def several(flag: str, known: tuple[str, ...], text: str):
     help="Environment of the simulation and the plot.  [default: made in WORK]",
 )
 @click.option("--plot/--no-plot", default=True, help="Draw plot.svg.")
-def main(action, work, stores, out, scale, only, measure, on, repeats, memory_repeats, settle,
+def main(action, work, stores, out, scale, only, view, measure, on, repeats, memory_repeats, settle,
          reads, read_seconds, biofuse, python, peer_env, sim_env, plot):  # fmt: skip
     """Make the benchmark's stores, and compare biofuse with its peer and with a null file."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -124,11 +136,11 @@ def main(action, work, stores, out, scale, only, measure, on, repeats, memory_re
     peer_program = peer().tool("biofuse") if PEER in only and action != "stores" else None
     mounter = Mounter(biofuse, peer_program, python, work / "mounts")
 
-    def convert(store: Path, stem: Path) -> None:
-        if PEER in only:
+    def convert(store: Path, shown: View, stem: Path) -> None:
+        if PEER in only and shown == PLINK:
             run([peer().tool("vcztools"), "view-plink", store, "-o", stem])
         else:
-            copy_from_mount(mounter, store, stem)
+            copy_from_mount(mounter, store, shown, stem)
 
     maker = Maker(root, scale, sim, convert, say)
     if action in ("stores", "all"):
@@ -145,6 +157,7 @@ def main(action, work, stores, out, scale, only, measure, on, repeats, memory_re
         mounter=mounter,
         results=results,
         sides=only,
+        views=tuple(VIEWS[name] for name in view),
         stores=on,
         repeats=repeats,
         memory_repeats=memory_repeats,

@@ -35,13 +35,16 @@ def drop_caches(*paths: Path) -> None:
                 os.close(descriptor)
 
 
-def run(command: Sequence[str | Path]) -> float:
+def run(command: Sequence[str | Path], keep: bool = True) -> float:
     """Run a program to its end.
 
     Parameters
     ----------
     command : sequence of str or Path
         The program and its arguments.
+    keep : bool
+        Whether to keep what it prints for an error's text; else only what it
+        prints to standard error.
 
     Returns
     -------
@@ -57,13 +60,13 @@ def run(command: Sequence[str | Path]) -> float:
     done = subprocess.run(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE if keep else subprocess.DEVNULL,
+        stderr=subprocess.STDOUT if keep else subprocess.PIPE,
         timeout=TIMEOUT_SECONDS,
     )
     seconds = time.perf_counter() - started
     if done.returncode != 0:
-        said = done.stdout.decode(errors="replace").strip()[-2000:]
+        said = (done.stdout or done.stderr).decode(errors="replace").strip()[-2000:]
         raise RuntimeError(f"{command[0]} returned {done.returncode}: {said}")
     return seconds
 
@@ -114,23 +117,3 @@ def random_reads(path: Path, seed: int, count: int, seconds: float) -> list[floa
         [*command, *limits], check=True, stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS
     )
     return json.loads(done.stdout)
-
-
-def allele_frequencies(program: str, stem: Path, output: Path) -> float:
-    """Run ``--freq`` of a PLINK program.
-
-    Parameters
-    ----------
-    program : str
-        ``plink2`` or ``plink1.9``.
-    stem : Path
-        Stem of the input files.
-    output : Path
-        Stem of the output files.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
-    return run([program, "--bfile", stem, "--freq", "--out", output])

@@ -11,6 +11,7 @@ from .measure import drop_caches, read_file
 from .mounts import Mount, Mounter
 from .processes import Memory, high_water, memory
 from .report import Results
+from .views import View
 
 SAMPLE_SECONDS = 0.1
 CYCLES = 5
@@ -71,7 +72,7 @@ def sampling(mount: Mount) -> Iterator[Peak]:
 
 
 def measure_memory(
-    results: Results, mounter: Mounter, side: str, store: Path, settle: float
+    results: Results, mounter: Mounter, side: str, store: Path, view: View, settle: float
 ) -> None:
     """Measure one mount through a session of short and long reads.
 
@@ -85,6 +86,8 @@ def measure_memory(
         ``ours``, ``peer`` or ``null``.
     store : Path
         The store.
+    view : View
+        What to show of it.
     settle : float
         Seconds to wait before memory counts as idle.
     """
@@ -93,22 +96,22 @@ def measure_memory(
         for field in fields(Memory):
             value = getattr(held, field.name) / 2**20
             label = LABELS[field.name]
-            results.add(f"memory {moment}", store.stem, side, label, "MiB", value)
+            results.add(f"memory {view.suffix} {moment}", store.stem, side, label, "MiB", value)
 
     drop_caches(store)
-    with mounter.mount(side, store) as mount:
+    with mounter.mount(side, store, view) as mount:
         time.sleep(min(settle, 1))
         add("after mount", memory(mount.processes()))
         with sampling(mount) as peak:
-            size = mount.bed.stat().st_size >> 20
+            size = mount.file.stat().st_size >> 20
             for cycle in range(CYCLES):
-                read_file(mount.bed, CYCLE_MIB, skip=cycle * size // CYCLES)
+                read_file(mount.file, CYCLE_MIB, skip=cycle * size // CYCLES)
             time.sleep(settle)
             add(f"idle after {CYCLES} reads", memory(mount.processes()))
-            drop_caches(store, mount.bed)
-            read_file(mount.bed, PEAK_MIB)
+            drop_caches(store, mount.file)
+            read_file(mount.file, PEAK_MIB)
         add("peak", peak.memory)
         high = peak.high_water / 2**20
-        results.add("memory peak", store.stem, side, "VmHWM", "MiB", high)
+        results.add(f"memory {view.suffix} peak", store.stem, side, "VmHWM", "MiB", high)
         time.sleep(settle)
         add("idle after long read", memory(mount.processes()))

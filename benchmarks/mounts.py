@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .environments import HERE
 from .processes import Process, alive, tree
-from .stores import bed_size
+from .views import PLINK, View
 
 READY_SECONDS = 300
 END_SECONDS = 20
@@ -35,8 +35,8 @@ class Mount:
     ----------
     directory : Path
         Its mountpoint.
-    bed : Path
-        The ``.bed`` file on it.
+    file : Path
+        The streamed file on it.
     ready_seconds : float
         Time from the command to the file's being there.
     roots : set of int
@@ -44,7 +44,7 @@ class Mount:
     """
 
     directory: Path
-    bed: Path
+    file: Path
     ready_seconds: float
     roots: set[int]
     seen: set[Process] = field(default_factory=set)
@@ -52,7 +52,7 @@ class Mount:
     @property
     def stem(self) -> Path:
         """The file set's stem, as PLINK's ``--bfile`` takes it."""
-        return self.bed.with_suffix("")
+        return self.file.with_suffix("")
 
     def processes(self) -> set[Process]:
         """Return all processes of the mount that are alive now.
@@ -93,6 +93,7 @@ class Mounter:
         self,
         side: str,
         store: Path,
+        view: View = PLINK,
         read_ahead: int = KERNEL_READ_AHEAD_KIB,
         options: Sequence[str] = ("--no-cache",),
     ) -> Iterator[Mount]:
@@ -104,6 +105,8 @@ class Mounter:
             ``ours``, ``peer`` or ``null``.
         store : Path
             The store.
+        view : View
+            What to show of it.
         read_ahead : int
             The mount's kernel read-ahead in KiB.
         options : sequence of str
@@ -116,15 +119,16 @@ class Mounter:
         """
         self.scratch.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=self.scratch))
-        bed = directory / f"{store.stem}.bed"
+        file = directory / f"{store.stem}{view.suffix}"
         if side == OURS:
-            opened = self._ours(store, directory, bed, [*options, f"--read-ahead-kb={read_ahead}"])
+            options = [*options, f"--format={view.name}", f"--read-ahead-kb={read_ahead}"]
+            opened = self._ours(store, file, options)
         elif side == PEER:
-            opened = _foreground([self.peer, "mount-plink", str(store), str(directory)], bed)
+            opened = _foreground([self.peer, view.peer_command, str(store), str(directory)], file)
         else:
             command = [self.python, str(HERE / "null_fuse.py"), str(directory)]
-            size = ["--name", bed.name, "--size", str(bed_size(store))]
-            opened = _foreground([*command, *size], bed)
+            size = ["--name", file.name, "--size", str(self.file_size(store, view))]
+            opened = _foreground([*command, *size], file)
         try:
             with opened as mount:
                 if side != OURS and read_ahead != KERNEL_READ_AHEAD_KIB:
@@ -134,12 +138,11 @@ class Mounter:
             directory.rmdir()
 
     @contextmanager
-    def _ours(
-        self, store: Path, directory: Path, bed: Path, options: Sequence[str]
-    ) -> Iterator[Mount]:
+    def _ours(self, store: Path, file: Path, options: Sequence[str]) -> Iterator[Mount]:
         """Mount in the background with ``biofuse mount``, and end it with ``biofuse umount``."""
+        directory = file.parent
         started = time.perf_counter()
-        mount = Mount(directory, bed, 0, set())
+        mount = Mount(directory, file, 0, set())
         try:
             command = [self.ours, "mount", *options, str(store), str(directory)]
             # Output goes to a file: a pipe would stay open in the background process.
@@ -154,7 +157,7 @@ class Mounter:
                 mount.ready_seconds = time.perf_counter() - started
                 output.seek(0)
                 said = output.read().decode(errors="replace").strip()
-            if code != 0 or not bed.exists():
+            if code != 0 or not file.exists():
                 raise MountError(f"biofuse mount returned {code}: {said}")
             mount.roots = {entry["pid"] for entry in self.status(directory)["processes"]}
             mount.processes()
@@ -164,6 +167,25 @@ class Mounter:
             if _is_mounted(directory):
                 _clean_up([self.ours, "umount", str(directory)])
             _end(mount)
+
+    def file_size(self, store: Path, view: View) -> int:
+        """Return the size of a view's streamed file, as ``biofuse info`` tells it.
+
+        Parameters
+        ----------
+        store : Path
+            The store.
+        view : View
+            The view.
+
+        Returns
+        -------
+        int
+            Bytes; of a BGEN file about those.
+        """
+        command = [self.ours, "info", str(store), "--json"]
+        answer = subprocess.run(command, check=True, capture_output=True, timeout=READY_SECONDS)
+        return json.loads(answer.stdout)["views"][view.name]["size"]
 
     def status(self, directory: Path) -> dict:
         """Return what ``biofuse status --json`` says about a mount of ours.
@@ -185,7 +207,7 @@ class Mounter:
 
 
 @contextmanager
-def _foreground(command: Sequence[str], bed: Path) -> Iterator[Mount]:
+def _foreground(command: Sequence[str], file: Path) -> Iterator[Mount]:
     """Run a program that serves a mount in the foreground, until the ``with`` block ends."""
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
@@ -196,9 +218,9 @@ def _foreground(command: Sequence[str], bed: Path) -> Iterator[Mount]:
             stderr=output,
             start_new_session=True,
         )
-        mount = Mount(bed.parent, bed, 0, {server.pid})
+        mount = Mount(file.parent, file, 0, {server.pid})
         try:
-            while not bed.exists():
+            while not file.exists():
                 waited = time.perf_counter() - started
                 if server.poll() is not None or waited > READY_SECONDS:
                     output.seek(0)

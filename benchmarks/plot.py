@@ -12,7 +12,7 @@ from matplotlib import pyplot
 COLOURS = {"ours": "#1b7f5c", "peer": "#c8553d", "null": "#b8bec6", "real": "#6b7a8f"}
 NAMES = {"ours": "biofuse", "peer": "biofuse 0.1.0", "null": "null FUSE file", "real": "real file"}
 BAR_INCHES = 0.24
-IDLE = "memory idle after 5 reads"
+IDLE = "idle after 5 reads"
 
 Bar = tuple[str, str, float]
 
@@ -72,20 +72,18 @@ def panels(series: list[dict]) -> list[tuple[str, list[Bar]]]:
     list of tuple
         Title and bars of each panel.
     """
-    wanted = [
-        ("Whole .bed, cold: MB/s (longer is better)", select(series, "whole .bed")),
-        ("plink2 --freq, cold: s (shorter is better)", select(series, "plink2 --freq", "")),
-        ("Random 25 KB, median: ms (shorter is better)", select(series, "random 25 KB", "median")),
-        (
-            "Memory at its peak, PSS of all processes: MiB (shorter is better)",
-            select(series, "memory peak", "PSS"),
-        ),
-        (
-            "Memory when idle, PSS of all processes: MiB (shorter is better)",
-            select(series, IDLE, "PSS"),
-        ),
-    ]
-    return [(title, bars) for title, bars in wanted if bars]
+    wanted = []
+    for suffix in (".bed", ".bgen"):
+        wanted += [
+            (f"Whole {suffix}, cold: MB/s (longer is better)", f"whole {suffix}", None),
+            (f"plink2 --freq of {suffix}, cold: s", f"plink2 --freq of {suffix}", ""),
+            (f"Random 25 KB of {suffix}: ms", f"random 25 KB of {suffix}", "median"),
+            (f"Memory, {suffix}, peak, PSS: MiB", f"memory {suffix} peak", "PSS"),
+            (f"Memory, {suffix}, idle, PSS: MiB", f"memory {suffix} {IDLE}", "PSS"),
+        ]
+    wanted.append(("bgenix, one variant: ms", "bgenix, one variant", "median"))
+    found = [(title, select(series, *which)) for title, *which in wanted]
+    return [(title, bars) for title, bars in found if bars]
 
 
 def draw(results: dict, output: Path) -> None:

@@ -1,6 +1,5 @@
-"""The stores that are measured, and the real PLINK files beside them."""
+"""The stores that are measured, and real files beside them."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .environments import HERE, Environment
+from .views import PLINK, View
 
 WIDE_BENCH_VARIANTS = 496_414
 
@@ -73,40 +73,6 @@ def scaled(spec: Simulated | Tiled, scale: float) -> Simulated | Tiled:
     return Simulated(spec.trees, samples, round(spec.length * scale), (rows, columns))
 
 
-def dimensions(store: Path) -> tuple[int, int]:
-    """Return the numbers of variants and samples of a Zarr v2 store.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-
-    Returns
-    -------
-    tuple of int
-        Variants, samples.
-    """
-    metadata = json.loads((store / "call_genotype" / ".zarray").read_text())
-    return metadata["shape"][0], metadata["shape"][1]
-
-
-def bed_size(store: Path) -> int:
-    """Return the size of a store's ``.bed`` file in bytes.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-
-    Returns
-    -------
-    int
-        Three bytes, and a quarter of a byte for each call, rounded up a row.
-    """
-    variants, samples = dimensions(store)
-    return 3 + variants * (-(-samples // 4))
-
-
 @dataclass(frozen=True)
 class Maker:
     """Makes the stores of one directory; what is there already is kept.
@@ -120,7 +86,7 @@ class Maker:
     sim : callable
         Returns the environment with msprime and bio2zarr.
     convert : callable
-        Writes a store's real PLINK files, given the store and their stem.
+        Writes a store's real files of a view, given the store, the view and their stem.
     say : callable
         Takes one line of progress.
     """
@@ -128,7 +94,7 @@ class Maker:
     root: Path
     scale: float
     sim: Callable[[], Environment]
-    convert: Callable[[Path, Path], None]
+    convert: Callable[[Path, View, Path], None]
     say: Callable[[str], None]
 
     def store(self, name: str) -> Path:
@@ -189,26 +155,28 @@ class Maker:
             os.rename(partial, path)
         return path
 
-    def real(self, name: str) -> Path:
-        """Return the stem of real PLINK files, made if they are missing.
+    def real(self, name: str, view: View = PLINK) -> Path:
+        """Return the stem of real files of a view, made if they are missing.
 
         Parameters
         ----------
         name : str
             A key of `SPECS`.
+        view : View
+            The view.
 
         Returns
         -------
         Path
-            The stem: ``.bed``, ``.bim`` and ``.fam`` exist beside it.
+            The stem; the files have the view's suffixes.
         """
         stem = self.root / "real" / name
-        if not stem.with_suffix(".bed").exists():
+        if not stem.with_suffix(view.suffix).exists():
             store = self.store(name)
             stem.parent.mkdir(parents=True, exist_ok=True)
-            self.say(f"converting {name} to real PLINK files")
+            self.say(f"making real {view.suffix} files of {name}")
             partial = stem.with_name(f"{name}_partial")
-            self.convert(store, partial)
-            for suffix in (".bim", ".fam", ".bed"):
+            self.convert(store, view, partial)
+            for suffix in (*view.sidecars, view.suffix):
                 os.rename(partial.with_suffix(suffix), stem.with_suffix(suffix))
         return stem

@@ -1,0 +1,120 @@
+"""Programs of the field on the mounts and on real files."""
+
+import filecmp
+import random
+import shutil
+import sqlite3
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .compare import Comparison, default_read_ahead
+from .measure import drop_caches, run
+from .mounts import NULL, OURS
+from .views import BGEN, PLINK, View
+
+REAL = "real"
+FREQUENCIES = {"plink2": ".afreq", "plink1.9": ".frq"}
+
+
+def frequencies(comparison: Comparison) -> None:
+    """Run ``--freq`` of PLINK 2 and 1.9 on the mounts and on the real files, cold."""
+    outputs = comparison.scratch / "freq"
+    outputs.mkdir(parents=True, exist_ok=True)
+    for view, name in comparison.chosen("wide", "tall"):
+        if view == BGEN and name == "tall":
+            continue
+        store, real = comparison.maker.store(name), comparison.maker.real(name, view)
+        programs = [program for program in FREQUENCIES if shutil.which(program)]
+        # PLINK 1.9 reads no BGEN of version 1.2.
+        for program in programs if view == PLINK else programs[:1]:
+            measure = f"{program} --freq of {view.suffix}"
+            for _ in range(comparison.repeats):
+                for side in [REAL, *comparison.without(NULL)]:
+                    output = outputs / f"{name}-{program}-{side}"
+                    drop_caches(store, *real.parent.glob(f"{name}.*"))
+                    if side == REAL:
+                        seconds = run(_frequencies(program, view, real, output))
+                    else:
+                        window = default_read_ahead(side)
+                        with comparison.mounter.mount(side, store, view, window) as mount:
+                            seconds = run(_frequencies(program, view, mount.stem, output))
+                    comparison.results.add(measure, name, side, "", "s", seconds)
+            suffix = FREQUENCIES[program]
+            for side in comparison.without(NULL):
+                made = [outputs / f"{name}-{program}-{one}{suffix}" for one in (REAL, side)]
+                if not filecmp.cmp(*made, shallow=False):
+                    raise RuntimeError(
+                        f"{program} --freq of {name}: {side} is not as the real file"
+                    )
+
+
+def _frequencies(program: str, view: View, stem: Path, output: Path) -> list[str | Path]:
+    """Return the command that counts a file set's alleles."""
+    inputs: list[str | Path] = ["--bfile", stem]
+    if view == BGEN:
+        inputs = ["--bgen", stem.with_suffix(view.suffix), "ref-first"]
+    return [program, *inputs, "--freq", "--out", output]
+
+
+def one_variant(comparison: Comparison) -> None:
+    """Take single variants, by position, out of ``wide_bench`` with bgenix.
+
+    The local file is sparse: it has our mount's index and size, and the header
+    and just those records that are asked for.
+    """
+    bgenix = shutil.which("bgenix") or shutil.which(Path(sys.executable).with_name("bgenix"))
+    if bgenix is None or OURS not in comparison.sides:
+        return
+    for view, name in comparison.chosen("wide_bench"):
+        if view != BGEN:
+            continue
+        store = comparison.maker.store(name)
+        local = comparison.scratch / f"{name}_sparse.bgen"
+        window = default_read_ahead(OURS)
+        with comparison.mounter.mount(OURS, store, view, window) as mount:
+            positions = _copy_some(mount.file, local, comparison.reads // 10)
+
+        def timed(file: Path, side: str, bgenix=bgenix, name=name, positions=positions) -> None:
+            ranges = [f"1:{position}-{position}" for position in positions]
+            command = [bgenix, "-g", file, "-incl-range"]
+            first, *rest = [1000 * run([*command, one], keep=False) for one in ranges]
+            add = comparison.results.add
+            add("bgenix, one variant", name, side, "first after mount", "ms", first)
+            if rest:
+                add("bgenix, one variant", name, side, "median", "ms", statistics.median(rest))
+
+        try:
+            for _ in range(comparison.repeats):
+                drop_caches(local, local.with_suffix(".bgen.bgi"))
+                timed(local, REAL)
+                for side in comparison.without(NULL):
+                    drop_caches(store)
+                    with comparison.mounter.mount(
+                        side, store, view, default_read_ahead(side)
+                    ) as mount:
+                        timed(mount.file, side)
+        finally:
+            local.unlink()
+            local.with_suffix(".bgen.bgi").unlink()
+
+
+def _copy_some(file: Path, local: Path, count: int) -> Sequence[int]:
+    """Copy a file's index, header and `count` random records; return their positions."""
+    index = file.with_suffix(".bgen.bgi")
+    shutil.copyfile(index, local.with_suffix(".bgen.bgi"))
+    with sqlite3.connect(f"file:{index}?immutable=1", uri=True) as database:
+        rows = database.execute(
+            "SELECT position, file_start_position, size_in_bytes FROM Variant ORDER BY 2"
+        ).fetchall()
+    database.close()
+    chosen = random.Random(1).sample(rows, min(max(2, count), len(rows)))
+    with open(file, "rb") as source, open(local, "wb") as target:
+        target.truncate(file.stat().st_size)
+        # bgenix compares the first 1,000 bytes with those of the index.
+        for start, size in [(0, rows[0][1] + 1000), *((row[1], row[2]) for row in chosen)]:
+            source.seek(start)
+            target.seek(start)
+            target.write(source.read(size))
+    return [row[0] for row in chosen]
