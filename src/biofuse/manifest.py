@@ -11,7 +11,7 @@ from typing import Any
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 5
+PLAN_FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Plan:
     samples : str or None
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
-    slow : bool
-        Whether a field goes through the slow path, which wants more cache and less window.
+    decoded_chunk : int
+        Bytes of the largest chunk that is decoded whole, as the slow path does; 0 if none is.
     watched : list of str
         Keys of the store whose change makes the plan invalid and reads fail.
     signature : str or None
@@ -125,7 +125,7 @@ class Plan:
     chunk_starts: str
     variants: str | None = None
     samples: str | None = None
-    slow: bool = False
+    decoded_chunk: int = 0
     watched: list[str] = field(default_factory=list)
     signature: str | None = None
     warnings: list[str] = field(default_factory=list)

@@ -3,9 +3,14 @@
 import re
 from dataclasses import asdict, dataclass
 
+from biofuse.cgroup import memory_limit
 from biofuse.errors import BiofuseError
 
-DEFAULT_BUDGET = 128 << 20
+_DEFAULT_BUDGET = 128 << 20
+# Of the budget: the rest is window and caches.
+SCRATCH_PART = 4
+# Of a control group's limit, which the program that reads shares.
+_BUDGET_PART = 4
 _UNITS = {
     "": 1,
     "b": 1,
@@ -61,6 +66,35 @@ def process_memory(pid: int) -> ProcessMemory | None:
         field(rollup, "Pss"),
         field(rollup, "Anonymous"),
         field(status, "VmHWM"),
+    )
+
+
+def default_budget() -> int:
+    """Bytes that a mount takes unless told: less where a batch job or container is small."""
+    limit = memory_limit()
+    return _DEFAULT_BUDGET if limit is None else min(_DEFAULT_BUDGET, limit // _BUDGET_PART)
+
+
+def budget_warning(decoded_chunk: int, budget: int) -> str | None:
+    """What a user should know of a store whose chunks are decoded whole.
+
+    Parameters
+    ----------
+    decoded_chunk : int
+        Bytes of the largest such chunk; 0 if there is none.
+    budget : int
+        Bytes.
+
+    Returns
+    -------
+    str or None
+        A line, if a chunk does not fit the part of the budget that is for scratch.
+    """
+    if decoded_chunk <= budget // SCRATCH_PART:
+        return None
+    return (
+        f"chunks are decoded whole here, {format_size(decoded_chunk)} each, which does not fit "
+        f"--memory {format_size(budget)}: reading takes that much beyond it"
     )
 
 

@@ -5,7 +5,7 @@ import json
 import click
 
 from biofuse.cli import options as o
-from biofuse.memory import format_size
+from biofuse.memory import budget_warning, default_budget, format_size
 
 
 @click.command("info", cls=o.GroupedCommand, epilog="Example: biofuse info cohort.vcz")
@@ -36,6 +36,8 @@ def describe_store(location) -> dict:
     num_samples = int((sample_id != "").sum())
     variants = genotypes.shape[0]
     rows, samples, ploidy = genotypes.chunks
+    warnings = store_warnings(location, group["call_genotype"], genotypes)
+    budget = budget_warning(genotypes.decoded_chunk, default_budget())
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
@@ -51,7 +53,7 @@ def describe_store(location) -> dict:
         "codec": genotypes.codec,
         "fast_path": genotypes.fast,
         "slow_reason": genotypes.slow_reason,
-        "warnings": store_warnings(location, group["call_genotype"], genotypes),
+        "warnings": [*warnings, *([budget] if budget else [])],
         "views": view_sizes(location, group, genotypes),
     }
 

@@ -12,6 +12,7 @@ import click
 
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, read_plan
+from biofuse.memory import budget_warning, default_budget
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
@@ -67,8 +68,10 @@ def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDi
     with _progress(quiet) as progress:
         plan = get_plan(options, cache, progress)
     with open(os.path.join(plan.path, MANIFEST)) as f:
-        for warning in read_plan(f.read()).warnings:
-            click.echo(f"biofuse: {warning}", err=True)
+        made = read_plan(f.read())
+    budget = budget_warning(made.decoded_chunk, kwargs["memory"] or default_budget())
+    for warning in [*made.warnings, *([budget] if budget else [])]:
+        click.echo(f"biofuse: {warning}", err=True)
     return plan
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from biofuse import formats
+from biofuse.allocators import NAMES as ALLOCATORS
+from biofuse.allocators import find_allocator
 from biofuse.errors import BiofuseError
-from biofuse.memory import DEFAULT_BUDGET, parse_size
+from biofuse.memory import default_budget, parse_size
 from biofuse.options import MULTIALLELIC_POLICIES, Selection, ViewOptions
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, store_stem
@@ -204,9 +206,26 @@ serving_options = _group(
         ("--memory",),
         {
             "type": Size(),
-            "default": DEFAULT_BUDGET,
             "metavar": "SIZE",
-            "help": "Memory for window and caches together.  [default: 128MiB]",
+            "help": "Memory for window, caches and scratch together.  [default: 128MiB; in a "
+            "job or container at most a quarter of its limit]",
+        },
+    ),
+    (
+        ("--allocator",),
+        {
+            "type": click.Choice(ALLOCATORS),
+            "default": "system",
+            "show_default": True,
+            "help": "Library for memory allocation in the encoder process.",
+        },
+    ),
+    (
+        ("--trim/--no-trim",),
+        {
+            "default": True,
+            "show_default": True,
+            "help": "Give freed memory of the encoder process back when it has nothing to do.",
         },
     ),
     (
@@ -345,7 +364,9 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         plan_dir="",
         mountpoint=mountpoint,
         store=store,
-        memory=kwargs["memory"],
+        memory=kwargs["memory"] or default_budget(),
+        allocator=find_allocator(kwargs["allocator"]),
+        trim=kwargs["trim"],
         threads=threads,
         ahead_bytes=kwargs.get("readahead_buffer_size"),
         idle_timeout=kwargs["idle_timeout"],

@@ -5,6 +5,7 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from biofuse import native
@@ -36,9 +37,22 @@ class Encoder:
         What may be kept between calls.
     opened_ns : int
         When the store was mounted, in nanoseconds since 1970.
+    scratch_bytes : int
+        What all calls that are under way may take together, as long as one can be made:
+        encoded chunks and planes.
+    threads : int
+        Calls at a time, at most.
     """
 
-    def __init__(self, plan: Plan, tables: dict[str, memoryview], cache_bytes: int, opened_ns: int):
+    def __init__(
+        self,
+        plan: Plan,
+        tables: dict[str, memoryview],
+        cache_bytes: int,
+        opened_ns: int,
+        scratch_bytes: int = 32 << 20,
+        threads: int = 1,
+    ):
         location = Location(**plan.store)
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
@@ -66,7 +80,11 @@ class Encoder:
         }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
-        self._local = threading.local()
+        planes = sum(reader.scratch_bytes for reader in self._readers.values())
+        self._calls = max(1, min(threads, scratch_bytes // 2 // max(1, planes)))
+        self._encoded_bytes = scratch_bytes // 2 // self._calls
+        self._slots = threading.Semaphore(self._calls)
+        self._idle_rows: list[dict[str, native.Rows]] = []
         self._ends: deque[tuple[int, int]] = deque(maxlen=16)
         self._hinted: deque[tuple[str, int]] = deque(maxlen=32)
 
@@ -92,44 +110,45 @@ class Encoder:
         """
         self._hint_next(number, first, last)
         file = self._files[number]
-        rows = self._thread_rows()
         position = 0
         try:
-            for start, stop in self._parts(file, first, last):
-                size = self._encode_part(file, rows, start, stop, out[position:])
-                position += size
+            with self._borrow_rows() as rows:
+                for start, stop in self._parts(file, first, last):
+                    size = self._encode_part(file, rows, start, stop, out[position:])
+                    position += size
         except BiofuseError as error:
             if not isinstance(error, StoreChangedError) and self._changed():
                 raise StoreChangedError(
                     f"the store changed while it was mounted: {error}"
                 ) from error
             raise
-        finally:
-            for each in rows.values():
-                each.release()
         if self._changed():
             raise StoreChangedError("the store changed while it was mounted; mount it again")
 
     def is_phased(self, variant: int) -> bool:
         """Whether every call of a variant of the view is phased."""
         reader = self._readers[PHASED]
-        rows = self._thread_rows()[PHASED]
         chunk_row, wanted = self._rows_of(reader, variant, variant + 1)
-        reader.load(rows, chunk_row, wanted)
-        try:
-            return 0 not in rows.alleles(wanted[0])
-        except native.NativeError as error:
-            raise reader.error(error, chunk_row) from error
-        finally:
-            rows.release()
+        with self._borrow_rows() as rows:
+            reader.load(rows[PHASED], chunk_row, wanted)
+            try:
+                return 0 not in rows[PHASED].alleles(wanted[0])
+            except native.NativeError as error:
+                raise reader.error(error, chunk_row) from error
 
-    def _thread_rows(self) -> dict[str, native.Rows]:
-        """What this thread reads the fields through."""
-        rows = getattr(self._local, "rows", None)
-        if rows is None:
-            rows = {name: reader.rows() for name, reader in self._readers.items()}
-            self._local.rows = rows
-        return rows
+    @contextmanager
+    def _borrow_rows(self) -> Iterator[dict[str, native.Rows]]:
+        """What one call reads the fields through; waits where as many are under way as may be."""
+        with self._slots:
+            rows = self._idle_rows.pop() if self._idle_rows else None
+            if rows is None:
+                rows = {name: reader.rows() for name, reader in self._readers.items()}
+            try:
+                yield rows
+            finally:
+                for each in rows.values():
+                    each.release()
+                self._idle_rows.append(rows)
 
     def _encode_part(
         self, file: "_File", rows: dict[str, native.Rows], first: int, last: int, out: memoryview
@@ -202,8 +221,20 @@ class Encoder:
             else:
                 stop = bisect_left(self._variants, edge, first, last)
             stop = min(stop, first + most)
+            for reader in file.readers.values():
+                stop = self._cut(reader, first, stop)
             yield first, stop
             first = stop
+
+    def _cut(self, reader: GenotypeReader, first: int, stop: int) -> int:
+        """Where a run in one chunk row ends so that its encoded bytes are not too many."""
+        chunk_row = self._variant(first) // reader.genotypes.chunks[0]
+        most = max(1, int(self._encoded_bytes / max(1, reader.row_bytes(chunk_row))))
+        if self._variant(stop - 1) - self._variant(first) < most:
+            return stop
+        if self._variants is None:
+            return first + most
+        return bisect_left(self._variants, self._variants[first] + most, first, stop)
 
     def _rows_of(
         self, reader: GenotypeReader | ValueReader, first: int, last: int

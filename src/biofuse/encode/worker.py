@@ -8,16 +8,21 @@ import faulthandler
 import json
 import mmap
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
 
+from biofuse import native
 from biofuse.encode.encoder import Encoder
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, Reply, Request
+
+# Seconds without a request after which the heap is trimmed.
+_TRIM_AFTER = 0.2
 
 
 def map_file(fd: int) -> memoryview:
@@ -38,16 +43,27 @@ class Worker:
         The shared window, writable.
     make_encoder : callable
         Called with the first request, and again with later ones as long as it fails.
+    trim : bool
+        Whether freed memory is given back once opening is done, and whenever no thread
+        has had anything to do for a while.
     """
 
     def __init__(
-        self, sock: socket.socket, window: memoryview, make_encoder: Callable[[], Encoder]
+        self,
+        sock: socket.socket,
+        window: memoryview,
+        make_encoder: Callable[[], Encoder],
+        trim: bool = True,
     ):
         self._sock = sock
         self._window = window
         self._make_encoder = make_encoder
         self._encoder: Encoder | None = None
         self._lock = threading.Lock()
+        self._trim = trim
+        # Requests under way, and whether there were any since the heap was trimmed.
+        self._busy = 0
+        self._untrimmed = False
 
     def run(self, threads: int) -> None:
         """Answer requests on this many threads."""
@@ -60,14 +76,34 @@ class Worker:
 
     def _loop(self) -> None:
         while True:
+            if self._trim:
+                self._trim_when_idle()
             data = self._sock.recv(MAX_MESSAGE)
             if not data:
                 return
+            with self._lock:
+                self._busy += 1
             reply = self._answer(Request.unpack(data))
+            with self._lock:
+                self._busy -= 1
+                self._untrimmed = True
             try:
                 self._sock.send(reply.pack())
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+    def _trim_when_idle(self) -> None:
+        """Wait for a request; trim the heap, once, if none comes soon."""
+        if not self._untrimmed:
+            return
+        ready, _, _ = select.select([self._sock], [], [], _TRIM_AFTER)
+        if ready:
+            return
+        with self._lock:
+            wanted = self._untrimmed and not self._busy
+            self._untrimmed &= not wanted
+        if wanted:
+            native.trim_heap()
 
     def _answer(self, request: Request) -> Reply:
         out = self._window[request.offset : request.offset + request.size]
@@ -75,6 +111,8 @@ class Worker:
             with self._lock:
                 if self._encoder is None:
                     self._encoder = self._make_encoder()
+                    if self._trim:
+                        native.trim_heap()
             self._encoder.encode(request.file, request.first, request.last, out)
         except Exception as error:
             return Reply(request.id, as_errno(error), 0, one_line(error))
@@ -92,7 +130,17 @@ def main() -> None:
     window = memoryview(mmap.mmap(config["window"], 0))
     sock = socket.socket(fileno=config["socket"])
     worker = Worker(
-        sock, window, lambda: Encoder(plan, tables, config["cache_bytes"], config["opened_ns"])
+        sock,
+        window,
+        lambda: Encoder(
+            plan,
+            tables,
+            config["cache_bytes"],
+            config["opened_ns"],
+            config["scratch_bytes"],
+            config["threads"],
+        ),
+        config["trim"],
     )
     worker.run(config["threads"])
 

@@ -1,6 +1,7 @@
 """What must be known of an array of calls to read it: a value that fits in JSON."""
 
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 
@@ -45,6 +46,11 @@ class GenotypeArray:
     @property
     def fast(self) -> bool:
         return self.slow_reason is None
+
+    @property
+    def decoded_chunk(self) -> int:
+        """Bytes of a decoded chunk where chunks are decoded whole; 0 on the fast path."""
+        return 0 if self.fast else prod(self.chunks) * self.item_size
 
     @property
     def ploidy(self) -> int:

@@ -58,6 +58,7 @@ class FrameReader:
         self._cache = cache
         self._item_size = array.item_size
         self._row_size = array.chunks[1] * array.ploidy * array.item_size
+        self._row_bytes: float | None = None
         self._raw_size = array.chunks[0] * self._row_size
 
     def read(
@@ -78,6 +79,7 @@ class FrameReader:
         part = (last - first + 1) / self._array.chunks[0]
         whole = self._store.ranged and part >= _WHOLE_FRACTION
         heads = self._heads(keys, whole)
+        self._note_sizes(heads)
         spans = []
         frames: list[Frame | None] = [None] * len(keys)
         wanted = []
@@ -100,6 +102,25 @@ class FrameReader:
                 raise BiofuseError(f"{want.key} changed while it was read")
             frames[i] = _frame(index, span, want.start, piece)
         return frames
+
+    def row_bytes(self, chunk_row: int, sample_chunks: list[int]) -> float:
+        """Encoded bytes of a row of these chunks, at most as far as was seen until now.
+
+        Raises
+        ------
+        BiofuseError
+            If a frame is malformed.
+        native.NativeError
+            As `read`.
+        """
+        if self._row_bytes is None:
+            heads = self._heads([self._array.key(chunk_row, c) for c in sample_chunks], False)
+            self._note_sizes(heads)
+        return self._row_bytes or 0
+
+    def _note_sizes(self, heads: list[Piece | None]) -> None:
+        total = sum(head.size for head in heads if head is not None)
+        self._row_bytes = max(self._row_bytes or 0, total / self._array.chunks[0])
 
     def _heads(self, keys: list[str], whole: bool) -> list[Piece | None]:
         heads: list[Piece | None] = [self._cache.get(key) for key in keys]

@@ -11,6 +11,9 @@ from biofuse.genotypes.packed import PackedReader
 from biofuse.genotypes.samples import plan_sample_chunks
 from biofuse.stores import Location, Store
 
+# What c-blosc makes of chunks that are large.
+_BLOSC_BLOCK = 512 << 10
+
 
 class GenotypeReader:
     """Gives a thread's `native.Rows` the content of a chunk row.
@@ -57,6 +60,30 @@ class GenotypeReader:
             self._samples.index,
             self._blocks,
         )
+
+    @property
+    def scratch_bytes(self) -> int:
+        """About what a thread's rows take: of every sample chunk, two planes of a block."""
+        chunk_rows, chunk_samples, ploidy = self.genotypes.chunks
+        block = min(chunk_rows * chunk_samples * ploidy, _BLOSC_BLOCK)
+        return 2 * block + len(self._samples.chunks) * (block // 4)
+
+    def row_bytes(self, chunk_row: int) -> float:
+        """Encoded bytes a row, about; 0 where they are not read by the row.
+
+        Raises
+        ------
+        BiofuseError
+            If a chunk cannot be read; the text has its key.
+        """
+        if not self.genotypes.fast or not self._store.ranged:
+            return 0
+        try:
+            return self._frames.row_bytes(chunk_row, self._samples.chunks)
+        except native.NativeError as error:
+            if not error.unsupported:
+                raise self.error(error, chunk_row) from error
+            return 0
 
     def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
         """Make these rows of a chunk row readable.

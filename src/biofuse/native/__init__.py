@@ -13,6 +13,7 @@ from biofuse.native._native import (
     frame_index_size,
     frame_span,
     gather_values,
+    trim_heap,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "frame_index_size",
     "frame_span",
     "gather_values",
+    "trim_heap",
 ]

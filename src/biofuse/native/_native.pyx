@@ -421,3 +421,4 @@ cdef class Rows:
 
 
 include "values.pxi"
+include "heap.pxi"

@@ -98,7 +98,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         chunk_starts=CHUNK_STARTS,
         variants=None if everything else VARIANTS,
         samples=None if resolved.samples is None else SAMPLES,
-        slow=not all(array.fast for array in fields.values()),
+        decoded_chunk=max(array.decoded_chunk for array in fields.values()),
         watched=watched,
         signature=signature,
         warnings=[

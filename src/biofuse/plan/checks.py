@@ -3,7 +3,6 @@
 import os
 
 from biofuse.errors import BiofuseError
-from biofuse.memory import DEFAULT_BUDGET, format_size
 from biofuse.stores import Location
 
 REQUIRED = ("variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
@@ -54,13 +53,6 @@ def store_warnings(location: Location, array, genotypes) -> list[str]:
                 f"{expected - stored} of {expected} chunks of call_genotype are not stored and "
                 f"are shown as {shown}: right if zarr left them out, wrong if a copy lost them"
             )
-    size = genotypes.chunks[0] * genotypes.chunks[1] * genotypes.chunks[2]
-    size *= array.dtype.itemsize
-    if not genotypes.fast and size > DEFAULT_BUDGET:
-        warnings.append(
-            f"{genotypes.slow_reason}, so whole chunks are decoded, {format_size(size)} each: "
-            "reading takes at least as much memory, beyond --memory"
-        )
     return warnings
 
 

@@ -19,6 +19,10 @@ class ServeConfig:
         Bytes of window, caches and scratch together.
     threads : int
         Of the worker.
+    allocator : str or None
+        Library that the worker preloads.
+    trim : bool
+        Whether the worker gives freed memory back when it has nothing to do.
     ahead_bytes : int or None
         What is read ahead of a run, at most; None for as much as the window allows.
     idle_timeout, timeout : float
@@ -42,6 +46,8 @@ class ServeConfig:
     store: str
     memory: int
     threads: int
+    allocator: str | None
+    trim: bool
     ahead_bytes: int | None
     idle_timeout: float
     timeout: float

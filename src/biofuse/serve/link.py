@@ -28,9 +28,14 @@ class WorkerConfig:
     table_fds : dict of str to int
         The plan's tables by file name.
     threads : int
-    cache_bytes : int
+    cache_bytes, scratch_bytes : int
+        What may be kept between requests, and what those under way may take.
     opened_ns : int
         When the store was mounted.
+    allocator : str or None
+        Library to preload.
+    trim : bool
+        Whether freed memory is given back when there is nothing to do.
     """
 
     plan_fd: int
@@ -38,7 +43,21 @@ class WorkerConfig:
     table_fds: dict[str, int]
     threads: int
     cache_bytes: int
+    scratch_bytes: int
     opened_ns: int
+    allocator: str | None = None
+    trim: bool = True
+
+
+def _environment(allocator: str | None) -> dict[str, str]:
+    """Variables of a worker; what the user has set stays."""
+    environment = dict(os.environ)
+    # Freed memory of many threads' arenas would stay with the process.
+    environment.setdefault("MALLOC_ARENA_MAX", "2")
+    if allocator is not None:
+        others = environment.get("LD_PRELOAD")
+        environment["LD_PRELOAD"] = f"{allocator}:{others}" if others else allocator
+    return environment
 
 
 class WorkerLink:
@@ -107,17 +126,15 @@ class WorkerLink:
             "socket": theirs.fileno(),
             "threads": config.threads,
             "cache_bytes": config.cache_bytes,
+            "scratch_bytes": config.scratch_bytes,
             "opened_ns": config.opened_ns,
+            "trim": config.trim,
         }
-        environment = dict(os.environ)
-        # Freed memory of many threads' arenas would stay with the process.
-        environment.setdefault("MALLOC_ARENA_MAX", "2")
         try:
             # The worker reads it from its start, and may be another's second reader.
             os.lseek(config.plan_fd, 0, os.SEEK_SET)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "biofuse.encode.worker", json.dumps(argument)],
-                env=environment,
                 pass_fds=[
                     config.plan_fd,
                     config.window_fd,
@@ -125,6 +142,7 @@ class WorkerLink:
                     *config.table_fds.values(),
                 ],
                 stdin=subprocess.DEVNULL,
+                env=_environment(config.allocator),
             )
         except OSError:
             ours.close()

@@ -13,6 +13,7 @@ import trio
 
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, Plan, read_plan
+from biofuse.memory import SCRATCH_PART, budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
@@ -44,7 +45,7 @@ class MountedView:
         self.plan = self._open_plan()
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed), default=0)
-        window_share, cache_share = (4, 2) if self.plan.slow else (2, 4)
+        window_share, cache_share = (4, 2) if self.plan.decoded_chunk else (2, 4)
         self.window = Window(shape_window(config.memory // window_share, largest))
         self.scheduler = Scheduler(
             self.window,
@@ -60,12 +61,18 @@ class MountedView:
                 table_fds={name: self._fds[name] for name in self.plan.table_names()},
                 threads=config.threads,
                 cache_bytes=config.memory // cache_share,
+                scratch_bytes=config.memory // SCRATCH_PART,
                 opened_ns=time.time_ns(),
+                allocator=config.allocator,
+                trim=config.trim,
             ),
             self.scheduler.on_reply,
             self.scheduler.on_death,
         )
         self.scheduler.link = self.link
+        warning = budget_warning(self.plan.decoded_chunk, config.memory)
+        if warning is not None:
+            logger.warning("%s", warning)
         self._logged: set[tuple[str, str]] = set()
         self._access_log = None
         if config.access_log:
