@@ -53,7 +53,7 @@ get_probabilities(const bf_row *row, const float *v, value_call *out, bf_error *
         out->missing = 1;
         return BF_OK;
     } else if (row->ploidy < 2) {
-        return bf_fail(err, BF_ERR_ALLELE, "a call has more probabilities than its ploidy allows");
+        return bf_fail(err, BF_ERR_ALLELE, "a call has more values of call_GP than its ploidy allows");
     } else {
         out->haploid = 0;
     }
