@@ -54,9 +54,8 @@ DROP = ["--multiallelic", "drop"]
 OPTIONS = {
     "drop": DROP,
     "two-alleles": ["-M", "2"],
-    "regions": [*DROP, "-r", "2:180-210,X"],
+    "regions": [*DROP, "-r", "2:180-210,X", "-s", "S0004,S0001,S0002"],
     "expression": [*DROP, "-i", "POS >= 150 & POS < 220", "-v", "snps"],
-    "samples": [*DROP, "-s", "S0004,S0001,S0002"],
     "nothing": [*DROP, "-r", "2:1-2"],
     "id-template": [*DROP, "--variant-id-template", "@:#:$r:$a"],
     "no-header-samples": [*DROP, "--no-header-samples"],

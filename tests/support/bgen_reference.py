@@ -14,15 +14,20 @@ from support.bgen import Stored, probabilities
 def round_as_specified(values: Sequence[Fraction], bits: int) -> list[int]:
     """Probabilities of one sample to integers that sum to 2^bits - 1.
 
-    Rounded down, but for as many as lack to that sum, those of the largest fractional parts.
+    Rounded down, but for as many as lack to that sum, those of the largest fractional parts;
+    of parts that are equal to a billionth the first.
     """
     one = 2**bits - 1
     total = sum(values)
     scaled = [value / total * one for value in values]
-    down = [math.floor(x) for x in scaled]
-    lacking = one - sum(down)
-    by_part = sorted(range(len(values)), key=lambda i: down[i] - scaled[i])
-    return [n + (i in by_part[:lacking]) for i, n in enumerate(down)]
+    rounded = [math.floor(x) for x in scaled]
+    parts = [x - n for x, n in zip(scaled, rounded, strict=True)]
+    for _ in range(one - sum(rounded)):
+        nearly = max(parts) - Fraction(1, 10**9)
+        best = next(i for i, part in enumerate(parts) if part > nearly)
+        rounded[best] += 1
+        parts[best] -= 1
+    return rounded
 
 
 MISSING = 0x7F800001
