@@ -35,7 +35,7 @@ def refusal(program: Program, store: Path, *options) -> str:
     return program.fails("mount", store, program.new_directory(), "--format", "bgen", *options)
 
 
-@pytest.mark.parametrize("text", ["x" * (MOST + 1), "é" * 32_768, "日" * 21_846])
+@pytest.mark.parametrize("text", ["x" * (MOST + 1), "é" * 32_768])
 def test_an_id_that_is_too_long(text, biofuse, tmp_path):
     store = changed(make_store(tmp_path / "x.vcz", GENOTYPES), "variant_id", 8, text)
     said = refusal(biofuse, store)

@@ -130,7 +130,7 @@ def view(module_biofuse, made, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", STORES)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_any_reads_from_several_threads(name, view, data):
     seen = view(name)
