@@ -3,26 +3,16 @@
 import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import reference
+from support.reads import View, check
 from support.stores import make_store, random_genotypes
 
 HEADER = len(reference.MAGIC)
-
-
-@dataclass(frozen=True)
-class View:
-    """A live `.bed` and what it must hold."""
-
-    path: Path
-    expected: bytes
-    status: object
 
 
 def big(directory):
@@ -89,24 +79,6 @@ def view(module_biofuse, made):
             return views[name]
 
         yield get
-
-
-def read_uncached(fd: int, offset: int, size: int) -> bytes:
-    """One `pread` that the page cache does not answer."""
-    os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
-    return os.pread(fd, size, offset)
-
-
-def check(view: View, reads, advice=os.POSIX_FADV_NORMAL) -> None:
-    """Make reads on a handle of their own, one after another."""
-    fd = os.open(view.path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(fd, 0, 0, advice)
-        for offset, size in reads:
-            data = read_uncached(fd, offset, size)
-            assert data == view.expected[offset : offset + size], (offset, size)
-    finally:
-        os.close(fd)
 
 
 @pytest.mark.parametrize("name", STORES)

@@ -14,15 +14,34 @@ from support.bgen import Stored, probabilities
 def round_as_specified(values: Sequence[Fraction], bits: int) -> list[int]:
     """Probabilities of one sample to integers that sum to 2^bits - 1.
 
-    Rounded down, but for as many as lack to that sum, those of the largest fractional parts.
+    Rounded down, but for as many as lack to that sum, those of the largest fractional parts;
+    of parts that are equal to a billionth the first.
     """
     one = 2**bits - 1
     total = sum(values)
     scaled = [value / total * one for value in values]
-    down = [math.floor(x) for x in scaled]
-    lacking = one - sum(down)
-    by_part = sorted(range(len(values)), key=lambda i: down[i] - scaled[i])
-    return [n + (i in by_part[:lacking]) for i, n in enumerate(down)]
+    rounded = [math.floor(x) for x in scaled]
+    parts = [x - n for x, n in zip(scaled, rounded, strict=True)]
+    for _ in range(one - sum(rounded)):
+        nearly = max(parts) - Fraction(1, 10**9)
+        best = next(i for i, part in enumerate(parts) if part > nearly)
+        rounded[best] += 1
+        parts[best] -= 1
+    return rounded
+
+
+MISSING = 0x7F800001
+FILL = 0x7F800002
+
+
+def is_fill(values: np.ndarray) -> np.ndarray:
+    """Whether float32 values are VCF Zarr's fill, one of the NaNs."""
+    return np.ascontiguousarray(values).view(np.uint32) == FILL
+
+
+def special(bits: int) -> np.float32:
+    """The float32 of these bits."""
+    return np.uint32(bits).view(np.float32)
 
 
 def _is_haploid(genotypes: np.ndarray) -> np.ndarray:
@@ -73,22 +92,34 @@ def _from_probabilities(names, genotypes, of_sample, bits, as_diploid) -> Stored
 
 
 def from_gp(names, genotypes, gp: np.ndarray, bits=8, as_diploid=False) -> Stored:
-    """A variant of probabilities, (samples, 2 or 3): NaN behind those of a haploid call."""
+    """A variant of probabilities, (samples, 2 or more).
+
+    A call has two of them, if there are no more, if the third is fill, or if it is missing and
+    the genotype is haploid; otherwise three.
+    """
+    fill = is_fill(gp)
 
     def of_sample(i, haploid):
-        values = [Fraction(float(x)) for x in gp[i] if not math.isnan(x)]
-        return values if len(values) >= 2 and sum(values) > 0 else []
+        count = 3
+        if gp.shape[1] == 2 or fill[i, 2] or (haploid and np.isnan(gp[i, 2])):
+            count = 2
+        if np.isnan(gp[i, :count]).any():
+            return []
+        values = [max(Fraction(0), Fraction(float(x))) for x in gp[i, :count]]
+        return values if sum(values) > 0 else []
 
     return _from_probabilities(names, genotypes, of_sample, bits, as_diploid)
 
 
 def from_ds(names, genotypes, ds: np.ndarray, bits=8, as_diploid=False) -> Stored:
-    """A variant of dosages, (samples,)."""
+    """A variant of dosages, (samples,) or (samples, 1 or more) of which the first counts."""
+    ds = ds.reshape(len(genotypes), -1)[:, 0]
 
     def of_sample(i, haploid):
         if math.isnan(ds[i]):
             return []
-        dosage = Fraction(float(ds[i]))
+        most = 1 if haploid else 2
+        dosage = min(max(Fraction(float(ds[i])), Fraction(0)), Fraction(most))
         if haploid:
             return [1 - dosage, dosage]
         below = min(dosage, 2 - dosage)
@@ -130,7 +161,10 @@ def expected(
     phased = np.zeros(genotypes.shape[:2], dtype=bool)
     if "call_genotype_phased" in group and not unphased:
         phased = group["call_genotype_phased"][...][:, samples]
-    values = None if field == "GT" else group[f"call_{field}"][...][:, samples]
+    values = None
+    if field != "GT":
+        values = group[f"call_{field}"][...][:, samples]
+        values = values if values.dtype == np.float32 else values.astype(np.float32)
     make = {"GP": from_gp, "DS": from_ds}.get(field)
     result = []
     for v in range(len(names)) if variants is None else variants:

@@ -63,6 +63,13 @@ def vcztools_view_plink(store: Path, out: Path, *options) -> Fileset:
     return Fileset.read(out)
 
 
+def vcztools_view_bgen(store: Path, stem: Path, *options) -> Path:
+    """What `vcztools view-bgen`, an encoder of its own, makes of a store. Returns the stem."""
+    words = [str(word) for word in ("view-bgen", store, "-o", stem, *options)]
+    vcztools.cli.vcztools_main.main(words, standalone_mode=False)
+    return stem
+
+
 def bcftools_view(vcf: Path, out: Path, *options) -> Path:
     """A subset of a VCF, as text."""
     run("bcftools", "view", *options, "-o", out, vcf)

@@ -127,7 +127,7 @@ bgen_options = _group(
     "BGEN",
     (
         ("--unphased",),
-        {"is_flag": True, "help": "Show no variant as phased: REGENIE, SAIGE, BOLT-LMM want it."},
+        {"is_flag": True, "help": "Show no variant as phased: REGENIE and SAIGE want it."},
     ),
     (
         ("--haploid-as-diploid",),

@@ -60,13 +60,16 @@ def layout(subject: Subject) -> Layout:
         "haploid_as_diploid": bool(options.get("haploid_as_diploid")),
     }
     num_samples = len(subject.samples)
-    if num_samples * (1 + 2 * params["bits"] // 8) > _MAX_DATA - 1000:
+    record_size = 0
+    if num_samples <= _MAX_DATA:
+        record_size = record_encoder(params, None, None).data_size(num_samples, subject.ploidy)
+    if num_samples > _MAX_DATA or record_size > _MAX_DATA:
         raise BiofuseError(f"{num_samples} samples are more than a BGEN file can hold")
     samples = None if options.get("no_header_samples") else _sample_block(subject.samples)
     id_in_varid = bool(options.get("varid"))
     return Layout(
         header=lambda count: _header(count, num_samples, samples),
-        record_size=record_encoder(params, None, None).data_size(num_samples, subject.ploidy),
+        record_size=record_size,
         heads=lambda variants: _heads(variants, id_in_varid),
         fields=tuple(fields),
         params=params,
@@ -115,6 +118,7 @@ def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytes, array]:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
+    _check_limits(variants)
     ids = [i or "." for i in variants.id]
     other = ["."] * len(ids)
     return native.bgen_heads(
@@ -125,6 +129,27 @@ def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytes, array]:
         variants.ref,
         [alt or "." for alt in variants.alt],
     )
+
+
+def _check_limits(variants: Variants) -> None:
+    """Raise `BiofuseError` if a variant's names or position don't fit a file."""
+    for what, column in (("an ID", variants.id), ("a chromosome name", variants.chrom)):
+        # Characters are four bytes at most.
+        if max(map(len, column), default=0) <= _MAX_STRING // 4:
+            continue
+        for i, text in enumerate(column):
+            size = len(text.encode())
+            if size > _MAX_STRING:
+                raise BiofuseError(
+                    f"the variant {variants.chrom[i][:40]}:{variants.position[i]} has {what} of "
+                    f"{size} bytes, and BGEN holds up to {_MAX_STRING}"
+                )
+    lowest = min(variants.position, default=0)
+    if lowest < 0:
+        chrom = variants.chrom[variants.position.index(lowest)]
+        raise BiofuseError(
+            f"the variant {chrom[:40]}:{lowest} has a position below 0, which BGEN cannot hold"
+        )
 
 
 def record_encoder(params: dict[str, Any], offsets, heads):

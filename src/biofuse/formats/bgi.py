@@ -8,7 +8,6 @@ import marshal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from typing import IO
 
@@ -152,7 +151,8 @@ def write_index(path: str, messages: IO[bytes]) -> None:
             strict=True,
         )
         db.executemany("INSERT INTO Variant VALUES (?, ?, ?, 2, ?, ?, ?, ?)", rows)
-    db.execute("INSERT INTO Metadata VALUES (?, ?, ?, ?, ?)", (*message, int(time.time())))
+    now = "datetime('now', 'localtime')"
+    db.execute(f"INSERT INTO Metadata VALUES (?, ?, ?, ?, {now})", message)
     db.execute("COMMIT")
     db.close()
 

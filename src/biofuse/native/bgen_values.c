@@ -7,6 +7,9 @@
 /* How far a value may be from the range of a probability or dosage, and a sum from 1. */
 #define TOLERANCE 1e-3
 #define SUM_TOLERANCE 0.1
+/* Fractions of units that differ by less do so by rounding errors, which are not the same on
+ * every machine: the first of them is taken. */
+#define TIE 1e-9
 
 /* One call's values. */
 typedef struct {
@@ -53,7 +56,7 @@ get_probabilities(const bf_row *row, const float *v, value_call *out, bf_error *
         out->missing = 1;
         return BF_OK;
     } else if (row->ploidy < 2) {
-        return bf_fail(err, BF_ERR_ALLELE, "a call has more probabilities than its ploidy allows");
+        return bf_fail(err, BF_ERR_ALLELE, "a call has more values of call_GP than its ploidy allows");
     } else {
         out->haploid = 0;
     }
@@ -136,7 +139,7 @@ round_probabilities(const value_call *call, uint32_t one, uint32_t *out)
         int best = 0;
 
         for (int i = 1; i < n; i++) {
-            best = fraction[i] > fraction[best] ? i : best;
+            best = fraction[i] > fraction[best] + TIE ? i : best;
         }
         whole[best]++;
         fraction[best] -= 1;

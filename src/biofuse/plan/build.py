@@ -32,8 +32,7 @@ from biofuse.stores.location import zarr_group
 CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
 
 PHASED_WARNING = (
-    "the .bgen has phased variants, which REGENIE, SAIGE and BOLT-LMM do not take: "
-    "give --unphased for those"
+    "the .bgen has phased variants, which REGENIE and SAIGE do not take: give --unphased for those"
 )
 
 
