@@ -11,12 +11,15 @@ import time
 import pyfuse3
 import trio
 
+from biofuse.address import parse_address
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, Plan, read_plan
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
+from biofuse.serve.exposition import render
+from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
 from biofuse.serve.records import Records, map_table
@@ -66,6 +69,7 @@ class MountedView:
             self.scheduler.on_death,
         )
         self.scheduler.link = self.link
+        self.metrics: MetricsEndpoint | None = None
         self._logged: set[tuple[str, str]] = set()
         self._access_log = None
         if config.access_log:
@@ -88,6 +92,10 @@ class MountedView:
         if self._config.remove_plan:
             shutil.rmtree(self._config.plan_dir, ignore_errors=True)
         return plan
+
+    def plan_size(self) -> int:
+        """Bytes of the plan's files, which take them on disk as long as they are open."""
+        return sum(os.fstat(fd).st_size for fd in self._fds.values())
 
     def operations(self) -> ReadOnlyOperations:
         """The file system, ready to be mounted."""
@@ -154,7 +162,17 @@ class MountedView:
     async def run(self, on_ready) -> None:
         """Serve until unmounted or told to stop."""
         config = self._config
-        self._mount()
+        if config.metrics is not None:
+            self.metrics = MetricsEndpoint(parse_address(config.metrics))
+        try:
+            self._mount()
+            await self._serve(on_ready)
+        finally:
+            if self.metrics is not None:
+                self.metrics.close()
+
+    async def _serve(self, on_ready) -> None:
+        config = self._config
         try:
             record = MountRecord(
                 config.mountpoint,
@@ -172,6 +190,8 @@ class MountedView:
                 nursery.start_soon(self.scheduler.watch)
                 nursery.start_soon(self.scheduler.pump_when_kicked)
                 await nursery.start(serve_status, record.socket, status)
+                if self.metrics is not None:
+                    nursery.start_soon(self.metrics.run, lambda: render(status.to_json()))
                 nursery.start_soon(self._announce, record, on_ready)
                 await pyfuse3.main()
                 nursery.cancel_scope.cancel()
