@@ -367,6 +367,12 @@ def test_a_page_that_cannot_be_made_ends_its_connection_only(caplog):
     assert "could not be answered" in caplog.text
 
 
+def test_names_that_are_not_utf8():
+    page = os.fsdecode(b"x\xff") + "\n"
+    [answer] = with_endpoint(lambda port: exchange(port, REQUESTS["get"][0]), lambda: page)
+    assert answer.endswith(b"\r\n\r\nx\\udcff\n")
+
+
 def test_clients_that_go_away_leave_the_mount_as_it_was(store, biofuse):
     with biofuse.mount(store, "--metrics", "0") as mount:
         url = mount.status()["metrics"]

@@ -11,7 +11,7 @@ from biofuse.mounts import biofuse_mounts
 
 _EPILOG = """\b
 Examples:
-  biofuse status                      every mount of this machine that is yours
+  biofuse status mnt
   biofuse status mnt --watch          a live view; Ctrl-C ends it
   biofuse status mnt --json | jq .counters.errors
   biofuse status mnt --json --watch --interval 10 >> memory.jsonl

@@ -105,7 +105,7 @@ class History:
 
 def sparkline(values: list[int], top: int, bars: str = _BARS) -> str:
     """Values as bars, the highest of which stands for `top` or the largest value."""
-    top = max(top, *values)
+    top = max(1, top, *values)
     return "".join(bars[min(len(bars) - 1, value * len(bars) // top)] for value in values)
 
 

@@ -39,11 +39,18 @@ class MountedView:
     Parameters
     ----------
     config : ServeConfig
+
+    Attributes
+    ----------
+    plan_size : int
+        Bytes of the plan's files, which they take on disk as long as they are open.
+    metrics : MetricsEndpoint or None
     """
 
     def __init__(self, config: ServeConfig):
         self._config = config
         self._fds: dict[str, int] = {}
+        self.plan_size = sum(entry.stat().st_size for entry in os.scandir(config.plan_dir))
         self.plan = self._open_plan()
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed), default=0)
@@ -92,10 +99,6 @@ class MountedView:
         if self._config.remove_plan:
             shutil.rmtree(self._config.plan_dir, ignore_errors=True)
         return plan
-
-    def plan_size(self) -> int:
-        """Bytes of the plan's files, which take them on disk as long as they are open."""
-        return sum(os.fstat(fd).st_size for fd in self._fds.values())
 
     def operations(self) -> ReadOnlyOperations:
         """The file system, ready to be mounted."""

@@ -47,7 +47,7 @@ class Status:
             "num_variants": plan.num_variants,
             "files": {f.name: f.size for f in [*plan.streamed, *plan.static]},
             "processes": self._processes(),
-            "plan": {"size": view.plan_size()},
+            "plan": {"size": view.plan_size},
             "budget": self._config.memory,
             "window": {
                 "size": view.window.shape.size,
