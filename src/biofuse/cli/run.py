@@ -150,7 +150,8 @@ def _errors(directory: str) -> int:
 
 
 def _failed(errors: int, log_file: str) -> str:
-    text = f"{errors} reads of the mounted files failed; the command's results cannot be trusted"
+    reads = "1 read" if errors == 1 else f"{errors} reads"
+    text = f"{reads} of the mounted files failed; the command's results cannot be trusted"
     try:
         with open(log_file, errors="replace") as f:
             first = next((line for line in f if " ERROR " in line), "")
