@@ -12,7 +12,7 @@ import urllib.parse
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from support import reference
@@ -104,6 +104,7 @@ def test_every_counter_is_a_metric():
 
 
 @given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))
+@example(name='"', store='a\nb\\n"c\\')
 def test_labels_of_any_text(name, store):
     status = {
         "mountpoint": "/m",
