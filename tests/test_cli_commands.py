@@ -215,15 +215,21 @@ def test_demo_makes_a_store_that_can_be_mounted(biofuse, tmp_path):
 def test_umount_of_a_dead_mount(store, biofuse):
     with biofuse.mount(store) as mount:
         mount.bed.read_bytes()
-        os.kill(mount.pid("serve"), signal.SIGKILL)
+        pid = mount.pid("serve")
+        os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not biofuse.processes(), "the worker ends with its server")
         with pytest.raises(OSError):
             os.listdir(mount.dir)
         said = biofuse.fails("status", mount.dir)
-        assert f"biofuse umount {mount.dir}" in said
+        assert said == (
+            f"the process behind {mount.dir} (pid {pid}) is gone; "
+            f"end the mount with 'biofuse umount {mount.dir}'"
+        )
+        assert f"(pid {pid}) is gone" in biofuse("status").stdout
+        assert "is gone" in biofuse.fails("status", mount.dir, "--watch", "--json")
         found = json.loads(biofuse("status", "--json").stdout)
         [mine] = [one for one in found if one["mountpoint"] == str(mount.dir)]
-        assert "does not answer" in mine["error"]
+        assert f"(pid {pid}) is gone; end the mount with 'biofuse umount" in mine["error"]
         assert "is in use" in biofuse.fails("mount", store, mount.dir)
         biofuse("umount", mount.dir)
         assert os.listdir(mount.dir) == []
@@ -311,8 +317,7 @@ def test_mount_plink_has_every_option_name_of_0_1_0(biofuse):
 def test_help(command, biofuse):
     text = biofuse(command, "--help").stdout
     assert text.startswith(f"Usage: biofuse {command} ")
-    if command != "mount-plink":
-        assert re.search(rf"Examples?:\s+biofuse {command} \S", text)
+    assert re.search(rf"Examples?:\s+biofuse {command} \S", text)
     options = re.findall(r"^  (-\S.*)", text, re.MULTILINE)
     assert options
 

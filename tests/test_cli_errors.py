@@ -241,10 +241,41 @@ def test_status_of_what_is_not_a_mount(biofuse):
 
 
 def test_run_of_no_such_command(biofuse, stores):
-    said = biofuse.fails("run", stores / "good.vcz", "--", "nosuchprogram", "{bed}")
+    """The exit codes are those of shells."""
+    store = stores / "good.vcz"
+    said = biofuse.fails("run", store, "--", "nosuchprogram", "{bed}", code=127)
     assert said == "no such command: nosuchprogram"
-    said = biofuse.fails("run", stores / "good.vcz", "--", stores / "plain.txt")
-    assert said == f"{stores / 'plain.txt'} is not a program that can be run"
+    said = biofuse.fails("run", store, "--", stores / "nowhere" / "x", code=127)
+    assert said == f"no such command: {stores / 'nowhere' / 'x'}"
+    for path in (stores / "plain.txt", stores / "folder"):
+        said = biofuse.fails("run", store, "--", path, code=126)
+        assert said == f"{path} is not a program that can be run"
+
+
+def test_run_of_a_program_in_this_folder(biofuse, stores, tmp_path):
+    (tmp_path / "mine").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "mine").chmod(0o755)
+    store = stores / "good.vcz"
+    said = biofuse.fails("run", store, "--", "mine", code=127, cwd=tmp_path)
+    assert said == "no such command: mine; did you mean ./mine?"
+    biofuse("run", store, "--", "./mine", code=7, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "reason"),
+    [
+        (b"#!/nonexistent/sh\n", 127, "No such file or directory"),
+        (b"\x7fELF\0\0\0\0", 126, "Exec format error"),
+    ],
+    ids=["no-interpreter", "no-program"],
+)
+def test_run_of_what_the_kernel_cannot_run(text, code, reason, biofuse, stores, tmp_path):
+    """That is known only when all is mounted."""
+    program = tmp_path / "program"
+    program.write_bytes(text)
+    program.chmod(0o755)
+    said = biofuse.fails("run", stores / "good.vcz", "--", program, code=code)
+    assert said == f"cannot run {program}: {reason}"
 
 
 def test_demo_stores_that_cannot_be(biofuse, stores, tmp_path):

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 
 import pytest
 from support import reference
@@ -71,6 +72,22 @@ def test_run_fails_where_a_read_failed(store, biofuse, tmp_path):
     biofuse("run", bad, "--", "sh", "-c", "cat {bed} >/dev/null 2>&1; exit 5", code=5)
     # What was not touched does no harm.
     biofuse("run", bad, "--", "sh", "-c", "cat {fam} >/dev/null")
+
+
+def test_run_fails_for_one_error_that_a_program_saw(store, biofuse, tmp_path):
+    """A direct read is asked for once; nothing tells it from the kernel's own read-ahead."""
+    bad = copy_store(store, tmp_path / "bad.vcz")
+    chunk = chunk_files(bad)[4]
+    chunk.write_bytes(b"\xff" * chunk.stat().st_size)
+    program = (
+        "import errno, mmap, os, sys\n"
+        "fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)\n"
+        "try:\n    os.preadv(fd, [mmap.mmap(-1, 8192)], 0)\n"
+        "except OSError as error:\n    assert error.errno == errno.EIO\n"
+        "else:\n    sys.exit('no error')\n"
+    )
+    done = biofuse("run", bad, "--", sys.executable, "-c", program, "{bed}", code=74)
+    assert done.stderr.startswith("biofuse: 1 read of the mounted files failed; ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -12,7 +12,14 @@ class BiofuseError(Exception):
         What happened, where, and what to do about it.
     errno : int
         What a read that fails for this reason returns.
+
+    Attributes
+    ----------
+    exit_code : int
+        What a command that fails for this reason returns.
     """
+
+    exit_code = 1
 
     def __init__(self, message: str, errno: int = _errno.EIO):
         super().__init__(" ".join(str(message).split()))

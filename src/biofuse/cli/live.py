@@ -12,18 +12,29 @@ from biofuse.mounts import FS_TYPE, find_mount, resolve_mountpoint, unmount
 from biofuse.runtime import path_for, read_record, remove_record
 
 
+class MountEndedError(BiofuseError):
+    """There is no mount here, or no more."""
+
+
+class ProcessGoneError(BiofuseError):
+    """A mount whose process has died."""
+
+
 def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
     """The status of the mount at a directory.
 
     Raises
     ------
+    MountEndedError
+        If there is none.
+    ProcessGoneError
+        If its process has died.
     BiofuseError
-        If there is none, or it does not answer.
+        If it does not answer, or is another user's.
     """
     target = resolve_mountpoint(directory)
-    mount = find_mount(target)
-    if mount is None or mount.fs_type != FS_TYPE:
-        raise BiofuseError(f"{directory} is not a biofuse mount")
+    if not _is_ours(target):
+        raise MountEndedError(f"{directory} is not a biofuse mount")
     record = read_record(target)
     if record is None:
         raise BiofuseError(f"{directory} was mounted by another user, or its record is lost")
@@ -34,10 +45,21 @@ def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
             data = b"".join(iter(lambda: sock.recv(65536), b""))
         return json.loads(data)
     except (OSError, ValueError):
+        if not _is_ours(target):
+            raise MountEndedError(f"{directory} is not a biofuse mount any more") from None
+        process = f"the process behind {directory} (pid {record.pid})"
+        end = f"end the mount with 'biofuse umount {directory}'"
+        if not _is_serving(record.pid):
+            raise ProcessGoneError(f"{process} is gone; {end}") from None
         raise BiofuseError(
-            f"the process behind {directory} (pid {record.pid}) does not answer; "
-            f"end the mount with 'biofuse umount {directory}'"
+            f"{process} does not answer; try again, see where it is with "
+            f"'kill -USR1 {record.pid}', or {end}"
         ) from None
+
+
+def _is_ours(target: str) -> bool:
+    mount = find_mount(target)
+    return mount is not None and mount.fs_type == FS_TYPE
 
 
 def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:

@@ -69,7 +69,7 @@ def main() -> None:
         sys.exit(cli(standalone_mode=False) or 0)
     except BiofuseError as error:
         click.echo(f"biofuse: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -5,10 +5,14 @@ import click
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 
+_EPILOG = """\b
+Examples:
+  biofuse mount-bgen cohort.vcz mnt
+  biofuse mount-bgen cohort.vcz mnt --unphased --regions 20
+"""
 
-@click.command(
-    "mount-bgen", cls=o.GroupedCommand, epilog="Example: biofuse mount-bgen cohort.vcz mnt"
-)
+
+@click.command("mount-bgen", cls=o.GroupedCommand, epilog=_EPILOG)
 @click.argument("store", metavar="VCZ_URL")
 @click.argument("directory", metavar="MOUNT_DIR")
 @o.name_options

@@ -5,8 +5,14 @@ import click
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 
+_EPILOG = """\b
+Examples:
+  biofuse mount-plink cohort.vcz mnt
+  biofuse mount-plink cohort.vcz mnt --regions 20 --samples-file keep.txt
+"""
 
-@click.command("mount-plink", cls=o.GroupedCommand)
+
+@click.command("mount-plink", cls=o.GroupedCommand, epilog=_EPILOG)
 @click.argument("store", metavar="VCZ_URL")
 @click.argument("directory", metavar="MOUNT_DIR")
 @o.name_options

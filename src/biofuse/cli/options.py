@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from biofuse import formats
+from biofuse.address import parse_address
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.allocators import find_allocator
 from biofuse.errors import BiofuseError
@@ -28,6 +29,18 @@ class Size(click.ParamType):
             return value
         try:
             return parse_size(value)
+        except BiofuseError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ListenAddress(click.ParamType):
+    """A port, a host and port, or the path of a Unix socket."""
+
+    name = "address"
+
+    def convert(self, value, param, ctx):
+        try:
+            return str(parse_address(value))
         except BiofuseError as error:
             self.fail(str(error), param, ctx)
 
@@ -270,6 +283,15 @@ serving_options = _group(
             "help": "The kernel's read-ahead on the mount, set where allowed; 0: leave it.",
         },
     ),
+    (
+        ("--metrics",),
+        {
+            "type": ListenAddress(),
+            "metavar": "PORT|SOCKET",
+            "help": "Answer Prometheus at this port of 127.0.0.1 (HOST:PORT: of another address; "
+            "0: any, which status tells) or at a Unix socket.",
+        },
+    ),
     (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
     (
         ("--cache-dir",),
@@ -379,4 +401,5 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         access_log=absolute["access_log"],
         log_file=absolute["log_file"],
         log_level=kwargs["log_level"],
+        metrics=kwargs.get("metrics"),
     )

@@ -1,5 +1,6 @@
 """`biofuse run`."""
 
+import errno
 import os
 import re
 import shutil
@@ -18,6 +19,9 @@ from biofuse.mounts import find_mount, resolve_mountpoint
 
 # sysexits.h: an error while doing I/O on some file.
 EXIT_READ_FAILED = 74
+# What shells return for a command that cannot be run, and for one that is not there.
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
 
 _EPILOG = """\b
 In COMMAND and its environment these stand for the files:
@@ -53,13 +57,11 @@ Examples:
 def command(store, command_line, format_names, **kwargs):
     """Mount STORE in a private directory, run COMMAND on its files, unmount.
 
-    Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed.
+    Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed; 127 if
+    there is no such command, 126 if it cannot be run.
     """
     options = o.view_options_from(store, format_names, kwargs)
-    if shutil.which(command_line[0]) is None:
-        if os.path.exists(command_line[0]):
-            raise BiofuseError(f"{command_line[0]} is not a program that can be run")
-        raise BiofuseError(f"no such command: {command_line[0]}")
+    _check_command(command_line[0])
     check_fuse()
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
@@ -76,6 +78,24 @@ def command(store, command_line, format_names, **kwargs):
             click.echo(f"biofuse: {_failed(errors, log_file)}", err=True)
             code = code or EXIT_READ_FAILED
     return code
+
+
+class CommandError(BiofuseError):
+    """A command that cannot be run."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _check_command(name: str) -> None:
+    """Raise `CommandError`, before anything is mounted, if there is no such command."""
+    if shutil.which(name) is not None:
+        return
+    if "/" in name and os.path.exists(name):
+        raise CommandError(f"{name} is not a program that can be run", EXIT_NOT_EXECUTABLE)
+    hint = f"; did you mean ./{name}?" if "/" not in name and shutil.which(f"./{name}") else ""
+    raise CommandError(f"no such command: {name}{hint}", EXIT_NOT_FOUND)
 
 
 def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
@@ -111,7 +131,11 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
             process.send_signal(number)
         code = process.wait()
     except OSError as error:
-        raise BiofuseError(f"cannot run {words[0]}: {error.strerror}") from error
+        missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        raise CommandError(
+            f"cannot run {words[0]}: {error.strerror}",
+            EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE,
+        ) from error
     finally:
         signal.signal(signal.SIGINT, previous)
     return code if code >= 0 else 128 - code
@@ -126,7 +150,8 @@ def _errors(directory: str) -> int:
 
 
 def _failed(errors: int, log_file: str) -> str:
-    text = f"{errors} reads of the mounted files failed; the command's results cannot be trusted"
+    reads = "1 read" if errors == 1 else f"{errors} reads"
+    text = f"{reads} of the mounted files failed; the command's results cannot be trusted"
     try:
         with open(log_file, errors="replace") as f:
             first = next((line for line in f if " ERROR " in line), "")

@@ -5,61 +5,66 @@ import json
 import click
 
 from biofuse.cli.live import read_status
+from biofuse.cli.status_text import status_lines
 from biofuse.errors import BiofuseError
-from biofuse.memory import format_size
 from biofuse.mounts import biofuse_mounts
 
+_EPILOG = """\b
+Examples:
+  biofuse status mnt
+  biofuse status mnt --watch          a live view; Ctrl-C ends it
+  biofuse status mnt --json | jq .counters.errors
+  biofuse status mnt --json --watch --interval 10 >> memory.jsonl
+"""
 
-@click.command("status", epilog="Example: biofuse status ~/mnt --json")
+
+@click.command("status", epilog=_EPILOG)
 @click.argument("directory", metavar="[DIR]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes are in bytes.")
-def command(directory, as_json):
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON; sizes are in bytes. With --watch, an object a line.",
+)
+@click.option(
+    "--watch",
+    "watching",
+    is_flag=True,
+    help="Show it again and again, with throughput and memory over time.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Between two of them, with --watch.  [default: 1]",
+)
+def command(directory, as_json, watching, interval):
     """Show what the mount at DIR holds and has done; without DIR, every mount."""
-    if directory is not None:
-        found = [read_status(directory)]
-    else:
-        found = []
-        for mount in biofuse_mounts():
-            try:
-                found.append(read_status(mount.path))
-            except BiofuseError as error:
-                found.append({"mountpoint": mount.path, "error": str(error)})
+    if watching:
+        from biofuse.cli.watch import watch
+
+        return watch(lambda: _gather(directory), directory, interval or 1.0, as_json)
+    if interval is not None:
+        raise click.UsageError("--interval goes with --watch")
+    found = _gather(directory)
     if as_json:
         click.echo(json.dumps(found[0] if directory is not None else found, indent=2))
-        return
+        return 0
     if not found:
         click.echo("no biofuse mounts")
     for status in found:
-        _show(status)
+        click.echo("\n".join(status_lines(status)))
+    return 0
 
 
-def _show(status: dict) -> None:
-    click.echo(status["mountpoint"])
-    if "error" in status:
-        click.echo(f"  {status['error']}")
-        return
-    counters, window = status["counters"], status["window"]
-    click.echo(
-        f"  store      {status['store']}: {status['num_samples']:,} samples, "
-        f"{status['num_variants']:,} variants"
-    )
-    for name, size in status["files"].items():
-        click.echo(f"  file       {name}  {format_size(size)}")
-    for process in status["processes"]:
-        click.echo(
-            f"  {process['role']:<9}  pid {process['pid']}, resident {format_size(process['rss'])} "
-            f"(share {format_size(process['pss'])}, anonymous {format_size(process['anonymous'])})"
-        )
-    click.echo(
-        f"  window     {format_size(window['resident'])} of {format_size(window['size'])}, "
-        f"{window['blocks']} blocks; budget {format_size(status['budget'])}"
-    )
-    total = counters["hits"] + counters["waits"]
-    rate = f", {100 * counters['hits'] / total:.0f}% from the window" if total else ""
-    click.echo(
-        f"  served     {format_size(counters['bytes_served'])} in {counters['reads']:,} reads{rate}"
-    )
-    click.echo(
-        f"  errors     {counters['errors']}"
-        + (f", see {status['log']}" if counters["errors"] and status["log"] else "")
-    )
+def _gather(directory: str | None) -> list[dict]:
+    """The status of one mount, or of all; where one of all has none, why."""
+    if directory is not None:
+        return [read_status(directory)]
+    found = []
+    for mount in biofuse_mounts():
+        try:
+            found.append(read_status(mount.path))
+        except BiofuseError as error:
+            found.append({"mountpoint": mount.path, "error": str(error)})
+    return found

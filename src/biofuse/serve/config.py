@@ -39,6 +39,8 @@ class ServeConfig:
         Whether the plan's directory is this mount's alone, to be removed once open.
     access_log, log_file : str or None
     log_level : str
+    metrics : str or None
+        Where to listen for whoever asks for metrics, as `parse_address` takes it.
     """
 
     plan_dir: str
@@ -59,6 +61,7 @@ class ServeConfig:
     access_log: str | None
     log_file: str | None
     log_level: str
+    metrics: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

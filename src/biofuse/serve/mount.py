@@ -11,6 +11,7 @@ import time
 import pyfuse3
 import trio
 
+from biofuse.address import parse_address
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, Plan, read_plan
 from biofuse.memory import SCRATCH_PART, budget_warning
@@ -18,6 +19,8 @@ from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
+from biofuse.serve.exposition import render
+from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
 from biofuse.serve.records import Records, map_table
@@ -37,11 +40,18 @@ class MountedView:
     Parameters
     ----------
     config : ServeConfig
+
+    Attributes
+    ----------
+    plan_size : int
+        Bytes of the plan's files, which they take on disk as long as they are open.
+    metrics : MetricsEndpoint or None
     """
 
     def __init__(self, config: ServeConfig):
         self._config = config
         self._fds: dict[str, int] = {}
+        self.plan_size = sum(entry.stat().st_size for entry in os.scandir(config.plan_dir))
         self.plan = self._open_plan()
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed), default=0)
@@ -73,6 +83,7 @@ class MountedView:
         warning = budget_warning(self.plan.decoded_chunk, config.memory)
         if warning is not None:
             logger.warning("%s", warning)
+        self.metrics: MetricsEndpoint | None = None
         self._logged: set[tuple[str, str]] = set()
         self._access_log = None
         if config.access_log:
@@ -161,7 +172,17 @@ class MountedView:
     async def run(self, on_ready) -> None:
         """Serve until unmounted or told to stop."""
         config = self._config
-        self._mount()
+        if config.metrics is not None:
+            self.metrics = MetricsEndpoint(parse_address(config.metrics))
+        try:
+            self._mount()
+            await self._serve(on_ready)
+        finally:
+            if self.metrics is not None:
+                self.metrics.close()
+
+    async def _serve(self, on_ready) -> None:
+        config = self._config
         try:
             record = MountRecord(
                 config.mountpoint,
@@ -179,6 +200,8 @@ class MountedView:
                 nursery.start_soon(self.scheduler.watch)
                 nursery.start_soon(self.scheduler.pump_when_kicked)
                 await nursery.start(serve_status, record.socket, status)
+                if self.metrics is not None:
+                    nursery.start_soon(self.metrics.run, lambda: render(status.to_json()))
                 nursery.start_soon(self._announce, record, on_ready)
                 await pyfuse3.main()
                 nursery.cancel_scope.cancel()

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from biofuse.memory import process_memory
 from biofuse.serve.config import ServeConfig
+from biofuse.serve.listen import accept_connections
 
 if TYPE_CHECKING:
     from biofuse.serve.mount import MountedView
@@ -26,6 +28,8 @@ class Status:
     def __init__(self, view: "MountedView", config: ServeConfig):
         self._view = view
         self._config = config
+        self._started = time.time()
+        self._began = time.monotonic()
 
     def to_json(self) -> dict[str, Any]:
         """The status; sizes are in bytes."""
@@ -36,10 +40,14 @@ class Status:
             "mountpoint": self._config.mountpoint,
             "store": self._config.store,
             "log": self._config.log_file,
+            "started": self._started,
+            "uptime": time.monotonic() - self._began,
+            "metrics": view.metrics.url if view.metrics is not None else None,
             "num_samples": plan.num_samples,
             "num_variants": plan.num_variants,
             "files": {f.name: f.size for f in [*plan.streamed, *plan.static]},
             "processes": self._processes(),
+            "plan": {"size": view.plan_size},
             "budget": self._config.memory,
             "window": {
                 "size": view.window.shape.size,
@@ -67,10 +75,10 @@ async def serve_status(path: str, status: Status, task_status=trio.TASK_STATUS_I
         os.chmod(path, 0o600)
         listener.listen(8)
         task_status.started()
-        while True:
-            connection, _ = await listener.accept()
-            with connection:
-                data = json.dumps(status.to_json()).encode()
-                with contextlib.suppress(OSError), trio.move_on_after(5):
-                    while data:
-                        data = data[await connection.send(data) :]
+
+        async def answer(connection: trio.socket.SocketType) -> None:
+            data = json.dumps(status.to_json()).encode()
+            while data:
+                data = data[await connection.send(data) :]
+
+        await accept_connections(listener, answer)

@@ -1,0 +1,46 @@
+"""The status of a mount in words."""
+
+from typing import Any
+
+from biofuse.memory import format_size
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    """Lines that tell a mount's status, or why there is none; the first one is its directory."""
+    if "error" in status:
+        return [status["mountpoint"], f"  {status['error']}"]
+    counters, window = status["counters"], status["window"]
+    lines = [
+        status["mountpoint"],
+        f"  store      {status['store']}: {status['num_samples']:,} samples, "
+        f"{status['num_variants']:,} variants",
+    ]
+    lines += [f"  file       {name}  {format_size(size)}" for name, size in status["files"].items()]
+    lines.append(f"  plan       {format_size(status['plan']['size'])} on disk")
+    if status["metrics"]:
+        lines.append(f"  metrics    {status['metrics']}")
+    for process in status["processes"]:
+        lines.append(
+            f"  {process['role']:<9}  pid {process['pid']}, resident {format_size(process['rss'])} "
+            f"(share {format_size(process['pss'])}, anonymous {format_size(process['anonymous'])}, "
+            f"peak {format_size(process['peak'])})"
+        )
+    lines.append(
+        f"  window     {format_size(window['resident'])} of {format_size(window['size'])}, "
+        f"{window['blocks']} blocks; budget {format_size(status['budget'])}"
+    )
+    total = counters["hits"] + counters["waits"]
+    rate = f", {100 * counters['hits'] / total:.0f}% from the window" if total else ""
+    lines.append(
+        f"  served     {format_size(counters['bytes_served'])} in {counters['reads']:,} reads{rate}"
+    )
+    lines.append(
+        f"  errors     {counters['errors']}"
+        + (f", see {status['log']}" if counters["errors"] and status["log"] else "")
+    )
+    return lines
+
+
+def total_memory(status: dict[str, Any]) -> int:
+    """What a mount's processes hold together: pages that they share count once."""
+    return sum(process["pss"] for process in status["processes"])

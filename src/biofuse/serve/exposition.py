@@ -1,0 +1,79 @@
+"""The status of a mount in the text format of Prometheus, version 0.0.4."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from biofuse import __version__
+
+# Of `Counters`: the metric and what it counts.
+COUNTERS = {
+    "reads": ("biofuse_reads_total", "Reads of streamed files, as the kernel asked."),
+    "bytes_served": ("biofuse_served_bytes_total", "Bytes that these reads returned."),
+    "hits": ("biofuse_block_hits_total", "Blocks that were in the window when a read came."),
+    "waits": ("biofuse_block_waits_total", "Blocks that a read had to wait for."),
+    "blocks_encoded": ("biofuse_encoded_blocks_total", "Blocks that the worker made."),
+    "bytes_encoded": ("biofuse_encoded_bytes_total", "Bytes that the worker made."),
+    "worker_starts": ("biofuse_worker_starts_total", "Times a worker was started."),
+    "worker_deaths": ("biofuse_worker_deaths_total", "Times a worker ended unexpectedly."),
+    "errors": ("biofuse_read_errors_total", "Reads that were answered with an error."),
+}
+_MEMORY = {
+    "rss": ("biofuse_process_resident_memory_bytes", "Memory resident in a process."),
+    "pss": (
+        "biofuse_process_proportional_memory_bytes",
+        "The same, with what processes share divided among them.",
+    ),
+    "anonymous": ("biofuse_process_anonymous_memory_bytes", "Memory that no file is behind."),
+    "peak": ("biofuse_process_peak_memory_bytes", "The most that was ever resident."),
+}
+
+
+def render(status: dict[str, Any]) -> str:
+    """The metrics of a mount.
+
+    Parameters
+    ----------
+    status : dict
+        As `Status.to_json` has it.
+    """
+    return "".join(f"{line}\n" for line in _lines(status))
+
+
+def _lines(status: dict[str, Any]) -> Iterator[str]:
+    info = {name: status[name] for name in ("mountpoint", "store")}
+    info["version"] = __version__
+    yield from _metric("biofuse_info", "gauge", "What is mounted where.", [(info, 1)])
+    window = status["window"]
+    gauges = [
+        ("biofuse_start_time_seconds", "When the mount began.", status["started"]),
+        ("biofuse_samples", "Samples of the view.", status["num_samples"]),
+        ("biofuse_variants", "Variants of the view.", status["num_variants"]),
+        ("biofuse_memory_budget_bytes", "What --memory allows.", status["budget"]),
+        ("biofuse_window_size_bytes", "Size of the window.", window["size"]),
+        ("biofuse_window_resident_bytes", "Memory of the window's pages.", window["resident"]),
+        ("biofuse_window_blocks", "Blocks in the window.", window["blocks"]),
+        ("biofuse_plan_size_bytes", "Size of the plan's files on disk.", status["plan"]["size"]),
+    ]
+    for name, text, value in gauges:
+        yield from _metric(name, "gauge", text, [({}, value)])
+    sizes: list[tuple[dict, float]] = [({"file": n}, s) for n, s in status["files"].items()]
+    yield from _metric("biofuse_file_size_bytes", "gauge", "Size of a file of the mount.", sizes)
+    for key, (name, text) in _MEMORY.items():
+        samples = [({"role": process["role"]}, process[key]) for process in status["processes"]]
+        yield from _metric(name, "gauge", text, samples)
+    for key, (name, text) in COUNTERS.items():
+        yield from _metric(name, "counter", text, [({}, status["counters"][key])])
+
+
+def _metric(
+    name: str, kind: str, text: str, samples: list[tuple[dict[str, str], float]]
+) -> Iterator[str]:
+    yield f"# HELP {name} {text}"
+    yield f"# TYPE {name} {kind}"
+    for labels, value in samples:
+        inside = ",".join(f'{key}="{_escape(label)}"' for key, label in labels.items())
+        yield f"{name}{{{inside}}} {value!r}" if inside else f"{name} {value!r}"
+
+
+def _escape(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

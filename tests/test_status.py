@@ -1,0 +1,244 @@
+"""`biofuse status`: what it adds up, and how it watches."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from support import reference
+from support.commands import finish
+from support.program import wait_until
+from support.stores import make_store, random_genotypes
+
+from biofuse.cli.live import MountEndedError, ProcessGoneError, read_status
+from biofuse.cli.watch import History, sparkline, watch_lines
+from biofuse.errors import BiofuseError
+
+GENOTYPES = random_genotypes(90, 41, seed=2)
+BED = reference.bed(GENOTYPES)
+
+
+@pytest.fixture
+def store(made):
+    return made("status", lambda folder: make_store(folder / "x.vcz", GENOTYPES, chunks=(20, 15)))
+
+
+@pytest.mark.parametrize("options", [[], ["--no-cache"]], ids=["kept", "not-kept"])
+def test_size_of_the_plan(options, store, biofuse):
+    """Also of one that was removed when the mount began."""
+    with biofuse.mount(store, *options) as mount:
+        size = mount.status()["plan"]["size"]
+        kept = sum(path.stat().st_size for path in biofuse.cache.rglob("*") if path.is_file())
+        if options:
+            assert kept == 0
+            assert size > sum(mount.status()["files"][f"x.{s}"] for s in ("bim", "fam", "bgen.bgi"))
+        else:
+            assert size == kept
+        text = biofuse("status", mount.dir).stdout
+        assert re.search(r"^  plan +[\d.]+ KiB on disk$", text, re.MULTILINE)
+        assert len(re.findall(r"^  \w+ +pid .*, peak [\d.]+ MiB\)$", text, re.MULTILINE)) == 2
+
+
+def test_keys_that_scripts_depend_on(store, biofuse):
+    with biofuse.mount(store) as mount:
+        mount.bed.read_bytes()
+        status = mount.status()
+    assert {"mountpoint", "store", "processes", "budget", "window", "counters"} <= set(status)
+    for process in status["processes"]:
+        assert {"pid", "role", "rss", "pss", "anonymous", "peak"} <= set(process)
+    assert {"reads", "bytes_served", "hits", "waits", "errors"} <= set(status["counters"])
+
+
+def test_a_process_that_does_not_answer_is_not_gone(store, biofuse, monkeypatch):
+    monkeypatch.setenv("BIOFUSE_RUNTIME_DIR", str(biofuse.runtime))
+    with biofuse.mount(store) as mount:
+        pid = mount.pid("serve")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(BiofuseError, match=rf"\(pid {pid}\) does not answer") as caught:
+                read_status(str(mount.dir), timeout=0.2)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert type(caught.value) is BiofuseError
+        assert read_status(str(mount.dir))["counters"]["errors"] == 0
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not biofuse.processes(), "it has ended")
+        with pytest.raises(ProcessGoneError, match=rf"\(pid {pid}\) is gone"):
+            read_status(str(mount.dir))
+    with pytest.raises(MountEndedError):
+        read_status(str(mount.dir))
+
+
+def test_watching_as_json(store, biofuse):
+    with biofuse.mount(store) as mount:
+        process = biofuse.popen("status", mount.dir, "--json", "--watch", "--interval", "0.1")
+        first = json.loads(process.stdout.readline())
+        mount.bed.read_bytes()
+        second = first
+        while second["counters"]["bytes_served"] < len(BED):
+            second = json.loads(process.stdout.readline())
+        assert second["uptime"] > first["uptime"] > 0
+        assert second["started"] == first["started"]
+        assert set(second) == set(mount.status())
+        mount.umount()
+        rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert said == f"biofuse: the mount at {mount.dir} has ended\n"
+    for line in rest.splitlines():
+        assert json.loads(line)["mountpoint"] == str(mount.dir)
+
+
+def read_block(stream) -> list[str]:
+    return list(iter(lambda: stream.readline().rstrip("\n"), ""))
+
+
+def test_watching_where_there_is_no_terminal(store, biofuse):
+    with biofuse.mount(store) as mount:
+        process = biofuse.popen("status", mount.dir, "--watch", "--interval", "0.1")
+        first = read_block(process.stdout)
+        assert first[0] == str(mount.dir)
+        assert not any("throughput" in line for line in first)
+        mount.bed.read_bytes()
+        served = ""
+        while not re.search(r" [1-9][\d.]* \w+/s$", served):
+            block = read_block(process.stdout)
+            [served] = [line for line in block if line.startswith("  throughput")]
+            assert block[0] == str(mount.dir)
+            assert re.fullmatch(r"  memory +[\d.]+ MiB  [▁▂▃▄▅▆▇█]+", block[-1])
+        process.send_signal(signal.SIGINT)
+        assert finish(process, 0) == ""
+
+
+@pytest.mark.parametrize("end", ["interrupt", "umount"])
+def test_watching_on_a_terminal(end, store, biofuse):
+    with biofuse.mount(store) as mount:
+        ours, theirs = pty.openpty()
+        command = biofuse.command("status", mount.dir, "--watch", "--interval", "0.1")
+        process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**biofuse.env, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"},
+        )
+        os.close(theirs)
+        said = b""
+        while said.count(b"  throughput ") < 3:
+            said += os.read(ours, 65536)
+        # One view, drawn again over the last.
+        assert b"\x1b[1A" in said
+        assert b"\x1b[?25l" in said
+        if end == "interrupt":
+            process.send_signal(signal.SIGINT)
+        else:
+            mount.umount()
+        rest = b""
+        try:
+            while more := os.read(ours, 65536):
+                rest += more
+        except OSError:
+            # Nobody has the terminal any more.
+            pass
+        os.close(ours)
+        assert process.wait(30) == 0
+    said = (said + rest).decode()
+    assert "Traceback" not in said
+    # The cursor is shown again.
+    assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")
+    ended = f"biofuse: the mount at {mount.dir} has ended"
+    assert (ended in said) == (end == "umount")
+
+
+def test_watching_all_mounts_goes_on_when_one_ends(store, biofuse):
+    with biofuse.mount(store) as mount:
+        process = biofuse.popen("status", "--watch", "--interval", "0.1", "--json")
+        while json.loads(process.stdout.readline())["mountpoint"] != str(mount.dir):
+            pass
+    with biofuse.mount(store) as mount:
+        while json.loads(process.stdout.readline())["mountpoint"] != str(mount.dir):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert finish(process, 0) == ""
+
+
+def test_watching_what_is_not_a_mount(biofuse):
+    directory = biofuse.new_directory()
+    said = biofuse.fails("status", directory, "--watch")
+    assert said == f"{directory} is not a biofuse mount"
+    assert "--watch" in biofuse.fails("status", "--interval", "3", code=2)
+    assert "--interval" in biofuse.fails("status", "--watch", "--interval", "0", code=2)
+
+
+def test_a_reader_of_the_watch_that_goes_away(store, biofuse):
+    with biofuse.mount(store) as mount:
+        process = biofuse.popen("status", mount.dir, "--json", "--watch", "--interval", "0.1")
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) != 0
+        assert process.stderr.read() == ""
+        process.stderr.close()
+
+
+def sample(served: int, uptime: float, pss: int, started: float = 5.0) -> dict:
+    return {
+        "mountpoint": "/m",
+        "started": started,
+        "uptime": uptime,
+        "counters": {"bytes_served": served},
+        "processes": [{"pss": pss}, {"pss": 1}],
+    }
+
+
+def test_throughput_and_memory_over_time():
+    history = History()
+    assert history.add(sample(100, 10.0, 7)) == ([8], None)
+    assert history.add(sample(400, 12.0, 9)) == ([8, 10], 150.0)
+    assert history.add(sample(400, 13.0, 3)) == ([8, 10, 4], 0.0)
+    # Another mount at the same place.
+    assert history.add(sample(50, 14.0, 1, started=13.5)) == ([2], None)
+    for i in range(100):
+        memory, _ = history.add(sample(50, 15.0 + i, i, started=13.5))
+    assert (memory[-1], len(memory)) == (100, 48)
+
+
+@pytest.mark.parametrize(
+    ("values", "top", "line"),
+    [
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8], 8, "▁▂▃▄▅▆▇██"),
+        ([0], 8, "▁"),
+        ([0, 50, 100], 10, "▁▅█"),
+        ([0, 0], 0, "▁▁"),
+    ],
+)
+def test_sparkline(values, top, line):
+    assert sparkline(values, top) == line
+
+
+def test_watching_a_dead_mount_among_others():
+    dead = {"mountpoint": "/m", "error": "the process is gone"}
+    lines = watch_lines([dead], History(), "_#")
+    assert lines == ["/m", "  the process is gone"]
+    assert watch_lines([], History(), "_#") == ["no biofuse mounts"]
+
+
+def test_only_the_live_view_imports_rich(store, biofuse):
+    """It takes longer than all else that the command does."""
+    with biofuse.mount(store) as mount:
+        program = (
+            "import sys; from biofuse.cli.main import main\n"
+            "sys.argv[0] = 'biofuse'\n"
+            "try:\n    main()\n"
+            "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+        )
+        words = ["status", str(mount.dir)]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], env=biofuse.env, capture_output=True, text=True
+        )
+        loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert done.stdout.startswith(f"{mount.dir}\n")
+    assert "biofuse" in loaded
+    assert loaded & {"rich", "trio", "numpy"} == set()
