@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +95,8 @@ class Mounter:
         store: Path,
         view: View = PLINK,
         read_ahead: int = KERNEL_READ_AHEAD_KIB,
-        options: Sequence[str] = ("--no-cache",),
+        options: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[Mount]:
         """Mount a store for the length of a ``with`` block.
 
@@ -109,8 +110,10 @@ class Mounter:
             What to show of it.
         read_ahead : int
             The mount's kernel read-ahead in KiB.
-        options : sequence of str
-            More options for ``biofuse mount``; only our side takes them.
+        options : sequence of str, optional
+            More options for the side's program; ours has ``--no-cache`` if none are given.
+        environment : mapping of str to str, optional
+            Variables to set for it.
 
         Yields
         ------
@@ -120,15 +123,21 @@ class Mounter:
         self.scratch.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=self.scratch))
         file = directory / f"{store.stem}{view.suffix}"
+        variables = {**os.environ, **(environment or {})}
         if side == OURS:
-            options = [*options, f"--format={view.name}", f"--read-ahead-kb={read_ahead}"]
-            opened = self._ours(store, file, options)
+            options = [
+                *(["--no-cache"] if options is None else options),
+                f"--format={view.name}",
+                f"--read-ahead-kb={read_ahead}",
+            ]
+            opened = self._ours(store, file, options, variables)
         elif side == PEER:
-            opened = _foreground([self.peer, view.peer_command, str(store), str(directory)], file)
+            command = [self.peer, view.peer_command, *(options or ()), str(store), str(directory)]
+            opened = _foreground(command, file, variables)
         else:
             command = [self.python, str(HERE / "null_fuse.py"), str(directory)]
             size = ["--name", file.name, "--size", str(self.file_size(store, view))]
-            opened = _foreground([*command, *size], file)
+            opened = _foreground([*command, *size], file, variables)
         try:
             with opened as mount:
                 if side != OURS and read_ahead != KERNEL_READ_AHEAD_KIB:
@@ -138,7 +147,9 @@ class Mounter:
             directory.rmdir()
 
     @contextmanager
-    def _ours(self, store: Path, file: Path, options: Sequence[str]) -> Iterator[Mount]:
+    def _ours(
+        self, store: Path, file: Path, options: Sequence[str], variables: Mapping[str, str]
+    ) -> Iterator[Mount]:
         """Mount in the background with ``biofuse mount``, and end it with ``biofuse umount``."""
         directory = file.parent
         started = time.perf_counter()
@@ -152,6 +163,7 @@ class Mounter:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
+                    env=variables,
                     timeout=READY_SECONDS,
                 ).returncode
                 mount.ready_seconds = time.perf_counter() - started
@@ -207,7 +219,9 @@ class Mounter:
 
 
 @contextmanager
-def _foreground(command: Sequence[str], file: Path) -> Iterator[Mount]:
+def _foreground(
+    command: Sequence[str], file: Path, variables: Mapping[str, str]
+) -> Iterator[Mount]:
     """Run a program that serves a mount in the foreground, until the ``with`` block ends."""
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
@@ -216,6 +230,7 @@ def _foreground(command: Sequence[str], file: Path) -> Iterator[Mount]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=variables,
             start_new_session=True,
         )
         mount = Mount(file.parent, file, 0, {server.pid})

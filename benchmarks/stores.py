@@ -43,31 +43,42 @@ class Tiled:
     variants: int
 
 
-SPECS: dict[str, Simulated | Tiled] = {
+@dataclass(frozen=True)
+class Recoded:
+    """A store that has another's genotypes in a codec off the fast path."""
+
+    source: str
+
+
+SPECS: dict[str, Simulated | Tiled | Recoded] = {
     "wide": Simulated("wide", 100_000, 4_800_000, (1_000, 10_000)),
     "wide_bench": Tiled("wide", WIDE_BENCH_VARIANTS),
     "wide_big": Simulated("wide", 100_000, 4_800_000, (5_000, 100_000)),
+    "wide_bench_big": Tiled("wide_big", WIDE_BENCH_VARIANTS),
+    "wide_slow": Recoded("wide"),
     "tall": Simulated("tall", 2_500, 39_300_000, (1_000, 10_000)),
 }
 
 
-def scaled(spec: Simulated | Tiled, scale: float) -> Simulated | Tiled:
+def scaled(spec: Simulated | Tiled | Recoded, scale: float) -> Simulated | Tiled | Recoded:
     """Shrink a store in both directions, chunks included, so that it keeps its structure.
 
     Parameters
     ----------
-    spec : Simulated or Tiled
+    spec : Simulated, Tiled or Recoded
         The store at full size.
     scale : float
         Factor of each side.
 
     Returns
     -------
-    Simulated or Tiled
+    Simulated, Tiled or Recoded
         The smaller store.
     """
     if isinstance(spec, Tiled):
         return Tiled(spec.source, max(1, round(spec.variants * scale)))
+    if isinstance(spec, Recoded):
+        return spec
     rows, columns = (max(1, round(side * scale)) for side in spec.chunks)
     samples = max(8, round(spec.samples * scale))
     return Simulated(spec.trees, samples, round(spec.length * scale), (rows, columns))
@@ -123,6 +134,10 @@ class Maker:
             command = [str(HERE / "tile.py"), str(source), str(partial)]
             python = self.sim().tool("python")
             subprocess.run([python, *command, "--variants", str(spec.variants)], check=True)
+        elif isinstance(spec, Recoded):
+            self.say(f"store {name}: {spec.source} with genotypes in Blosc lz4")
+            command = [HERE / "recode.py", self.store(spec.source), partial]
+            subprocess.run([self.sim().tool("python"), *command], check=True)
         else:
             trees = self.trees(spec)
             self.say(f"store {name}: chunks of {spec.chunks[0]:,} x {spec.chunks[1]:,}")
