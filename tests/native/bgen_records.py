@@ -5,9 +5,9 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+from support import bgen
 
 from biofuse import native
-from support import bgen
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import bgen_reference
 
 from biofuse import native
-from support import bgen_reference
 
 from . import reference, strategies
 from .bgen_records import Kind, Names, Records, data_size, plain_names
