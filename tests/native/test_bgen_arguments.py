@@ -188,6 +188,17 @@ def test_errors_tell_which_field():
         assert caught.value.phased == (phased_row == 3)
 
 
+def test_an_allele_that_cannot_be_shown_is_in_the_genotypes_row():
+    """Not in that of the calls' phase, which is read after it."""
+    wide = CALLS.copy()
+    wide[2, 1, 0] = 5
+    records = Records(Kind(), plain_names(3), 5, 2)
+    phased = packed_rows(np.ones((3, 5, 1), dtype=np.int8))
+    with pytest.raises(native.NativeError, match="allele") as caught:
+        records.encode(packed_rows(wide), [2], phased=phased, phased_rows=u32s(1))
+    assert (caught.value.row, caught.value.phased) == (2, False)
+
+
 def test_no_samples():
     """A record of none is as the specification says, least ploidy no more than the greatest."""
     array = np.zeros((1, 5, 2), dtype=np.int8)
