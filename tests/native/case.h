@@ -31,7 +31,7 @@ typedef struct {
 } case_result;
 
 /* Read the case's rows in every way there is: from the whole frame and from the span that is
- * needed, gathered by mask and by index. Ends the process if those disagree, or
+ * needed, gathered by mask and by index, with a cache of blocks and without. Ends the process if those disagree, or
  * if a record differs from a naive encoder's. */
 case_result case_check(const case_geometry *geometry, const uint8_t *frame);
 
