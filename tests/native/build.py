@@ -22,7 +22,7 @@ SOURCES = (
 )
 
 # What harness and fuzz targets share.
-CASE = ("case.c", "case_bgen.c")
+CASE = ("case.c", "case_bgen.c", "case_values.c")
 
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),

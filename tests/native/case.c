@@ -5,6 +5,8 @@
 
 #include "case_bgen.h"
 
+#define FNV_OFFSET 0xcbf29ce484222325ULL
+
 typedef struct {
     int whole;    /* give the whole frame, not the span that is needed */
     int by_index; /* leave out the mask */
@@ -30,6 +32,25 @@ case_copy(const uint8_t *data, uint64_t size)
         memcpy(copy, data, size);
     }
     return copy;
+}
+
+int
+case_read(FILE *file, uint32_t *numbers, unsigned count, uint8_t **frame)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t p[4];
+
+        if (fread(p, 1, 4, file) != 4) {
+            return 0;
+        }
+        numbers[i] = (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16
+                     | (uint32_t) p[3] << 24;
+    }
+    *frame = malloc(numbers[count - 1]);
+    if (fread(*frame, 1, numbers[count - 1], file) != numbers[count - 1]) {
+        case_fail("the file of cases ends within a frame");
+    }
+    return 1;
 }
 
 static uint32_t
@@ -75,6 +96,15 @@ add_hash(uint64_t *hash, const uint8_t *data, uint64_t size)
     for (uint64_t i = 0; i < size; i++) {
         *hash = (*hash ^ data[i]) * 0x100000001b3ULL;
     }
+}
+
+uint64_t
+case_hash(const uint8_t *data, uint64_t size)
+{
+    uint64_t hash = FNV_OFFSET;
+
+    add_hash(&hash, data, size);
+    return hash;
 }
 
 /* The two bits of a call, as the format has them: the alternative allele is A1. */
@@ -264,7 +294,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
 static case_result
 run(const case_geometry *g, const uint8_t *frame, case_way way)
 {
-    case_result result = { BF_OK, 0xcbf29ce484222325ULL };
+    case_result result = { BF_OK, FNV_OFFSET };
     uint64_t raw = (uint64_t) g->chunk_rows * g->chunk_samples * g->ploidy;
     uint32_t total = g->num_samples * g->copies + g->constant;
     uint64_t mask_words = ((uint64_t) total * g->ploidy + 63) / 64;

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import build, frames, geometry
 
-TARGETS = ("frame", "block", "calls")
+TARGETS = ("frame", "block", "calls", "values")
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,22 @@ def call_seeds() -> list[bytes]:
     return seeds
 
 
+def value_seeds() -> list[bytes]:
+    """Sound frames of float32 behind the bytes that choose their geometry."""
+    seeds = []
+    for number, (rows, values, scale) in enumerate([(9, 40, 1), (3, 5, 1), (5, 6, 64)]):
+        array = np.random.default_rng(number).choice(
+            np.float32([0, 1, 0.5]), (rows, values * scale)
+        )
+        array[rows // 2] = np.arange(values * scale) / 7
+        for shuffle, blocksize in ((1, 0), (1, 256), (0, 1000), (0, 128)):
+            frame = frames.encode(array, shuffle=shuffle, blocksize=blocksize)
+            kind = 0x80 if scale > 1 else 0
+            for last in (0, 0x80):
+                seeds.append(bytes([rows - 1, values - 1, kind, 255, number, 3, 0, last]) + frame)
+    return seeds
+
+
 def make_target(name: str, directory: Path) -> Target:
     """Compile a target and write its seeds to a directory."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -120,7 +136,12 @@ def make_target(name: str, directory: Path) -> Target:
     target = Target(program, directory / "seeds", directory / "findings")
     target.seeds.mkdir(exist_ok=True)
     target.findings.mkdir(exist_ok=True)
-    seeds = {"frame": frame_seeds, "block": block_seeds, "calls": call_seeds}[name]
+    seeds = {
+        "frame": frame_seeds,
+        "block": block_seeds,
+        "calls": call_seeds,
+        "values": value_seeds,
+    }[name]
     for number, seed in enumerate(seeds()):
         (target.seeds / f"{number:03}").write_bytes(seed)
     return target
