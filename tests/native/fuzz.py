@@ -12,8 +12,6 @@ import numpy as np
 
 from . import build, frames, geometry
 
-TARGETS = ("frame", "block", "calls", "values")
-
 
 @dataclass(frozen=True)
 class Target:
@@ -121,6 +119,14 @@ def value_seeds() -> list[bytes]:
             for last in (0, 0x80):
                 seeds.append(bytes([rows - 1, values - 1, kind, 255, number, 3, 0, last]) + frame)
     return seeds
+
+
+TARGETS = {
+    "frame": frame_seeds,
+    "block": block_seeds,
+    "calls": call_seeds,
+    "values": value_seeds,
+}
 
 
 def make_target(name: str, directory: Path) -> Target:
