@@ -28,7 +28,7 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
         }
         total += num_samples[c];
     }
-    if (total > MAX_ALLELES / ploidy
+    if (total > UINT32_MAX || total > MAX_ALLELES / ploidy
         || (gather != NULL && gather->num_out > MAX_ALLELES / ploidy)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a row is too large");
     }
