@@ -21,6 +21,9 @@ SOURCES = (
     "zstd_tail.c",
 )
 
+# What harness and fuzz targets share.
+CASE = ("case.c", "case_bgen.c", "case_values.c")
+
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),
     *("-Wall", "-Wextra", "-Werror"),
@@ -46,7 +49,7 @@ def compile_program(compiler: str, out: Path, sources: list[str], *flags: str) -
         *(str(HERE / name) for name in sources),
         *(str(NATIVE / name) for name in SOURCES),
         *zstd.stdout.split(),
-        *("-o", str(out)),
+        *("-lm", "-o", str(out)),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"

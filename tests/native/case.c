@@ -3,9 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "case_bgen.h"
+
+#define FNV_OFFSET 0xcbf29ce484222325ULL
+
 typedef struct {
     int whole;    /* give the whole frame, not the span that is needed */
     int by_index; /* leave out the mask */
+    uint64_t cache; /* bytes of a cache of blocks; 0: there is none */
 } case_way;
 
 _Noreturn void
@@ -27,6 +32,25 @@ case_copy(const uint8_t *data, uint64_t size)
         memcpy(copy, data, size);
     }
     return copy;
+}
+
+int
+case_read(FILE *file, uint32_t *numbers, unsigned count, uint8_t **frame)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t p[4];
+
+        if (fread(p, 1, 4, file) != 4) {
+            return 0;
+        }
+        numbers[i] = (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16
+                     | (uint32_t) p[3] << 24;
+    }
+    *frame = malloc(numbers[count - 1]);
+    if (fread(*frame, 1, numbers[count - 1], file) != numbers[count - 1]) {
+        case_fail("the file of cases ends within a frame");
+    }
+    return 1;
 }
 
 static uint32_t
@@ -72,6 +96,15 @@ add_hash(uint64_t *hash, const uint8_t *data, uint64_t size)
     for (uint64_t i = 0; i < size; i++) {
         *hash = (*hash ^ data[i]) * 0x100000001b3ULL;
     }
+}
+
+uint64_t
+case_hash(const uint8_t *data, uint64_t size)
+{
+    uint64_t hash = FNV_OFFSET;
+
+    add_hash(&hash, data, size);
+    return hash;
 }
 
 /* The two bits of a call, as the format has them: the alternative allele is A1. */
@@ -137,6 +170,7 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
 {
     uint64_t n = (uint64_t) row->num_samples * row->ploidy;
     int8_t *alleles = malloc(n);
+    uint32_t num_samples;
 
     for (uint64_t i = 0; i < n; i++) {
         alleles[i] = get_allele(row->planes, i);
@@ -151,7 +185,20 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
         }
     }
     add_hash(hash, (const uint8_t *) alleles, n);
-    check_record(rows, number, alleles, row->num_samples, row->ploidy, hash);
+    num_samples = row->num_samples;
+    check_record(rows, number, alleles, num_samples, row->ploidy, hash);
+    /* Not every kind of each row: that takes long. */
+    if (num_samples > 0) {
+        bgen_case c = { .field = BF_BGEN_GT,
+            .bits = number & 1 ? 16 : 8,
+            .haploid_as_diploid = number >> 1 & 1,
+            .phased = (number >> 2 & 1) ^ (num_samples & 1),
+            .num_samples = num_samples,
+            .ploidy = row->ploidy,
+            .alleles = alleles };
+
+        case_check_bgen(rows, number, &c);
+    }
     free(alleles);
 }
 
@@ -203,6 +250,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
     uint64_t start = 0, stop = g->frame_size;
     uint32_t *num_samples = calloc(g->copies + 1, sizeof(*num_samples));
     bf_error err = { .status = BF_OK };
+    bf_block_cache *cache = way.cache > 0 ? bf_block_cache_new(way.cache) : NULL;
     bf_rows rows;
     bf_status status;
 
@@ -213,6 +261,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
     status = bf_rows_init(&rows, g->chunk_rows, g->chunk_samples, g->ploidy, g->copies + 1,
         num_samples, gather, &err);
     free(num_samples);
+    rows.cache = cache;
     if (status == BF_OK && !way.whole) {
         status = find_span(g, header, index, &start, &stop);
     }
@@ -236,6 +285,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
         status = read_rows(&rows, g, hash);
     }
     bf_rows_free(&rows);
+    bf_block_cache_free(cache);
     free(span);
     free(index);
     return status;
@@ -244,7 +294,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
 static case_result
 run(const case_geometry *g, const uint8_t *frame, case_way way)
 {
-    case_result result = { BF_OK, 0xcbf29ce484222325ULL };
+    case_result result = { BF_OK, FNV_OFFSET };
     uint64_t raw = (uint64_t) g->chunk_rows * g->chunk_samples * g->ploidy;
     uint32_t total = g->num_samples * g->copies + g->constant;
     uint64_t mask_words = ((uint64_t) total * g->ploidy + 63) / 64;
@@ -282,12 +332,19 @@ case_check(const case_geometry *geometry, const uint8_t *frame)
     case_result first = run(geometry, frame, (case_way){ .whole = 1 });
     case_result by_index = run(geometry, frame, (case_way){ .whole = 1, .by_index = 1 });
     case_result span = run(geometry, frame, (case_way){ .whole = 0 });
+    /* Of no, a few or all blocks. */
+    uint64_t kind = (geometry->frame_size + geometry->last_row) % 7;
+    uint64_t room = kind == 6 ? 1 << 30 : 1 + kind * 700;
+    case_result cached = run(geometry, frame, (case_way){ .whole = 1, .cache = room });
 
     if (first.status != by_index.status || first.hash != by_index.hash) {
         case_fail("samples gathered by mask differ from those gathered by index");
     }
     if ((first.status == BF_OK) != (span.status == BF_OK) || first.hash != span.hash) {
         case_fail("rows from a span of the frame differ from those of the whole frame");
+    }
+    if (first.status != cached.status || first.hash != cached.hash) {
+        case_fail("rows read with a cache of blocks differ from those read without");
     }
     return first;
 }

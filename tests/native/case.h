@@ -4,6 +4,8 @@
 #ifndef BF_TEST_CASE_H
 #define BF_TEST_CASE_H
 
+#include <stdio.h>
+
 #include "plink1.h"
 #include "rows.h"
 
@@ -31,12 +33,19 @@ typedef struct {
 } case_result;
 
 /* Read the case's rows in every way there is: from the whole frame and from the span that is
- * needed, gathered by mask and by index. Ends the process if those disagree, or
+ * needed, gathered by mask and by index, with a cache of blocks and without. Ends the process if those disagree, or
  * if a record differs from a naive encoder's. */
 case_result case_check(const case_geometry *geometry, const uint8_t *frame);
 
 /* Print a message and abort. */
 _Noreturn void case_fail(const char *message);
+
+/* FNV-1a of bytes. */
+uint64_t case_hash(const uint8_t *data, uint64_t size);
+
+/* Read a case of a file: numbers, the last of which is the size of the frame behind them.
+ * Returns 0 at the file's end. */
+int case_read(FILE *file, uint32_t *numbers, unsigned count, uint8_t **frame);
 
 /* A copy in a buffer of exactly this size. */
 uint8_t *case_copy(const uint8_t *data, uint64_t size);

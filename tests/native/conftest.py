@@ -17,7 +17,7 @@ def sanitized(programs):
     return build.compile_program(
         "clang",
         programs / "sanitized",
-        ["harness.c", "case.c"],
+        ["harness.c", *build.CASE],
         *build.SANITIZE,
         "-fsanitize=address,undefined",
     )

@@ -1,7 +1,7 @@
 """Fuzz targets of the kernels and what they start from.
 
-In the directory `tests`, `python -m native.fuzz TARGET DIRECTORY` builds a target, `frame` or
-`block`, with its seeds; see README.md.
+In the directory `tests`, `python -m native.fuzz TARGET DIRECTORY` builds a target, one of
+`TARGETS`, with its seeds; see README.md.
 """
 
 import sys
@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from . import build, frames, geometry
-
-SOURCES = {"frame": ["fuzz_frame.c", "case.c"], "block": ["fuzz_block.c", "case.c"]}
 
 
 @dataclass(frozen=True)
@@ -95,21 +93,62 @@ def block_seeds() -> list[bytes]:
     return seeds
 
 
+def call_seeds() -> list[bytes]:
+    """Calls of every kind of record, of a few and of many samples."""
+    seeds = []
+    for number in range(48):
+        rng = np.random.default_rng(number)
+        kind = [number % 3 | (number // 3 % 4) << 6, rng.integers(256), rng.integers(256)]
+        values = rng.choice(np.uint8([0, 1, 2, 3, 16, 32, 64, 127, 128]), 14 * (number + 1))
+        seeds.append(bytes([*kind, (number // 12) | (0x80 if number % 8 == 7 else 0)]))
+        seeds[-1] += values.tobytes()
+    return seeds
+
+
+def value_seeds() -> list[bytes]:
+    """Sound frames of float32 behind the bytes that choose their geometry."""
+    seeds = []
+    for number, (rows, values, scale) in enumerate([(9, 40, 1), (3, 5, 1), (5, 6, 64)]):
+        array = np.random.default_rng(number).choice(
+            np.float32([0, 1, 0.5]), (rows, values * scale)
+        )
+        array[rows // 2] = np.arange(values * scale) / 7
+        for shuffle, blocksize in ((1, 0), (1, 256), (0, 1000), (0, 128)):
+            frame = frames.encode(array, shuffle=shuffle, blocksize=blocksize)
+            kind = 0x80 if scale > 1 else 0
+            for last in (0, 0x80):
+                seeds.append(bytes([rows - 1, values - 1, kind, 255, number, 3, 0, last]) + frame)
+    return seeds
+
+
+TARGETS = {
+    "frame": frame_seeds,
+    "block": block_seeds,
+    "calls": call_seeds,
+    "values": value_seeds,
+}
+
+
 def make_target(name: str, directory: Path) -> Target:
     """Compile a target and write its seeds to a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     program = build.compile_program(
         "clang",
         directory / f"fuzz_{name}",
-        SOURCES[name],
+        [f"fuzz_{name}.c", *build.CASE],
         *build.SANITIZE,
         "-fsanitize=fuzzer,address,undefined",
     )
     target = Target(program, directory / "seeds", directory / "findings")
     target.seeds.mkdir(exist_ok=True)
     target.findings.mkdir(exist_ok=True)
-    seeds = frame_seeds() if name == "frame" else block_seeds()
-    for number, seed in enumerate(seeds):
+    seeds = {
+        "frame": frame_seeds,
+        "block": block_seeds,
+        "calls": call_seeds,
+        "values": value_seeds,
+    }[name]
+    for number, seed in enumerate(seeds()):
         (target.seeds / f"{number:03}").write_bytes(seed)
     return target
 

@@ -163,6 +163,7 @@ def test_kept_samples_are_copied():
         ((4, 2**31, 2**31), [2**31] * 4),
         ((2**31, 2**31, 4), [2]),
         ((1, 2**32 - 1, 2), [2**32 - 1] * 300),
+        ((1, 2**31, 1), [2**31] * 2),
     ],
 )
 def test_impossible_shapes(shape, taken):

@@ -6,7 +6,11 @@ import pytest
 
 from . import build, fuzz
 
-RUNS = {"frame": 20_000, "block": 20_000}
+RUNS = {"frame": 20_000, "block": 20_000, "calls": 15_000, "values": 20_000}
+
+
+def test_every_target_is_run():
+    assert set(RUNS) == set(fuzz.TARGETS)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -28,7 +28,7 @@ BUILDS = {
 def harness(request, programs):
     compiler, *flags = BUILDS[request.param]
     out = programs / request.param.replace(" ", "_")
-    return build.compile_program(compiler, out, ["harness.c", "case.c"], *flags)
+    return build.compile_program(compiler, out, ["harness.c", *build.CASE], *flags)
 
 
 def gather_bases():
@@ -53,7 +53,7 @@ def test_every_build_gathers_the_same(harness, tmp_path):
 def test_the_portable_build_has_no_pext(programs):
     """Else the comparison says nothing."""
     build.compile_program(
-        "gcc", programs / "plain", ["harness.c", "case.c"], "-O2", "-DBF_NO_DISPATCH"
+        "gcc", programs / "plain", ["harness.c", *build.CASE], "-O2", "-DBF_NO_DISPATCH"
     )
     code = (programs / "plain").read_bytes()
     assert b"__cpu_model" not in code and b"__cpu_indicator" not in code

@@ -8,6 +8,7 @@ buffer protocol and the right item type will do.
 
 from array import array
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -217,6 +218,8 @@ cdef class Plink1Encoder(RecordEncoder):
 include "bgen.pxi"
 
 
+# Its cache must be there until it is freed itself, so the garbage collector may not clear it.
+@cython.no_gc_clear
 cdef class Rows:
     """Rows of one chunk row of call_genotype; one object per thread.
 

@@ -286,7 +286,7 @@ is_phased(const bf_row *row)
 static bf_status
 check(const bf_bgen *self, const bf_row *row, uint64_t record, uint64_t size, bf_error *err)
 {
-    uint64_t data, head;
+    uint64_t data, head, total;
 
     if (row->ploidy == 0 || row->ploidy > 2 || (self->bits != 8 && self->bits != 16)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "BGEN records are of ploidy 1 or 2, at 8 or 16 bits");
@@ -296,11 +296,17 @@ check(const bf_bgen *self, const bf_row *row, uint64_t record, uint64_t size, bf
         return bf_fail(err, BF_ERR_ARGUMENT, "a BGEN record of values was given none");
     }
     data = bf_bgen_data_size(self, row->num_samples, row->ploidy);
-    if (record >= self->num_records || size < data) {
+    if (data > UINT32_MAX) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a BGEN record cannot be of so many samples");
+    }
+    if (record >= self->num_records || size < data
+        || size != self->offsets[record + 1] - self->offsets[record]) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
     }
+    /* The table holds strings of all records and nothing else, or it belongs to others. */
+    total = self->offsets[self->num_records] - self->offsets[0] - self->num_records * data;
     head = self->offsets[record] - self->offsets[0] - record * data;
-    if (head > self->heads_size || size - data > self->heads_size - head) {
+    if (total != self->heads_size || head > total || size - data > total - head) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record's strings are not in the table");
     }
     if (row->wide) {
@@ -332,8 +338,10 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     }
     data = bf_bgen_data_size(self, row->num_samples, row->ploidy);
     head = self->offsets[record] - self->offsets[0] - record * data;
-    memcpy(out, self->heads + head, size - data);
-    out += size - data;
+    if (size > data) {
+        memcpy(out, self->heads + head, size - data);
+        out += size - data;
+    }
     payload = payload_size(self, row->num_samples, haploid);
     put32(out, (uint32_t) (data - 4));
     put32(out + 4, (uint32_t) payload);
@@ -342,7 +350,7 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     prefix[4] = NUM_ALLELES;
     prefix[5] = 0;
     prefix[6] = haploid > 0 ? 1 : 2;
-    prefix[7] = haploid < row->num_samples ? 2 : 1;
+    prefix[7] = haploid > 0 && haploid == row->num_samples ? 1 : 2;
     flags[0] = (uint8_t) phased;
     flags[1] = (uint8_t) self->bits;
     bf_stored_begin(&stream, out + LENGTHS_SIZE, payload, data - LENGTHS_SIZE);

@@ -141,7 +141,7 @@ reserve_entry(bf_block_cache *self)
 static uint64_t
 planes_size(const bf_planes *planes)
 {
-    uint64_t each = bf_bytes(planes->capacity) + BF_BITS_PAD;
+    uint64_t each = bf_planes_bytes(planes->capacity);
 
     return sizeof(entry) + (planes->plane[1] != NULL ? BF_NUM_PLANES : 2) * each;
 }

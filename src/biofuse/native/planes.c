@@ -62,7 +62,7 @@ clear_bits(uint8_t *dst, uint64_t dst_bit, uint64_t n)
 bf_status
 bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
 {
-    uint64_t bytes = bf_bytes(capacity) + 64 + BF_BITS_PAD;
+    uint64_t bytes = bf_planes_bytes(capacity);
 
     memset(self, 0, sizeof(*self));
     self->plane[BF_LOW_PLANE] = calloc(1, bytes);
@@ -78,7 +78,7 @@ bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
 bf_status
 bf_planes_widen(bf_planes *self, bf_error *err)
 {
-    uint64_t bytes = bf_bytes(self->capacity) + 64 + BF_BITS_PAD;
+    uint64_t bytes = bf_planes_bytes(self->capacity);
 
     for (int k = 1; k < BF_SIGN_PLANE; k++) {
         if (self->plane[k] == NULL) {

@@ -29,6 +29,13 @@ typedef struct {
                                       Only of planes made from a block. */
 } bf_planes;
 
+/* Bytes that a plane of so many bits takes. */
+static inline uint64_t
+bf_planes_bytes(uint64_t capacity)
+{
+    return bf_bytes(capacity) + 64 + BF_BITS_PAD;
+}
+
 bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
 /* Allocate planes 1 to 6 if they are not there yet. */
 bf_status bf_planes_widen(bf_planes *self, bf_error *err);

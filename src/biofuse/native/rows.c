@@ -28,7 +28,7 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
         }
         total += num_samples[c];
     }
-    if (total > MAX_ALLELES / ploidy
+    if (total > UINT32_MAX || total > MAX_ALLELES / ploidy
         || (gather != NULL && gather->num_out > MAX_ALLELES / ploidy)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a row is too large");
     }
@@ -354,9 +354,9 @@ bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
     return BF_OK;
 }
 
-/* Add to a row what the record needs beside genotypes. */
+/* Add to row `number` what its record, the i-th, needs beside genotypes. */
 static bf_status
-read_extra(const bf_extra *extra, uint64_t i, bf_row *row, bf_error *err)
+read_extra(const bf_extra *extra, uint64_t i, uint32_t number, bf_row *row, bf_error *err)
 {
     bf_row phased;
 
@@ -374,7 +374,9 @@ read_extra(const bf_extra *extra, uint64_t i, bf_row *row, bf_error *err)
     if (bf_rows_read(extra->phased, extra->phased_rows[i], &phased, err) != BF_OK) {
         return err->status;
     }
+    /* What is wrong from here on is so in the row of genotypes. */
     err->phased = 0;
+    err->row = number;
     if (phased.ploidy != 1 || phased.num_samples != row->num_samples) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the phased rows are of another shape");
     }
@@ -412,7 +414,7 @@ bf_rows_encode(bf_rows *self, const uint32_t *rows, uint64_t num_rows, const bf_
         }
         status = bf_rows_read(self, rows[i], &row, err);
         if (status == BF_OK) {
-            status = read_extra(extra, i, &row, err);
+            status = read_extra(extra, i, rows[i], &row, err);
         }
         if (status == BF_OK) {
             status = encode(encoder, &row, first_record + i, output->out + start, stop - start, err);

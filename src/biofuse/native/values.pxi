@@ -50,7 +50,7 @@ cdef class Values:
         cdef uint64_t stride = out.shape[1]
         cdef bf_frame_source source = frame_source(index, span, span_start, frame_size)
         clear(&err)
-        if <uint64_t> out.shape[0] < n or column + num_values > stride:
+        if <uint64_t> out.shape[0] < n or num_values > stride or column > stride - num_values:
             raise ValueError("the values do not fit the output")
         if n == 0 or num_values == 0:
             return
@@ -64,14 +64,14 @@ cdef class Values:
 def gather_values(const float[:, ::1] values not None, const uint32_t[::1] samples not None,
                   uint32_t num_values, float[:, ::1] out not None):
     """Put the values of `samples`, num_values each, next to each other, row by row."""
-    cdef Py_ssize_t row, i, k
+    cdef Py_ssize_t row, i, k, each = num_values
     for i in range(samples.shape[0]):
-        if (<Py_ssize_t> samples[i] + 1) * num_values > values.shape[1]:
+        if (<Py_ssize_t> samples[i] + 1) * each > values.shape[1]:
             raise ValueError("a sample is out of range")
-    if out.shape[0] < values.shape[0] or out.shape[1] < samples.shape[0] * num_values:
+    if out.shape[0] < values.shape[0] or out.shape[1] < samples.shape[0] * each:
         raise ValueError("the values do not fit the output")
     with nogil:
         for row in range(values.shape[0]):
             for i in range(samples.shape[0]):
-                for k in range(num_values):
-                    out[row, i * num_values + k] = values[row, samples[i] * num_values + k]
+                for k in range(each):
+                    out[row, i * each + k] = values[row, samples[i] * each + k]
