@@ -1,0 +1,96 @@
+"""The worker's allocator, its arenas, and when it gives memory back."""
+
+import ctypes.util
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from support.program import wait_until
+from support.stores import vcf_store
+from support.vcf import random_vcf
+
+from biofuse import allocators, native
+from biofuse.encode.worker import Worker
+from biofuse.errors import BiofuseError
+from biofuse.protocol import MAX_MESSAGE, Request
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return vcf_store(random_vcf(40, 60, seed=3), tmp_path_factory.mktemp("s"))[1]
+
+
+def environment(pid: int) -> dict[str, str]:
+    words = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+@pytest.mark.parametrize("name", [name for name in allocators.NAMES if name != "system"])
+def test_the_worker_alone_has_the_allocator(name, store, biofuse):
+    with biofuse.mount(store, "--allocator", name) as mount:
+        mount.bed.read_bytes()
+        worker, serve = mount.pid("encode"), mount.pid("serve")
+        assert f"lib{name}" in Path(f"/proc/{worker}/maps").read_text()
+        assert f"lib{name}" not in Path(f"/proc/{serve}/maps").read_text()
+        assert "LD_PRELOAD" not in environment(serve)
+
+
+def test_one_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    with pytest.raises(BiofuseError, match=r"libjemalloc is not installed; .*libjemalloc2"):
+        allocators.find_allocator("jemalloc")
+
+
+def test_the_system_s_own():
+    assert allocators.find_allocator("system") is None
+
+
+@pytest.mark.parametrize(("users", "workers"), [(None, "2"), ("7", "7")])
+def test_arenas_are_capped_in_the_worker_alone(users, workers, store, biofuse, monkeypatch):
+    biofuse.env.pop("MALLOC_ARENA_MAX", None)
+    if users is not None:
+        biofuse.env["MALLOC_ARENA_MAX"] = users
+    with biofuse.mount(store) as mount:
+        mount.bed.read_bytes()
+        assert environment(mount.pid("encode"))["MALLOC_ARENA_MAX"] == workers
+        assert environment(mount.pid("serve")).get("MALLOC_ARENA_MAX") == users
+
+
+class _Encoder:
+    """Answers when it is told to."""
+
+    def __init__(self):
+        self.go = threading.Semaphore(0)
+
+    def encode(self, file, first, last, out):
+        self.go.acquire()
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_the_heap_is_trimmed_after_opening_and_when_nothing_is_left_to_do(trim, monkeypatch):
+    trims = []
+    monkeypatch.setattr(native, "trim_heap", lambda: trims.append(None))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    encoder = _Encoder()
+    worker = Worker(theirs, memoryview(bytearray(64)), lambda: encoder, trim)
+    thread = threading.Thread(target=worker.run, args=(2,))
+    thread.start()
+    try:
+        for number in (1, 2):
+            ours.send(Request(number, 0, 0, 1, 0, 8).pack())
+        encoder.go.release()
+        assert ours.recv(MAX_MESSAGE)
+        # One request is under way: there is just the trim after opening.
+        thread.join(0.5)
+        assert len(trims) == trim
+        encoder.go.release()
+        assert ours.recv(MAX_MESSAGE)
+        if trim:
+            wait_until(lambda: len(trims) == 2, "the heap is trimmed")
+        thread.join(0.5)
+        assert len(trims) == 2 * trim
+    finally:
+        ours.close()
+        thread.join(5)
+    assert not thread.is_alive()
