@@ -43,6 +43,10 @@ _Noreturn void case_fail(const char *message);
 /* FNV-1a of bytes. */
 uint64_t case_hash(const uint8_t *data, uint64_t size);
 
+/* Whether every entry of the offset table of a frame, whose header was taken, points into it. If
+ * not, the span of some blocks cannot be told, though those that are read may be sound. */
+int case_table_is_sound(const uint8_t *frame, uint32_t frame_size);
+
 /* Read a case of a file: numbers, the last of which is the size of the frame behind them.
  * Returns 0 at the file's end. */
 int case_read(FILE *file, uint32_t *numbers, unsigned count, uint8_t **frame);

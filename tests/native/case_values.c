@@ -153,6 +153,10 @@ case_check_values(const values_geometry *g, const uint8_t *frame)
         bf_status status
             = read_rows(g, exact, (values_way){ .whole = way, .descending = way }, other);
 
+        if (result.status == BF_OK && status == BF_ERR_OFFSET && !way
+            && !case_table_is_sound(exact, g->frame_size)) {
+            continue;
+        }
         if ((status == BF_OK) != (result.status == BF_OK)
             || (status == BF_OK && memcmp(first, other, size) != 0)) {
             case_fail("values read in another way differ");

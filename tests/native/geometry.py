@@ -138,6 +138,7 @@ def bases() -> list[Base]:
     small = random_alleles((9, 13, 2), calls)
     many = random_alleles((12, 801, 2), calls)
     bytes_ = random_alleles((3, 100, 2), range(-128, 128))
+    skipped = random_alleles((8, 200, 1), calls)
     wide = random_alleles((20, 50, 1), range(-2, 101))
     mixed = np.zeros((20, 256, 1), dtype=np.int8)
     mixed[4:8] = random_alleles((4, 256, 1), range(-128, 128))
@@ -156,6 +157,8 @@ def bases() -> list[Base]:
         make_base("tiny", Geometry(3, 5, 2, 4, 3, 2, 0, 2), small[:3, :5]),
         make_base("memcpyed", Geometry(3, 100, 2, 99, 1, 3, 0, 2), bytes_, blocksize=128),
         make_base("raw blocks", Geometry(20, 256, 1, 250, 1, 1, 2, 19), mixed, blocksize=512),
+        # Of 13 blocks, the rows' few samples are in 0, 1, 3 and 4.
+        make_base("skipped", Geometry(8, 200, 1, 4, 2, 0, 0, 3), skipped, blocksize=128),
         make_base("wide", Geometry(20, 50, 1, 50, 2, 1, 0, 19), wide, blocksize=256),
         make_base("runs", Geometry(9, 3 << 14, 1, 3000, 1, 1, 0, 8), large, blocksize=3 << 17),
         make_base(
