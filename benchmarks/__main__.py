@@ -48,10 +48,12 @@ class Several(click.ParamType):
         return names
 
 
-def several(flag: str, known: tuple[str, ...], text: str):
+def several(flag: str, known: tuple[str, ...], text: str, default: tuple[str, ...] = ()):
     """Make an option that takes some of several names, by default all of them."""
     help_text = f"{text}: some of {','.join(known)}."
-    return click.option(flag, type=Several(known), default=",".join(known), help=help_text)
+    return click.option(
+        flag, type=Several(known), default=",".join(default or known), help=help_text
+    )
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})
@@ -74,7 +76,9 @@ def several(flag: str, known: tuple[str, ...], text: str):
 @several("--only", SIDES, "Sides to measure")
 @several("--view", tuple(VIEWS), "Views to measure")
 @several("--measure", tuple(MEASUREMENTS), "Measurements to make")
-@several("--on", tuple(SPECS), "Stores to make and measure")
+@several(
+    "--on", tuple(SPECS), "Stores to make and measure", ("wide", "wide_bench", "wide_big", "tall")
+)
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Repetitions.")
 @click.option(
     "--memory-repeats", type=click.IntRange(1), default=1, help="Repetitions of the memory session."
