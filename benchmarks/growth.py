@@ -112,6 +112,8 @@ def main(variants, scratch, output, one):
     for column in ("variants", "mount, s", "plan's process, MiB", "plan, MiB", "idle PSS, MiB"):
         table.add_column(column, justify="right")
     rows = []
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
         for number in map(int, variants.split(",")):
             command = [sys.executable, "-m", "benchmarks.growth", "--one", str(number)]
