@@ -67,7 +67,7 @@ class Ours:
         from dataclasses import asdict
 
         from biofuse.encode.encoder import Encoder
-        from biofuse.encode.worker import map_file
+        from biofuse.encode.tables import MappedTables
         from biofuse.manifest import MANIFEST, read_plan
         from biofuse.options import ViewOptions
         from biofuse.plan.client import get_plan
@@ -78,10 +78,7 @@ class Ours:
         made = get_plan(ViewOptions(location, "x", [view]), None, lambda done, total: None)
         folder = Path(made.path)
         plan = read_plan((folder / MANIFEST).read_text())
-        tables = {}
-        for name in plan.table_names():
-            with open(folder / name, "rb") as f:
-                tables[name] = map_file(f.fileno())
+        tables = MappedTables.open(str(folder), plan.table_names()).views
         streamed = plan.streamed[0]
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
         self.records = Records(streamed, offsets)

@@ -73,7 +73,7 @@ def test_the_heap_is_trimmed_after_opening_and_when_nothing_is_left_to_do(trim, 
     monkeypatch.setattr(native, "trim_heap", lambda: trims.append(None))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     encoder = _Encoder()
-    worker = Worker(theirs, memoryview(bytearray(64)), lambda: encoder, trim)
+    worker = Worker(theirs, memoryview(bytearray(64)), lambda: encoder, lambda: None, trim)
     thread = threading.Thread(target=worker.run, args=(2,))
     thread.start()
     try:

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,10 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import reference
 from support.stores import ENCODINGS, make_store
-from support.views import plan_view
-
-from biofuse.encode.encoder import Encoder
-from biofuse.encode.worker import map_file
+from support.views import open_encoder, plan_view
 
 CACHES = [0, 1 << 20, 64 << 20]
 
@@ -43,11 +39,7 @@ class View:
 
     def __init__(self, store, directory, genotypes, cache_bytes, *options):
         self.plan = plan_view(store, directory, *options)
-        tables = {}
-        for name in self.plan.table_names():
-            with open(directory / name, "rb") as f:
-                tables[name] = map_file(f.fileno())
-        self.encoder = Encoder(self.plan, tables, cache_bytes, time.time_ns())
+        self.encoder = open_encoder(self.plan, directory, cache_bytes)
         self.record_size = self.plan.streamed[0].record_size
         self.expected = reference.bed(genotypes)[len(reference.MAGIC) :]
         assert self.plan.streamed[0].size == len(self.expected) + len(reference.MAGIC)

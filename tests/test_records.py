@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biofuse.manifest import StreamedFile
-from biofuse.serve.records import Records, cut_blocks, map_table
+from biofuse.serve.records import Records, Table, cut_blocks
 
 
 def fixed(count: int, record_size: int, header_size: int = 3) -> Records:
@@ -100,11 +100,28 @@ def test_every_byte_is_in_the_record_that_holds_it(sizes, data):
 
 
 @pytest.mark.parametrize("values", [[], [7], list(range(0, 3000, 7)), [2**63]])
-def test_a_mapped_table(values, tmp_path):
+def test_a_table_in_a_file(values, tmp_path):
     path = tmp_path / "t"
     path.write_bytes(b"".join(v.to_bytes(8, "little") for v in values))
     fd = os.open(path, os.O_RDONLY)
     try:
-        assert list(map_table(fd)) == values
+        table = Table(fd)
+        assert list(table) == values
+        assert list(table[1:]) == values[1:]
+        assert len(table) == len(values)
+        for index in (-1, len(values)):
+            with pytest.raises(IndexError):
+                table[index]
     finally:
         os.close(fd)
+
+
+def test_a_table_that_was_cut_short(tmp_path):
+    path = tmp_path / "t"
+    path.write_bytes(bytes(80))
+    with path.open("r+b") as f:
+        table = Table(f.fileno())
+        f.truncate(44)
+        assert table[4] == 0
+        with pytest.raises(OSError, match="ends at element 5"):
+            table[5]

@@ -12,7 +12,7 @@ from pathlib import Path
 from biofuse.cli import mount, mount_bgen
 from biofuse.cli.options import view_options_from
 from biofuse.encode.encoder import Encoder
-from biofuse.encode.worker import map_file
+from biofuse.encode.tables import MappedTables
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.build import build_plan
@@ -43,13 +43,10 @@ def plan_view(store: Path, directory: Path, *options, like: str = "mount") -> Pl
     return build_plan(view, str(directory), lambda done, total: None)
 
 
-def open_encoder(plan: Plan, directory: Path, cache_bytes: int) -> Encoder:
+def open_encoder(plan: Plan, directory: Path, cache_bytes: int, **limits) -> Encoder:
     """The encoder of a plan in a directory, as a worker opens it."""
-    tables = {}
-    for name in plan.table_names():
-        with open(directory / name, "rb") as f:
-            tables[name] = map_file(f.fileno())
-    return Encoder(plan, tables, cache_bytes, time.time_ns())
+    tables = MappedTables.open(str(directory), plan.table_names())
+    return Encoder(plan, tables.views, cache_bytes, time.time_ns(), **limits)
 
 
 def record_offsets(plan: Plan, directory: Path, number: int = 0) -> array:

@@ -7,7 +7,6 @@ decides the order. It ends when serve closes its end.
 import faulthandler
 import json
 import mmap
-import os
 import select
 import signal
 import socket
@@ -17,20 +16,13 @@ from collections.abc import Callable
 
 from biofuse import native
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.tables import MappedTables
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, Reply, Request
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
-
-
-def map_file(fd: int) -> memoryview:
-    """A file's bytes, mapped read-only."""
-    size = os.fstat(fd).st_size
-    if size == 0:
-        return memoryview(b"")
-    return memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ))
 
 
 class Worker:
@@ -43,6 +35,8 @@ class Worker:
         The shared window, writable.
     make_encoder : callable
         Called with the first request, and again with later ones as long as it fails.
+    release_tables : callable
+        Called after each request: gives up the pages of the plan's tables.
     trim : bool
         Whether freed memory is given back once opening is done, and whenever no thread
         has had anything to do for a while.
@@ -53,11 +47,13 @@ class Worker:
         sock: socket.socket,
         window: memoryview,
         make_encoder: Callable[[], Encoder],
+        release_tables: Callable[[], None],
         trim: bool = True,
     ):
         self._sock = sock
         self._window = window
         self._make_encoder = make_encoder
+        self._release_tables = release_tables
         self._encoder: Encoder | None = None
         self._lock = threading.Lock()
         self._trim = trim
@@ -84,6 +80,7 @@ class Worker:
             with self._lock:
                 self._busy += 1
             reply = self._answer(Request.unpack(data))
+            self._release_tables()
             with self._lock:
                 self._busy -= 1
                 self._untrimmed = True
@@ -126,7 +123,7 @@ def main() -> None:
     config = json.loads(sys.argv[1])
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())
-    tables = {name: map_file(fd) for name, fd in config["tables"].items()}
+    tables = MappedTables(config["tables"])
     window = memoryview(mmap.mmap(config["window"], 0))
     sock = socket.socket(fileno=config["socket"])
     worker = Worker(
@@ -134,12 +131,13 @@ def main() -> None:
         window,
         lambda: Encoder(
             plan,
-            tables,
+            tables.views,
             config["cache_bytes"],
             config["opened_ns"],
             config["scratch_bytes"],
             config["threads"],
         ),
+        tables.release_pages,
         config["trim"],
     )
     worker.run(config["threads"])

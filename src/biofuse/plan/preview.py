@@ -1,10 +1,10 @@
 """What the files of a plan begin with, and whether they have phased variants."""
 
-import mmap
 import os
 import time
 
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import PHASED
 from biofuse.manifest import Plan
@@ -28,14 +28,8 @@ class Preview:
     def __init__(self, plan: Plan, directory: str):
         self._plan = plan
         self._directory = directory
-        self._tables = {name: self._map(name) for name in plan.table_names()}
+        self._tables = MappedTables.open(directory, plan.table_names()).views
         self._encoder: Encoder | None = None
-
-    def _map(self, name: str) -> memoryview:
-        with open(os.path.join(self._directory, name), "rb") as f:
-            if os.fstat(f.fileno()).st_size == 0:
-                return memoryview(b"")
-            return memoryview(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ))
 
     def _open(self) -> Encoder:
         if self._encoder is None:

@@ -86,12 +86,12 @@ class BlockTable:
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks)
 
-    def find(self, file: int, record: int, run: bool | None = None) -> Block | None:
-        """The block that has a record, or will have it; if `run` is given, of that kind."""
+    def find(self, file: int, offset: int, run: bool | None = None) -> Block | None:
+        """The block that has a file's byte, or will have it; if `run` is given, of that kind."""
         for block in self._blocks:
             if (
                 block.file == file
-                and block.first <= record < block.last
+                and block.start <= offset < block.stop
                 and run in (None, block.run)
             ):
                 return block

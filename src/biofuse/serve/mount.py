@@ -23,7 +23,7 @@ from biofuse.serve.exposition import render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
-from biofuse.serve.records import Records, map_table
+from biofuse.serve.records import Records, Table
 from biofuse.serve.scheduler import Scheduler
 from biofuse.serve.status import Status, serve_status
 from biofuse.serve.stream import ReadError, Stream
@@ -110,9 +110,9 @@ class MountedView:
     def operations(self) -> ReadOnlyOperations:
         """The file system, ready to be mounted."""
         files: list = []
-        chunk_starts = map_table(self._fds[self.plan.chunk_starts])
+        chunk_starts = Table(self._fds[self.plan.chunk_starts])
         for i, streamed in enumerate(self.plan.streamed):
-            offsets = map_table(self._fds[streamed.offsets]) if streamed.offsets else None
+            offsets = Table(self._fds[streamed.offsets]) if streamed.offsets else None
             header = os.pread(self._fds[streamed.header], streamed.header_size, 0)
             stream = Stream(
                 i,

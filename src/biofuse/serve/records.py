@@ -1,9 +1,10 @@
 """Where records and blocks lie in a streamed file."""
 
-import mmap
+import errno
 import os
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from biofuse.manifest import StreamedFile
 
@@ -11,12 +12,31 @@ from biofuse.manifest import StreamedFile
 _MAX_CHUNK_ROWS = 8
 
 
-def map_table(fd: int) -> memoryview:
-    """A table of uint64 as a sequence, mapped rather than read."""
-    size = os.fstat(fd).st_size
-    if size == 0:
-        return memoryview(b"").cast("Q")
-    return memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ)).cast("Q")
+class Table(Sequence[int]):
+    """A file of uint64 as a sequence that takes no memory: each element is read when wanted.
+
+    Parameters
+    ----------
+    fd : int
+        The file, which stays open.
+    """
+
+    def __init__(self, fd: int):
+        self._fd = fd
+        self._length = os.fstat(fd).st_size // 8
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._length))]
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        data = os.pread(self._fd, 8, 8 * index)
+        if len(data) < 8:
+            raise OSError(errno.EIO, f"a table of the plan ends at element {index}")
+        return int.from_bytes(data, "little")
 
 
 class Records:
@@ -29,7 +49,7 @@ class Records:
         records + 1 offsets, where records differ in size.
     """
 
-    def __init__(self, file: StreamedFile, offsets: memoryview | None):
+    def __init__(self, file: StreamedFile, offsets: Sequence[int] | None):
         self.header_size = file.header_size
         self.size = file.size
         self.count = file.records
@@ -70,21 +90,21 @@ def cut_blocks(records: Records, chunk_starts, slot: int) -> array:
     """
     starts = array("Q")
     begin, chunks = 0, 0
+    begin_offset = offset = records.header_size
     bounds = [*chunk_starts[1:], records.count] if records.count else []
     for start, stop in zip(chunk_starts, bounds, strict=True) if bounds else ():
-        size = records.start(stop) - records.start(start)
-        if chunks and (
-            chunks == _MAX_CHUNK_ROWS or records.start(stop) - records.start(begin) > slot
-        ):
+        end = records.start(stop)
+        if chunks and (chunks == _MAX_CHUNK_ROWS or end - begin_offset > slot):
             starts.append(begin)
             chunks = 0
         if not chunks:
-            begin = start
-        if size > slot:
+            begin, begin_offset = start, offset
+        if end - offset > slot:
             starts.extend(_cut(records, start, stop, slot))
             chunks = 0
         else:
             chunks += 1
+        offset = end
     if chunks:
         starts.append(begin)
     starts.append(records.count)

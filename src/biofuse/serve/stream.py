@@ -129,22 +129,17 @@ class Stream:
 
     def _block_at(self, position: int, stop: int, large: bool) -> Block:
         """The block that has a byte, asked for if it is not there."""
-        record = self._records.at(position)
-        block = self._scheduler.blocks.find(self._index, record)
+        block = self._scheduler.blocks.find(self._index, position)
         if block is not None:
             return block
+        record = self._records.at(position)
         number = bisect_right(self._starts, record) - 1
         if large and self._starts[number] not in self._bad_runs:
             return self._request_run(number, demanded=True)
-        last = record + 1
-        limit = self._window.shape.point_slot
         start = self._records.start(record)
-        while (
-            last < self._records.count
-            and self._records.start(last) < stop
-            and self._records.start(last + 1) - start <= limit
-        ):
-            last += 1
+        fits = self._records.at(min(start + self._window.shape.point_slot, self._records.size))
+        wanted = self._records.at(stop - 1) + 1
+        last = max(record + 1, min(wanted, fits))
         return self._scheduler.request(
             self._index, record, last, start, self._records.start(last), False, True
         )
@@ -170,6 +165,9 @@ class Stream:
             first = self._starts[following]
             if first in self._bad_runs:
                 continue
-            if self._scheduler.blocks.find(self._index, first, run=True) is None:
+            if (
+                self._scheduler.blocks.find(self._index, self._records.start(first), run=True)
+                is None
+            ):
                 self._request_run(following, demanded=False)
         self._scheduler.pump()

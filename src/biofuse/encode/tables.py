@@ -1,0 +1,49 @@
+"""A plan's tables, mapped."""
+
+import mmap
+import os
+
+
+class MappedTables:
+    """Tables mapped from files, whose pages can be given up.
+
+    Parameters
+    ----------
+    fds : dict of str to int
+        Files by name; they need not stay open.
+
+    Attributes
+    ----------
+    views : dict of str to memoryview
+        Their bytes.
+    """
+
+    def __init__(self, fds: dict[str, int]):
+        self._maps: list[mmap.mmap] = []
+        self.views: dict[str, memoryview] = {}
+        for name, fd in fds.items():
+            if os.fstat(fd).st_size == 0:
+                self.views[name] = memoryview(b"")
+                continue
+            self._maps.append(mmap.mmap(fd, 0, prot=mmap.PROT_READ))
+            self.views[name] = memoryview(self._maps[-1])
+
+    @classmethod
+    def open(cls, directory: str, names: list[str]) -> "MappedTables":
+        """Map tables that lie in a directory."""
+        fds: dict[str, int] = {}
+        try:
+            for name in names:
+                fds[name] = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_CLOEXEC)
+            return cls(fds)
+        finally:
+            for fd in fds.values():
+                os.close(fd)
+
+    def release_pages(self) -> None:
+        """Give up the pages that were read; they are read again where they are wanted.
+
+        Else a process that has read a whole file would hold the whole of its tables.
+        """
+        for each in self._maps:
+            each.madvise(mmap.MADV_DONTNEED)
