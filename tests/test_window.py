@@ -81,13 +81,15 @@ def add(table, first, run=True, state=State.READY, **fields):
     return block
 
 
-def test_a_block_is_found_by_each_of_its_records(window):
+def test_a_block_is_found_by_each_of_its_bytes(window):
     table = BlockTable(window)
     block = add(table, 10)
-    assert table.find(0, 9) is None
-    assert all(table.find(0, n) is block for n in range(10, 20))
-    assert table.find(0, 20) is None
-    assert table.find(1, 15) is None
+    assert table.find(0, 999) is None
+    assert all(table.find(0, n) is block for n in range(1000, 2000))
+    assert table.find(0, 2000) is None
+    assert table.find(1, 1500) is None
+    assert table.find(0, 1500, run=True) is block
+    assert table.find(0, 1500, run=False) is None
 
 
 def test_the_least_recently_used_is_evicted(window):
