@@ -3,6 +3,11 @@
 #include "bgen_values.h"
 #include "stored.h"
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(BF_NO_DISPATCH)
+#include <immintrin.h>
+#define BF_HAVE_AVX512 1
+#endif
+
 #define EVEN 0x5555555555555555ULL
 #define NUM_ALLELES 2
 /* Number of samples, alleles, least and greatest ploidy. */
@@ -130,6 +135,9 @@ all_diploid_present(const bf_bgen *self, const bf_row *row)
     if (row->ploidy < 2 && !self->haploid_as_diploid) {
         return 0;
     }
+    if (row->planes->no_sign) {
+        return 1;
+    }
     /* Bits after the last one are zero. */
     for (uint64_t i = 0; i < size; i += 8) {
         any |= bf_load64(sign + i);
@@ -185,14 +193,15 @@ write_ploidies(const bf_bgen *self, const bf_row *row, int plain, bf_stored *str
     uint8_t bytes[TILE];
     calls c;
 
-    memset(bytes, 2, sizeof(bytes));
+    if (plain) {
+        bf_stored_repeat(stream, 2, row->num_samples);
+        return;
+    }
     for (uint64_t start = 0; start < row->num_samples; start += TILE) {
         tile t = next_tile(row, start);
 
-        if (!plain) {
-            get_calls(self, row, 0, start / 32, t.num_words, &c);
-        }
-        for (uint64_t i = 0; !plain && i < t.num_words; i++) {
+        get_calls(self, row, 0, start / 32, t.num_words, &c);
+        for (uint64_t i = 0; i < t.num_words; i++) {
             uint64_t bits = c.missing[i] | c.haploid[i] << 1;
 
             for (unsigned k = 0; k < 8; k++, bits >>= 8) {
@@ -203,50 +212,86 @@ write_ploidies(const bf_bgen *self, const bf_row *row, int plain, bf_stored *str
     }
 }
 
-/* Bytes of 32 calls' probabilities; all of them are written whatever num_samples says. */
-static inline uint64_t
-put_probs(uint64_t probs, uint64_t haploid, unsigned num_samples, unsigned width, uint8_t *out)
+/* A byte of 0xff for every bit that is set, of 0 for every other. */
+static void
+expand_by_table(const uint64_t *bits, uint64_t num_words, uint8_t *out)
 {
-    uint8_t *to = out;
-    uint64_t half[2] = { probs, 0 };
-
-    if (width == 2) {
-        half[0] = 3 * spread(probs);
-        half[1] = 3 * spread(probs >> 32);
-    }
-    for (unsigned h = 0; h < width; h++) {
+    for (uint64_t i = 0; i < num_words; i++) {
         for (unsigned k = 0; k < 8; k++) {
-            bf_store64(out + 64 * h + 8 * k, BYTES_OF_BITS[half[h] >> (8 * k) & 0xff]);
+            bf_store64(out + 64 * i + 8 * k, BYTES_OF_BITS[bits[i] >> (8 * k) & 0xff]);
         }
     }
-    if (haploid == 0) {
-        return 2 * width * num_samples;
-    }
-    for (unsigned s = 0; s < num_samples; s++) {
-        memmove(to, out + 2 * width * s, 2 * width);
-        to += (2 - (haploid >> (2 * s) & 1)) * width;
-    }
-    return (uint64_t) (to - out);
 }
 
-BF_CLONES static void
-write_hard_calls(const bf_bgen *self, const bf_row *row, int phased, bf_stored *stream)
+#ifdef BF_HAVE_AVX512
+__attribute__((target("avx512bw"))) static void
+expand_by_mask(const uint64_t *bits, uint64_t num_words, uint8_t *out)
+{
+    for (uint64_t i = 0; i < num_words; i++) {
+        _mm512_storeu_si512(out + 64 * i, _mm512_movm_epi8(bits[i]));
+    }
+}
+#endif
+
+static void
+expand(const uint64_t *bits, uint64_t num_words, uint8_t *out)
+{
+#ifdef BF_HAVE_AVX512
+    if (__builtin_cpu_supports("avx512bw")) {
+        expand_by_mask(bits, num_words, out);
+        return;
+    }
+#endif
+    expand_by_table(bits, num_words, out);
+}
+
+/* Keep the first value alone of each haploid call of a tile. Returns the bytes that are left. */
+static uint64_t
+compact(const calls *c, tile t, unsigned width, uint8_t *bytes)
+{
+    uint8_t *to = bytes;
+
+    for (uint64_t s = 0; s < t.num_samples; s++) {
+        unsigned haploid = c->haploid[s / 32] >> (2 * (s % 32)) & 1;
+
+        memmove(to, bytes + 2 * width * s, 2 * width);
+        to += (2 - haploid) * width;
+    }
+    return (uint64_t) (to - bytes);
+}
+
+/* plain: no call is haploid. */
+static void
+write_hard_calls(
+    const bf_bgen *self, const bf_row *row, int phased, int plain, bf_stored *stream)
 {
     unsigned width = self->bits / 8;
-    uint8_t bytes[4 * TILE];
+    uint8_t bytes[4 * TILE], *in_place;
+    uint64_t doubled[2 * TILE / 32];
     calls c;
 
     for (uint64_t start = 0; start < row->num_samples; start += TILE) {
         tile t = next_tile(row, start);
-        uint64_t size = 0;
+        uint64_t size = 2 * width * t.num_samples;
+        const uint64_t *bits = c.probs;
 
         get_calls(self, row, phased, start / 32, t.num_words, &c);
-        for (uint64_t i = 0; i < t.num_words; i++) {
-            unsigned n = samples_in_word(i, (uint32_t) t.num_samples);
-
-            size += put_probs(c.probs[i], c.haploid[i], n, width, bytes + size);
+        if (width == 2) {
+            for (uint64_t i = 0; i < t.num_words; i++) {
+                doubled[2 * i] = 3 * spread(c.probs[i]);
+                doubled[2 * i + 1] = 3 * spread(c.probs[i] >> 32);
+            }
+            bits = doubled;
         }
-        bf_stored_write(stream, bytes, size);
+        /* Whole words are written, so only a full tile has room where it belongs. */
+        in_place = plain && t.num_samples == TILE ? bf_stored_reserve(stream, size) : NULL;
+        if (in_place != NULL) {
+            expand(bits, width * t.num_words, in_place);
+            bf_stored_commit(stream, size);
+        } else {
+            expand(bits, width * t.num_words, bytes);
+            bf_stored_write(stream, bytes, plain ? size : compact(&c, t, width, bytes));
+        }
     }
 }
 
@@ -358,7 +403,7 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     if (hard) {
         write_ploidies(self, row, plain, &stream);
         bf_stored_write(&stream, flags, 2);
-        write_hard_calls(self, row, phased, &stream);
+        write_hard_calls(self, row, phased, haploid == 0, &stream);
     } else {
         bf_bgen_write_value_ploidies(self, row, &stream);
         bf_stored_write(&stream, flags, 2);

@@ -68,6 +68,7 @@ bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
     self->plane[BF_LOW_PLANE] = calloc(1, bytes);
     self->plane[BF_SIGN_PLANE] = calloc(1, bytes);
     self->capacity = capacity;
+    self->no_sign = 1;
     if (self->plane[BF_LOW_PLANE] == NULL || self->plane[BF_SIGN_PLANE] == NULL) {
         bf_planes_free(self);
         return bf_fail(err, BF_ERR_NOMEM, "out of memory");
@@ -99,6 +100,15 @@ bf_planes_free(bf_planes *self)
         self->plane[k] = NULL;
     }
     self->capacity = 0;
+}
+
+void
+bf_planes_clear_sign(bf_planes *self)
+{
+    if (!self->no_sign) {
+        memset(self->plane[BF_SIGN_PLANE], 0, bf_planes_bytes(self->capacity));
+        self->no_sign = 1;
+    }
 }
 
 static int
@@ -149,7 +159,11 @@ bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, ui
     if (self->wide && bf_planes_widen(self, err) != BF_OK) {
         return err->status;
     }
-    self->no_sign = !self->wide && given <= BF_SIGN_PLANE && tail == 0;
+    if (!self->wide && given <= BF_SIGN_PLANE && tail == 0) {
+        bf_planes_clear_sign(self);
+    } else {
+        self->no_sign = 0;
+    }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
         if (k != BF_LOW_PLANE && !self->wide && (k != BF_SIGN_PLANE || self->no_sign)) {
             continue;
@@ -252,6 +266,11 @@ bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src, uint64_t 
         }
         dst->wide = 1;
     }
+    if (src->no_sign && dst->no_sign) {
+        bf_copy_bits(dst->plane[BF_LOW_PLANE], dst_bit, src->plane[BF_LOW_PLANE], src_bit, n);
+        return BF_OK;
+    }
+    dst->no_sign = 0;
     for (int k = 0; k < BF_NUM_PLANES; k++) {
         if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || dst->wide) {
             if (k != BF_LOW_PLANE && src->no_sign) {
@@ -346,8 +365,13 @@ bf_planes_gather(bf_planes *dst, const bf_planes *src, const bf_gather *gather, 
     if (dst->wide && bf_planes_widen(dst, err) != BF_OK) {
         return err->status;
     }
+    if (src->no_sign) {
+        bf_planes_clear_sign(dst);
+    } else {
+        dst->no_sign = 0;
+    }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        if (k != BF_LOW_PLANE && k != BF_SIGN_PLANE && !src->wide) {
+        if (k != BF_LOW_PLANE && !src->wide && (k != BF_SIGN_PLANE || src->no_sign)) {
             continue;
         }
 #ifdef BF_HAVE_PEXT

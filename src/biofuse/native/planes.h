@@ -25,8 +25,7 @@ typedef struct {
     uint8_t *plane[BF_NUM_PLANES]; /* capacity bits each, BF_BITS_PAD spare bytes; 1-6 lazily */
     uint64_t capacity;             /* bits */
     int wide;                      /* planes 1 to 6 are filled in and differ from the sign */
-    int no_sign;                   /* the sign is zero throughout; its plane is not filled in.
-                                      Only of planes made from a block. */
+    int no_sign;                   /* the whole sign plane is zero: no allele is missing or fill */
 } bf_planes;
 
 /* Bytes that a plane of so many bits takes. */
@@ -40,6 +39,9 @@ bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
 /* Allocate planes 1 to 6 if they are not there yet. */
 bf_status bf_planes_widen(bf_planes *self, bf_error *err);
 void bf_planes_free(bf_planes *self);
+
+/* Make the sign plane zero; costs nothing where it is known to be. */
+void bf_planes_clear_sign(bf_planes *self);
 
 /* From a bit-shuffled block: eight planes of size / 8 bytes each, of which the first
  * filled bytes are given and the rest are all tail. size is a multiple of 8 and at most

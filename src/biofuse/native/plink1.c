@@ -57,6 +57,15 @@ encode_diploid(
     }
 }
 
+/* The same where no call is missing or haploid. */
+BF_CLONES static void
+encode_present(const uint8_t *restrict low, uint8_t *restrict out, uint64_t words)
+{
+    for (uint64_t i = 0; i < words; i++) {
+        bf_store64(out + 8 * i, diploid_codes(bf_load64(low + 8 * i), 0));
+    }
+}
+
 bf_status
 bf_plink1_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
     uint64_t size, bf_error *err)
@@ -77,7 +86,11 @@ bf_plink1_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
     }
     if (row->ploidy == 2) {
         i = size / 8 * 8;
-        encode_diploid(low, sign, out, size / 8);
+        if (row->planes->no_sign) {
+            encode_present(low, out, size / 8);
+        } else {
+            encode_diploid(low, sign, out, size / 8);
+        }
         code = i < size ? diploid_codes(bf_load64(low + i), bf_load64(sign + i)) : 0;
     } else {
         for (i = 0; i + 8 <= size; i += 8) {

@@ -146,7 +146,7 @@ bf_rows_set_frame(
     bf_rows *self, uint32_t chunk, const bf_frame_source *source, bf_error *err)
 {
     uint64_t raw = (uint64_t) self->chunk_rows * self->chunk_samples * self->ploidy;
-    bf_chunk *c;
+    bf_chunk *c = NULL;
 
     if (get_chunk(self, chunk, &c, err) != BF_OK
         || bf_frame_parse_header(
@@ -177,7 +177,7 @@ bf_status
 bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint64_t row_bits,
     uint32_t first_row, uint32_t last_row, bf_error *err)
 {
-    bf_chunk *c;
+    bf_chunk *c = NULL;
 
     if (get_chunk(self, chunk, &c, err) != BF_OK) {
         return err->status;
@@ -197,7 +197,7 @@ bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed, uint6
 bf_status
 bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err)
 {
-    bf_chunk *c;
+    bf_chunk *c = NULL;
     uint64_t bits;
 
     if (get_chunk(self, chunk, &c, err) != BF_OK) {
@@ -308,6 +308,7 @@ bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such row in the chunk");
     }
     self->row.wide = 0;
+    bf_planes_clear_sign(&self->row);
     for (uint32_t c = 0; c < self->num_chunks; c++) {
         bf_chunk *chunk = &self->chunks[c];
 

@@ -7,6 +7,7 @@
 #define ZLIB_HEADER_SIZE 2
 #define ADLER_SIZE 4
 #define BLOCK_HEADER_SIZE 5
+#define ADLER_MODULUS 65521
 
 /* Empty fixed Huffman blocks, ten bits each, that make a stored block's header
  * this many bytes longer. */
@@ -70,6 +71,18 @@ bf_stored_begin(bf_stored *self, uint8_t *out, uint64_t data_size, uint64_t stre
     begin_block(self, rest == 3 ? 1 : FIXED_BLOCKS[rest]);
 }
 
+/* Take note that size bytes of the current stored block were written. */
+static void
+advance(bf_stored *self, uint64_t size)
+{
+    self->out += size;
+    self->block_left -= (uint32_t) size;
+    self->data_left -= size;
+    if (self->block_left == 0 && self->data_left > 0) {
+        begin_block(self, 0);
+    }
+}
+
 void
 bf_stored_write(bf_stored *self, const uint8_t *data, uint64_t size)
 {
@@ -78,15 +91,51 @@ bf_stored_write(bf_stored *self, const uint8_t *data, uint64_t size)
         uint64_t n = size < self->block_left ? size : self->block_left;
 
         memcpy(self->out, data, n);
-        self->out += n;
-        self->block_left -= (uint32_t) n;
-        self->data_left -= n;
+        advance(self, n);
         data += n;
         size -= n;
-        if (self->block_left == 0 && self->data_left > 0) {
-            begin_block(self, 0);
-        }
     }
+}
+
+/* Adler-32 after size times the same byte: both sums have closed forms. */
+static uint32_t
+adler_of_repeated(uint32_t adler, uint8_t byte, uint64_t size)
+{
+    uint64_t a = adler & 0xffff, b = adler >> 16;
+    uint64_t n = size % ADLER_MODULUS;
+    /* n (n + 1) / 2 for the true size: it is periodic only in twice the modulus. */
+    uint64_t m = size % (2 * ADLER_MODULUS);
+    uint64_t triangle = m * (m + 1) / 2 % ADLER_MODULUS;
+
+    b = (b + n * a + triangle * byte) % ADLER_MODULUS;
+    a = (a + n * byte) % ADLER_MODULUS;
+    return (uint32_t) (b << 16 | a);
+}
+
+void
+bf_stored_repeat(bf_stored *self, uint8_t byte, uint64_t size)
+{
+    self->adler = adler_of_repeated(self->adler, byte, size);
+    while (size > 0) {
+        uint64_t n = size < self->block_left ? size : self->block_left;
+
+        memset(self->out, byte, n);
+        advance(self, n);
+        size -= n;
+    }
+}
+
+uint8_t *
+bf_stored_reserve(bf_stored *self, uint64_t size)
+{
+    return size <= self->block_left ? self->out : NULL;
+}
+
+void
+bf_stored_commit(bf_stored *self, uint64_t size)
+{
+    self->adler = libdeflate_adler32(self->adler, self->out, size);
+    advance(self, size);
 }
 
 uint8_t *

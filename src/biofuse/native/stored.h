@@ -28,6 +28,14 @@ void bf_stored_begin(bf_stored *self, uint8_t *out, uint64_t data_size, uint64_t
 /* Append data; altogether exactly data_size bytes. */
 void bf_stored_write(bf_stored *self, const uint8_t *data, uint64_t size);
 
+/* Append size times the same byte. */
+void bf_stored_repeat(bf_stored *self, uint8_t byte, uint64_t size);
+
+/* Where the next size bytes may be written in place, to be appended by bf_stored_commit;
+ * NULL if they do not lie in one stored block. */
+uint8_t *bf_stored_reserve(bf_stored *self, uint64_t size);
+void bf_stored_commit(bf_stored *self, uint64_t size);
+
 /* End the stream once all data are written. Returns the address after its last byte. */
 uint8_t *bf_stored_end(bf_stored *self);
 
