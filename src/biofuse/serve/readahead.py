@@ -40,33 +40,48 @@ class Run:
         """Whether more reads are to be expected."""
         return self.reads >= _ANNOUNCED
 
+    def continued_by(self, start: int) -> bool:
+        """Whether a read that begins there belongs to the run."""
+        return abs(start - self.position) <= _SLACK
+
 
 class RunDetector:
-    """The runs of one file."""
+    """The runs of one file.
+
+    Attributes
+    ----------
+    last : Run or None
+        The one that was joined last.
+    """
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._clock = 0
+        self.last: Run | None = None
 
     def observe(self, start: int, stop: int) -> Run:
         """Take note of a read of bytes start to stop; returns the run that it belongs to."""
-        self._clock += 1
         best = None
         for run in self._runs:
-            if abs(start - run.position) <= _SLACK and (
+            if run.continued_by(start) and (
                 best is None or abs(start - run.position) < abs(start - best.position)
             ):
                 best = run
         if best is None:
-            best = Run(stop)
+            best = Run(stop, reads=0)
             if len(self._runs) == _MAX_RUNS:
                 self._runs.remove(min(self._runs, key=lambda run: run.used))
             self._runs.append(best)
-        else:
-            best.reads += 1
-            best.position = max(best.position, stop)
-        best.used = self._clock
+        self.join(best, stop)
         return best
+
+    def join(self, run: Run, stop: int) -> None:
+        """Take note of a read that belongs to a run and ends at stop."""
+        self._clock += 1
+        run.reads += 1
+        run.position = max(run.position, stop)
+        run.used = self._clock
+        self.last = run
 
     def active(self) -> int:
         """How many announced runs reads have joined of late."""

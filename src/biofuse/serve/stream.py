@@ -64,6 +64,8 @@ class Stream:
         self._runs = RunDetector()
         # First records of blocks with something in them that cannot be shown.
         self._bad_runs: set[int] = set()
+        # The block that was read from last.
+        self._current: Block | None = None
 
     @property
     def size(self) -> int:
@@ -79,6 +81,9 @@ class Stream:
         """
         stop = min(offset + size, self._records.size)
         self._counters.reads += 1
+        ready = self._from_current(offset, stop)
+        if ready is not None:
+            return ready
         pieces: list[bytes | memoryview] = []
         position = offset
         if position < min(stop, len(self._header)):
@@ -109,6 +114,7 @@ class Stream:
                     )
                     if end >= block.stop:
                         block.spent = True
+                    self._current = block
                     # Only the last piece, which is sent before anything else can run, may
                     # stay in the window.
                     pieces.append(piece if end == stop else bytes(piece))
@@ -118,6 +124,31 @@ class Stream:
         self._scheduler.note_activity()
         self._counters.bytes_served += max(0, stop - offset)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _from_current(self, offset: int, stop: int) -> memoryview | None:
+        """Bytes that the block read from last has, if nothing is to be waited or asked for.
+
+        Most reads are of this kind, and `read` does the same for them at thrice the cost.
+        """
+        block = self._current
+        if (
+            block is None
+            or not block.start <= offset < stop <= block.stop
+            or block.state is not State.READY
+            or block.slot is None
+        ):
+            return None
+        run = self._runs.last
+        if run is None or run.ahead != block.last or not run.continued_by(offset):
+            return None
+        self._runs.join(run, stop)
+        if stop == block.stop:
+            block.spent = True
+        self._scheduler.blocks.touch(block)
+        self._scheduler.note_activity()
+        self._counters.hits += 1
+        self._counters.bytes_served += stop - offset
+        return self._window.bytes_at(block.slot + offset - block.start, stop - offset)
 
     def _depth(self, run: Run) -> int:
         """Blocks that a run may have in the window: none if it is not worth a large one."""
