@@ -16,6 +16,8 @@ from biofuse.protocol import MAX_MESSAGE, Reply, Request
 
 # Seconds that a worker is given to end.
 _EXIT_WAIT = 2.0
+# Seconds between looks at workers that are ending.
+_REAP_INTERVAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ class WorkerLink:
         self._process: subprocess.Popen | None = None
         self._socket: trio.socket.SocketType | None = None
         self._started = trio.Event()
+        # Workers that were told to end, and until when they are given to do so.
+        self._ending: list[tuple[subprocess.Popen, float]] = []
+        self._stopped = trio.Event()
         self.starts = 0
 
     @property
@@ -157,12 +162,32 @@ class WorkerLink:
     async def run(self) -> None:
         """Receive replies, from one worker after another, until cancelled."""
         try:
-            while True:
-                await self._started.wait()
-                self._started = trio.Event()
-                await self._receive()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._receive_all)
+                nursery.start_soon(self._reap)
         finally:
             self.stop()
+            for process, _ in self._ending:
+                _wait(process)
+
+    async def _receive_all(self) -> None:
+        while True:
+            await self._started.wait()
+            self._started = trio.Event()
+            await self._receive()
+
+    async def _reap(self) -> None:
+        """Wait for workers that were told to end; kill those that don't."""
+        while True:
+            await self._stopped.wait()
+            self._stopped = trio.Event()
+            while self._ending:
+                await trio.sleep(_REAP_INTERVAL)
+                for process, deadline in list(self._ending):
+                    if process.poll() is not None:
+                        self._ending.remove((process, deadline))
+                    elif trio.current_time() > deadline:
+                        process.kill()
 
     async def _receive(self) -> None:
         sock, process = self._socket, self._process
@@ -178,7 +203,9 @@ class WorkerLink:
                 break
             self._on_reply(Reply.unpack(data))
         # Before anything is awaited, so that no request to the next worker is counted lost.
-        self.stop(kill=True)
+        self._close()
+        process.kill()
+        _wait(process)
         code = process.returncode
         if code is None:
             how = "it cannot be killed"
@@ -193,23 +220,29 @@ class WorkerLink:
         if self._process is not None:
             self._process.kill()
 
-    def stop(self, kill: bool = False) -> None:
-        """End the worker, if there is one, and wait until it is gone."""
+    def stop(self) -> None:
+        """Tell the worker, if there is one, to end. It has no request."""
         process = self._process
         if process is None:
             return
         self._close()
-        if not kill:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=_EXIT_WAIT)
-                return
-        process.kill()
-        # Not for ever: a process that waits for a dead disk cannot be killed.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_EXIT_WAIT)
+        # It ends while others are served: reads do not wait for it.
+        self._ending.append((process, trio.current_time() + _EXIT_WAIT))
+        self._stopped.set()
 
     def _close(self) -> None:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
         self._process = None
+
+
+def _wait(process: subprocess.Popen) -> None:
+    """Wait until a process is gone; kill it if it takes long."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_EXIT_WAIT)
+        return
+    process.kill()
+    # Not for ever: a process that waits for a dead disk cannot be killed.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_EXIT_WAIT)
