@@ -15,7 +15,7 @@ NAMES = [
     *("0", "00", "chr0", "01", "chr01", "001", "007", "chr022", "027", "28", "chr28"),
     *("27", "chr27", "100", "chr100", "1000000"),
     *("GL000192.1", "chrUn_KI270742v1", "chr1_KI270706v1_random", "HLA-A", "scaffold_7", "chrEBV"),
-    *("PAR1", "PAR2", "chrPAR1", "contig", "NC_000001.11", "1_alt", "Z", "W"),
+    *("PAR1", "PAR2", "par1", "Par2", "chrPAR1", "contig", "NC_000001.11", "1_alt", "Z", "W"),
 ]
 
 

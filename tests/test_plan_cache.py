@@ -220,9 +220,23 @@ def test_two_mounts_at_once(store, biofuse):
         assert not [name for name in names if name.startswith(("new-", "old-"))]
 
 
+def test_an_array_that_is_added_makes_the_plan_anew(store, biofuse, tmp_path):
+    ids = tmp_path / "variant_id"
+    (store / "variant_id").rename(ids)
+    (store / ".zmetadata").unlink(missing_ok=True)
+    with biofuse.mount(store, "--format", "plink") as mount:
+        assert {line.split("\t")[1] for line in mount.bim.read_text().splitlines()} == {"."}
+    ids.rename(store / "variant_id")
+    with biofuse.mount(store, "--format", "plink") as mount:
+        names = [line.split("\t")[1] for line in mount.bim.read_text().splitlines()]
+    assert names[:4] == [".", "rs1", "rs2", "."]
+
+
 DAMAGES = {
     "no-manifest": lambda entry: (entry / "plan.json").unlink(),
     "empty-manifest": lambda entry: (entry / "plan.json").write_text(""),
+    "number-for-manifest": lambda entry: (entry / "plan.json").write_text("5"),
+    "null-for-manifest": lambda entry: (entry / "plan.json").write_text("null"),
     "cut-manifest": lambda entry: os.truncate(entry / "plan.json", 100),
     "older-manifest": lambda entry: edit(entry / "plan.json", format=1),
     "no-fingerprint": lambda entry: (entry / "store.json").unlink(),

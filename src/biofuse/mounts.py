@@ -62,7 +62,14 @@ def resolve_mountpoint(path: str) -> str:
 
     Nothing is asked of the mount itself, which may be dead: reading a link is no matter
     for a file system that has a directory there.
+
+    Raises
+    ------
+    BiofuseError
+        If it is empty: an unset variable would mean the working directory.
     """
+    if not path:
+        raise BiofuseError("the mountpoint's name is empty")
     for _ in range(_MAX_LINKS):
         parent, name = os.path.split(os.path.abspath(path))
         path = os.path.join(os.path.realpath(parent), name)

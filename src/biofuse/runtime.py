@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 
 from biofuse.errors import BiofuseError
 
+# A socket's name has at most 107 bytes, of which a digest and a process number take some.
+_MAX_PATH = 77
+
 
 @dataclass(frozen=True)
 class MountRecord:
@@ -43,8 +46,17 @@ def runtime_dir() -> str:
     BiofuseError
         If it belongs to somebody else.
     """
-    path = os.environ.get("BIOFUSE_RUNTIME_DIR") or f"/tmp/biofuse-{os.getuid()}"
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    path = os.path.abspath(os.environ.get("BIOFUSE_RUNTIME_DIR") or f"/tmp/biofuse-{os.getuid()}")
+    if len(os.fsencode(path)) > _MAX_PATH:
+        raise BiofuseError(
+            f"{path} is too long a path for sockets; set BIOFUSE_RUNTIME_DIR to a shorter one"
+        )
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BiofuseError(
+            f"cannot make {path}: {error.strerror}; set BIOFUSE_RUNTIME_DIR to a folder of yours"
+        ) from error
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise BiofuseError(

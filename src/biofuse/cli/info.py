@@ -7,6 +7,11 @@ import click
 from biofuse.cli import options as o
 from biofuse.memory import budget_warning, default_budget, format_size
 
+MULTIALLELIC_WARNING = (
+    "the store has room for more than two alleles a site: sites that have them are left out "
+    "with --multiallelic drop, without which a mount is refused"
+)
+
 
 @click.command("info", cls=o.GroupedCommand, epilog="Example: biofuse info cohort.vcz")
 @click.argument("store")
@@ -26,17 +31,20 @@ def describe_store(location) -> dict:
     """What `info` tells; sizes are in bytes."""
     from biofuse.genotypes.describe import describe
     from biofuse.plan.checks import check_fields, store_warnings
+    from biofuse.plan.selection import read_field
     from biofuse.plan.sizes import view_sizes
     from biofuse.stores.location import zarr_group
 
     group = zarr_group(location)
     check_fields(location, group)
     genotypes = describe(group["call_genotype"])
-    sample_id = group["sample_id"][:]
+    sample_id = read_field(group, "sample_id")
     num_samples = int((sample_id != "").sum())
     variants = genotypes.shape[0]
     rows, samples, ploidy = genotypes.chunks
     warnings = store_warnings(location, group["call_genotype"], genotypes)
+    if group["variant_allele"].shape[1] > 2:
+        warnings.append(MULTIALLELIC_WARNING)
     budget = budget_warning(genotypes.decoded_chunk, default_budget())
     return {
         "store": location.path,
@@ -45,7 +53,7 @@ def describe_store(location) -> dict:
         "num_samples": num_samples,
         "num_null_samples": len(sample_id) - num_samples,
         "num_variants": variants,
-        "contigs": group["contig_id"][:].tolist(),
+        "contigs": read_field(group, "contig_id").tolist(),
         "ploidy": genotypes.ploidy,
         "max_alleles": int(group["variant_allele"].shape[1]),
         "chunks": {"variants": rows, "samples": samples},

@@ -17,7 +17,7 @@ from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.plan.client import PlanDirectory, get_plan
-from biofuse.runtime import path_for
+from biofuse.runtime import path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
 
 
@@ -63,8 +63,9 @@ def check_fuse() -> None:
 def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDirectory:
     """Find or make the plan of a view, with progress on a terminal."""
     cache = None
-    if not kwargs.get("no_cache"):
-        cache = PlanCache(os.path.abspath(kwargs.get("cache_dir") or default_cache_dir()))
+    directory = kwargs.get("cache_dir") or default_cache_dir()
+    if directory is not None and not kwargs.get("no_cache"):
+        cache = PlanCache(os.path.abspath(directory))
     with _progress(quiet) as progress:
         plan = get_plan(options, cache, progress)
     with open(os.path.join(plan.path, MANIFEST)) as f:
@@ -148,6 +149,8 @@ class ServingProcess:
                     pass_fds=fds,
                     start_new_session=True,
                     cwd="/",
+                    # It may be relative to the directory that the process leaves.
+                    env={**os.environ, "BIOFUSE_RUNTIME_DIR": runtime_dir()},
                 )
         except OSError as error:
             os.close(self._reader)

@@ -62,8 +62,13 @@ def _is_ours(target: str) -> bool:
     return mount is not None and mount.fs_type == FS_TYPE
 
 
-def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:
+def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> int | None:
     """Unmount a biofuse mount, alive or dead, and wait until its process is gone.
+
+    Returns
+    -------
+    int or None
+        The process, if it is still there.
 
     Raises
     ------
@@ -82,13 +87,15 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> None:
         deadline = time.monotonic() + wait
         while not lazy and _is_serving(record.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
-    if record is not None and not _is_serving(record.pid):
+    remaining = record.pid if record is not None and _is_serving(record.pid) else None
+    if record is not None and remaining is None:
         remove_record(target, record.pid)
     log = path_for(target, ".log")
     with contextlib.suppress(FileNotFoundError):
         # One that tells of errors outlives the mount, until the next at this place.
         if os.path.getsize(log) == 0:
             os.unlink(log)
+    return remaining
 
 
 def _is_serving(pid: int) -> bool:

@@ -59,8 +59,20 @@ def cli() -> None:
     """
 
 
+def _open_standard_streams() -> None:
+    """Open those that are closed, so that no other file takes their number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode))
+
+
 def main() -> None:
     """Entry point: errors are one line on standard error."""
+    _open_standard_streams()
     # What a command has begun it cleans up, also when a scheduler ends it.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,6 +32,21 @@ class Size(click.ParamType):
             return parse_size(value)
         except BiofuseError as error:
             self.fail(str(error), param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A time, of a tenth of a second at least."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=0.1)
+
+    def convert(self, value, param, ctx):
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds", param, ctx)
+        return seconds
 
 
 class ListenAddress(click.ParamType):
@@ -256,7 +272,7 @@ serving_options = _group(
     (
         ("--idle-timeout",),
         {
-            "type": click.FloatRange(min=0.1),
+            "type": Seconds(),
             "default": 10.0,
             "show_default": True,
             "metavar": "SECONDS",
@@ -266,7 +282,7 @@ serving_options = _group(
     (
         ("--timeout",),
         {
-            "type": click.FloatRange(min=0.1),
+            "type": Seconds(),
             "default": 120.0,
             "show_default": True,
             "metavar": "SECONDS",

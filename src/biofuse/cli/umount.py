@@ -14,7 +14,13 @@ def command(directories, lazy):
     failed = False
     for directory in directories:
         try:
-            end_mount(directory, lazy)
+            remaining = end_mount(directory, lazy)
+            if remaining is not None and not lazy:
+                click.echo(
+                    f"biofuse: {directory} is unmounted, but its process (pid {remaining}) has "
+                    "not ended: it is stopped or stuck",
+                    err=True,
+                )
         except BiofuseError as error:
             click.echo(f"biofuse: {error}", err=True)
             failed = True

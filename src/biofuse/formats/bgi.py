@@ -5,6 +5,7 @@ Schema: https://enkre.net/cgi-bin/code/bgen/wiki/The_bgenix_index_file_format.
 
 import itertools
 import marshal
+import os
 import sqlite3
 import subprocess
 import sys
@@ -114,7 +115,9 @@ class BgiWriter:
             If the index cannot be written.
         """
         seconds = main.modified_ns // 10**9
-        self._send((main.name, main.size, seconds, main.read_first(_FIRST_BYTES)))
+        # A name that is not UTF-8 cannot be a text of SQLite.
+        name = os.fsencode(main.name).decode(errors="replace")
+        self._send((name, main.size, seconds, main.read_first(_FIRST_BYTES)))
         self._end()
 
 

@@ -10,6 +10,8 @@ _NUMBERED = {
     "M": "MT",
 }
 _NAMED = ("X", "Y", "XY", "MT")
+# Not behind "chr".
+_PSEUDOAUTOSOMAL = ("PAR1", "PAR2")
 
 
 def chromosome_name(contig: str) -> str:
@@ -17,6 +19,8 @@ def chromosome_name(contig: str) -> str:
     code = contig[3:] if contig[:3].lower() == "chr" else contig
     if code.upper() in _NAMED:
         return code.upper()
+    if contig.upper() in _PSEUDOAUTOSOMAL:
+        return contig.upper()
     if code.isascii() and code.isdigit() and len(code) <= 2:
         code = str(int(code))
         if int(code) <= 22:

@@ -70,9 +70,30 @@ class BimWriter(VariantText):
             variants.ref,
             strict=True,
         )
-        return "".join(
-            [
-                f"{names[contig]}\t{identifier or '.'}\t0\t{position}\t{alt or '.'}\t{ref}\n"
-                for contig, identifier, position, alt, ref in rows
-            ]
-        )
+        lines = [
+            f"{names[contig]}\t{identifier or '.'}\t0\t{position}\t{alt or '.'}\t{ref}\n"
+            for contig, identifier, position, alt, ref in rows
+        ]
+        text = "".join(lines)
+        if (
+            text.count("\t") != 5 * len(lines)
+            or text.count("\n") != len(lines)
+            or " " in text
+            or "\r" in text
+            or "\t\n" in text
+        ):
+            _refuse(lines, variants)
+        return text
+
+
+def _refuse(lines: list[str], variants: Variants) -> None:
+    """Raise `BiofuseError` with the first site that is no line of six columns."""
+    for i, line in enumerate(lines):
+        columns = line.removesuffix("\n").split("\t")
+        if len(columns) != 6 or any(column.split() != [column] for column in columns):
+            fields = variants.chrom[i], variants.id[i], variants.ref[i], variants.alt[i]
+            raise BiofuseError(
+                f"the site {variants.chrom[i]!r}:{variants.position[i]} does not fit a .bim file: "
+                f"its contig, ID, REF or ALT is empty or contains white space {fields!r}; leave "
+                "it out with -e, or rename it"
+            )

@@ -110,7 +110,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     for i, each in enumerate(files):
         plan.static.extend(each.finish(plan, i, preview))
     if index.count == 0:
-        plan.warnings.append("the view has no variants: the selection leaves none")
+        why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
+        plan.warnings.append(f"the view has no variants: {why}")
     if variant_pass.dropped:
         plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
     if preview.has_phased():

@@ -30,9 +30,12 @@ _ENTRY = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"(new|old)-[a-z0-9_]{8}")
 
 
-def default_cache_dir() -> str:
-    """The user's cache directory for plans."""
-    return platformdirs.user_cache_dir("biofuse")
+def default_cache_dir() -> str | None:
+    """The user's cache directory for plans; None where the user has no home."""
+    try:
+        return platformdirs.user_cache_dir("biofuse")
+    except (RuntimeError, KeyError):
+        return None
 
 
 def write_dependencies(directory: str, root: str, shallow: list[str], deep: list[str]) -> None:
@@ -55,7 +58,8 @@ def is_current(directory: str) -> bool:
         if not is_whole(directory):
             return False
         now = fingerprint(value["root"], value["shallow"], value["deep"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except Exception:
+        # Whatever a damaged entry makes of itself, it is not used.
         return False
     return now == value["fingerprint"]
 

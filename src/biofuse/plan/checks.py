@@ -20,6 +20,11 @@ def check_fields(location: Location, group) -> None:
     for name in REQUIRED:
         if name not in group:
             raise BiofuseError(f"{location.path} is not a VCF Zarr store: it has no {name}")
+    for name in ("variant_position", "variant_contig"):
+        if group[name].dtype.kind not in "iu":
+            raise BiofuseError(
+                f"{location.path} is damaged: {name} is of type {group[name].dtype}, not integers"
+            )
     if group["call_genotype"].ndim != 3:
         raise BiofuseError(
             f"{location.path} is damaged: call_genotype has {group['call_genotype'].ndim} "

@@ -1,5 +1,6 @@
 """Get a plan: from the cache, or from a process that makes it."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -28,6 +29,10 @@ class PlanDirectory:
 
     path: str
     temporary: bool
+
+
+class _NoRoomError(BiofuseError):
+    """There is no room for a plan in the directory that was given."""
 
 
 def get_plan(
@@ -63,9 +68,12 @@ def get_plan(
         directory = tempfile.mkdtemp(prefix="biofuse-plan-")
     try:
         _make(options, directory, progress)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)
-        raise
+        if not isinstance(error, _NoRoomError) or cache is None:
+            raise
+        # A home directory's quota is often used up where there is room elsewhere.
+        return get_plan(options, None, progress)
     if cache is None:
         return PlanDirectory(directory, temporary=True)
     kept = cache.keep(directory, key)
@@ -81,24 +89,29 @@ def _make(options: ViewOptions, directory: str, progress: Callable[[int, int], N
     )
     assert process.stdin is not None and process.stdout is not None
     error = "the process that makes the plan ended unexpectedly"
+    full = False
     try:
-        with process.stdin:
-            json.dump(
-                {"options": options.to_json(), "directory": directory},
-                process.stdin,
-            )
+        process.stdin.write(
+            json.dumps({"options": options.to_json(), "directory": directory}) + "\n"
+        )
+        process.stdin.flush()
         for line in process.stdout:
             message = json.loads(line)
             if "progress" in message:
                 progress(*message["progress"])
             elif "error" in message:
                 error = message["error"]
+                full = message.get("full", False)
     except BaseException:
         process.kill()
         raise
     finally:
         code = process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
     if code != 0:
         if code < 0:
             error += f" (signal {-code}; out of memory?)"
+        if full:
+            raise _NoRoomError(f"{error}; TMPDIR chooses another folder, or --cache-dir")
         raise BiofuseError(error)

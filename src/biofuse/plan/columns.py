@@ -11,6 +11,13 @@ from biofuse.errors import BiofuseError, one_line
 from biofuse.stores import Range, Store
 
 
+def as_text(values: np.ndarray) -> np.ndarray:
+    """An array with byte strings decoded; any other as it is."""
+    if values.dtype.kind != "S":
+        return values
+    return np.char.decode(values, "utf-8", "surrogateescape").astype(object)
+
+
 class Column:
     """A field over the variants.
 
@@ -34,13 +41,13 @@ class Column:
         self.chunk = array.chunks[0]
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Values of variants start to stop."""
+        """Values of variants start to stop; byte strings as text."""
         if self._direct:
             values = self._read_direct(start, stop)
             if values is not None:
-                return values
+                return as_text(values)
         try:
-            return self._array[start:stop]
+            return as_text(self._array[start:stop])
         except Exception as error:
             raise BiofuseError(f"{self._array.path} cannot be read: {one_line(error)}") from error
 

@@ -27,6 +27,9 @@ def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
         for entry in os.scandir(root):
             if entry.is_file():
                 _add(lines, entry.name, entry.stat())
+            else:
+                # An array that is added may have a part in the view.
+                lines.append(f"{entry.name}\tfolder")
         for name in shallow:
             path = os.path.join(root, name)
             _add(lines, name, os.stat(path))

@@ -10,11 +10,12 @@ import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
+from biofuse.plan.columns import as_text
 from biofuse.stores import Location
 
 
 def read_field(group, name: str) -> np.ndarray:
-    """A whole field of a store.
+    """A whole field of a store; byte strings as text.
 
     Raises
     ------
@@ -22,7 +23,7 @@ def read_field(group, name: str) -> np.ndarray:
         If it cannot be read.
     """
     try:
-        return group[name][:]
+        return as_text(group[name][:])
     except Exception as error:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
@@ -152,8 +153,10 @@ def _explain(error: Exception, selection: Selection, group) -> str:
         return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
     if isinstance(error, KeyError):
         return f"the store has no field {text}, which the selection needs"
-    unknown = re.fullmatch(r"'(.+)' is not in list", text)
+    unknown = re.fullmatch(r"'(.*)' is not in list", text)
     if unknown:
+        if not unknown[1].strip():
+            return "a region or target is empty"
         contigs = [str(name) for name in read_field(group, "contig_id")[: _CONTIGS_NAMED + 1]]
         more = ", ..." if len(contigs) > _CONTIGS_NAMED else ""
         return (

@@ -19,13 +19,14 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
     Returns
     -------
     dict
-        By format: "file", its name; "size", in bytes; "exact", whether all variants were
-        looked at for it, or a part at the beginning; "reason", why there is no such view,
-        or None.
+        By format: "file", its name; "size", in bytes; "exact", whether that is known, and
+        not taken from a part of the variants, or with sites of more than two alleles that
+        are perhaps left out; "reason", why there is no such view, or None.
     """
     names = [name for name in read_field(group, "sample_id").tolist() if name]
     shapes = {name: group[name].shape for name in CALL_FIELDS if name in group}
     views: dict[str, dict[str, Any]] = {}
+    biallelic = group["variant_allele"].shape[1] <= 2
     for name in formats.NAMES:
         module = formats.get_format(name)
         try:
@@ -37,7 +38,7 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
         views[name] = {
             "file": store_stem(location.path) + module.SUFFIX,
             "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
-            "exact": exact,
+            "exact": exact and biallelic,
             "reason": None,
         }
     return views

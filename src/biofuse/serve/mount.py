@@ -84,6 +84,8 @@ class MountedView:
         if warning is not None:
             logger.warning("%s", warning)
         self.metrics: MetricsEndpoint | None = None
+        # The mount's device number, once it is known.
+        self._device: str | None = None
         self._logged: set[tuple[str, str]] = set()
         self._access_log = None
         if config.access_log:
@@ -206,8 +208,13 @@ class MountedView:
                 await pyfuse3.main()
                 nursery.cancel_scope.cancel()
         finally:
-            pyfuse3.close(unmount=True)
+            pyfuse3.close(unmount=self._is_mounted())
             remove_record(config.mountpoint, os.getpid())
+
+    def _is_mounted(self) -> bool:
+        """Whether it is this mount that is at the mountpoint, and not a later one."""
+        mount = find_mount(self._config.mountpoint)
+        return mount is not None and self._device in (None, mount.device)
 
     def _mount(self) -> None:
         """Mount, unless another process was faster."""
@@ -228,8 +235,10 @@ class MountedView:
         await trio.to_thread.run_sync(os.stat, record.mountpoint)
         # The kernel lowers the value to its own default when the mount is set up.
         mount = find_mount(record.mountpoint)
-        if self._config.read_ahead_kb and mount is not None:
-            set_read_ahead(mount, self._config.read_ahead_kb)
+        if mount is not None:
+            self._device = mount.device
+            if self._config.read_ahead_kb:
+                set_read_ahead(mount, self._config.read_ahead_kb)
         write_record(record)
         # The first read mostly follows at once.
         self.scheduler.warm_up()

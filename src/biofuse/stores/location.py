@@ -1,5 +1,6 @@
 """Where a store is, and how to open it."""
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -39,12 +40,14 @@ class Location:
 
     def absolute(self) -> "Location":
         """The same place for a process with another working directory."""
-        if self.is_url:
+        if self.is_url or not self.path:
             return self
         return Location(os.path.abspath(self.path), self.backend, self.options)
 
     def check(self) -> None:
         """Raise `BiofuseError` if there can be no store here."""
+        if not self.path:
+            raise BiofuseError("the store's name is empty")
         if self.backend is not None:
             return
         if self.is_url:
@@ -134,7 +137,28 @@ def zarr_group(location: Location):
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
         raise BiofuseError(
             f"{location.path} is not a VCF Zarr store: there is no Zarr group in it"
+            + _folder_hint(location)
         ) from error
     except Exception as error:
         text = str(error) or type(error).__name__
         raise BiofuseError(f"cannot open {location.path}: {text}") from error
+
+
+def _folder_hint(location: Location) -> str:
+    """What to do where a zip file has a store in a folder of its own."""
+    if location.backend is not None or os.path.isdir(location.path):
+        return ""
+    import zipfile
+
+    with (
+        contextlib.suppress(OSError, zipfile.BadZipFile),
+        zipfile.ZipFile(location.path) as archive,
+    ):
+        for name in archive.namelist():
+            folder, _, file = name.rpartition("/")
+            if folder and file in (".zgroup", "zarr.json"):
+                return (
+                    f", but there is one in its folder {folder}: make the archive from within "
+                    "that folder"
+                )
+    return ""
