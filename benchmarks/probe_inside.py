@@ -13,7 +13,6 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PASSES = 5
@@ -119,10 +118,7 @@ def live_objects() -> Iterator[object]:
 def owner_of(value: object) -> object:
     """The object whose memory an array or a memoryview shows, through views of any depth."""
     while True:
-        if type(value) is memoryview:
-            below = value.obj
-        else:
-            below = getattr(value, "base", None)
+        below = value.obj if type(value) is memoryview else getattr(value, "base", None)
         if below is None or below is value:
             return value
         value = below

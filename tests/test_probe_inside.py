@@ -5,6 +5,7 @@ import mmap
 
 import numpy as np
 import pytest
+
 from benchmarks import probe_inside
 
 MIB = 1 << 20
