@@ -21,9 +21,8 @@ from rich.table import Table
 from .environments import HERE
 
 ROOT = HERE.parent
-READ_BYTES = {"plink": 200 << 20, "bgen": 400 << 20}
-# Of a case that is slow: shown in megabytes a second, the part read matters little.
-SLOW_READ_PART = 4
+# Of `wide`, some rows of chunks: 12 of 25 MB, and 3 of 300 MB.
+READ_BYTES = {"plink": 300 << 20, "bgen": 900 << 20}
 
 
 class RemoteStore:
@@ -93,13 +92,10 @@ def measure(
 
     driver = Driver(str(store), view, threads, memory, wrap=wrap)
     in_flight = driver.in_flight if bounded else threads + 1
-    size = READ_BYTES[view]
-    if milliseconds:
-        size //= SLOW_READ_PART
     # The worker is up, and its memory has been touched, before a long read is under way.
     driver.read(driver.block_from(0.9), 16 << 20, in_flight)
     started = time.perf_counter()
-    read = driver.read(0, size, in_flight)
+    read = driver.read(0, READ_BYTES[view], in_flight)
     seconds = time.perf_counter() - started
     status = Path("/proc/self/status").read_text()
     return {
