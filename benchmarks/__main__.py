@@ -155,6 +155,9 @@ def main(action, work, stores, out, scale, only, view, measure, on, repeats, mem
     results = Results(say, machine_facts())
     results.facts.update(_versions(biofuse if OURS in only else None, peer_program))
     results.facts.update({"scale": scale, "repetitions": repeats})
+    results.facts["before each timed cold read"] = (
+        "as much memory as it fills was touched and freed, alike for each side"
+    )
     work.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
         maker=maker,

@@ -142,6 +142,30 @@ def high_water(process: Process) -> int:
     return _kib(PROC / str(process.pid) / "status").get("VmHWM", 0)
 
 
+def processor_seconds(processes: set[Process]) -> float:
+    """Return the processor time that processes have used, and children of theirs that ended.
+
+    Parameters
+    ----------
+    processes : set of Process
+        The processes; those that have ended count only with a parent that is among them.
+
+    Returns
+    -------
+    float
+        Seconds, of user and system.
+    """
+    ticks = 0
+    for process in processes:
+        try:
+            text = (PROC / str(process.pid) / "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        # utime, stime, cutime and cstime; the first word after the name is field 3.
+        ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def memory(processes: set[Process]) -> Memory:
     """Measure what processes hold together.
 
