@@ -21,7 +21,7 @@ from rich.table import Table
 
 from .environments import HERE
 from .measure import random_reads, read_file
-from .processes import high_water, memory, tree
+from .processes import high_water, memory, role, tree
 
 SAMPLES = 4
 CHUNK = 100_000
@@ -29,8 +29,6 @@ PROGRAM = str(Path(sys.executable).with_name("biofuse"))
 # More than the idle timeout.
 IDLE_SECONDS = 12
 POLL_SECONDS = 0.02
-# Words of command lines.
-ROLES = {"biofuse.plan": "plan", "biofuse.formats.bgi": "bgi"}
 
 
 def make_store(path: Path, variants: int) -> None:
@@ -100,19 +98,10 @@ class Watch:
         while not self._stopped.wait(POLL_SECONDS):
             members = tree({self._pid})
             for process in members:
-                role = _role(process.pid)
-                if role:
-                    self.peaks[role] = max(self.peaks.get(role, 0), high_water(process))
+                name = role(process)
+                if name:
+                    self.peaks[name] = max(self.peaks.get(name, 0), high_water(process))
             self.together = max(self.together, memory(members).pss)
-
-
-def _role(pid: int) -> str | None:
-    """What a process does, by its command line; None if it is gone or not ours."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return next((ROLES[word.decode()] for word in words if word.decode() in ROLES), None)
 
 
 def mount(store: Path, mountpoint: Path, *options: str) -> tuple[float, Watch]:
