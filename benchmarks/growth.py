@@ -26,8 +26,6 @@ from .processes import high_water, memory, role, tree
 SAMPLES = 4
 CHUNK = 100_000
 PROGRAM = str(Path(sys.executable).with_name("biofuse"))
-# More than the idle timeout.
-IDLE_SECONDS = 12
 POLL_SECONDS = 0.02
 
 
@@ -146,7 +144,7 @@ def read_some(mountpoint: Path) -> None:
         read_file(file)
 
 
-def measure(variants: int, scratch: Path) -> dict:
+def measure(variants: int, scratch: Path, settle: float) -> dict:
     """Mount a store of so many variants, and measure: whole, and a part that is selected.
 
     Parameters
@@ -154,6 +152,8 @@ def measure(variants: int, scratch: Path) -> dict:
     variants : int
     scratch : Path
         Where the store is.
+    settle : float
+        Seconds until the mount is idle.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def measure(variants: int, scratch: Path) -> dict:
         mounted, _, plan = held_by(mountpoint)
         read_some(mountpoint)
         reading, peaks, _ = held_by(mountpoint)
-        time.sleep(IDLE_SECONDS)
+        time.sleep(settle)
         idle, _, _ = held_by(mountpoint)
     finally:
         subprocess.run([PROGRAM, "umount", str(mountpoint)], check=True)
@@ -211,9 +211,10 @@ def _mib(size: int) -> str:
 @click.command(context_settings={"show_default": True})
 @click.option("--variants", default="1000000,3000000,10000000", help="Numbers, with commas.")
 @click.option("--scratch", type=click.Path(path_type=Path), help="Directory.  [default: a new one]")
+@click.option("--settle", default=12.0, help="Seconds until a mount counts as idle.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write figures here.")
 @click.option("--make", type=int, hidden=True)
-def main(variants, scratch, output, make):
+def main(variants, scratch, settle, output, make):
     """Measure how plans grow."""
     if make is not None:
         make_store(scratch / f"v{make}.vcz", make)
@@ -228,7 +229,7 @@ def main(variants, scratch, output, make):
         for number in map(int, variants.split(",")):
             command = [sys.executable, "-m", "benchmarks.growth", "--make", str(number)]
             subprocess.run([*command, "--scratch", directory], check=True, cwd=HERE.parent)
-            row = measure(number, Path(directory))
+            row = measure(number, Path(directory), settle)
             rows.append(row)
             table.add_row(f"{number:,}", *(show(row) for show in COLUMNS.values()))
             if output:
