@@ -4,20 +4,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from . import compare, environments, programs
+from . import compare, programs
 from .compare import Comparison, copy_from_mount
-from .environments import HERE, Environment
+from .environments import HERE
 from .measure import run
 from .mounts import OURS, PEER, SIDES, Mounter
 from .report import Results, machine_facts
-from .stores import SPECS, Maker
+from .stores import SPECS
 from .views import PLINK, VIEWS, View
+from .workspace import DEFAULT_WORK, Workspace
 
 MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
     "identity": compare.identity,
@@ -61,7 +61,7 @@ def several(flag: str, known: tuple[str, ...], text: str, default: tuple[str, ..
 @click.option(
     "--work",
     type=DIRECTORY,
-    default=HERE.parent / ".bench",
+    default=DEFAULT_WORK,
     show_default=".bench",
     help="Directory of environments, stores and results.",
 )
@@ -124,29 +124,17 @@ def main(action, work, stores, out, scale, only, view, measure, on, repeats, mem
     def say(line: str) -> None:
         console.print(line, style="dim", highlight=False)
 
-    @cache
-    def sim() -> Environment:
-        if sim_env:
-            return Environment(sim_env)
-        return environments.ensure(work / "sim-env", "requirements.txt")
-
-    @cache
-    def peer() -> Environment:
-        if peer_env:
-            return Environment(peer_env)
-        return environments.ensure(work / "peer-env", "requirements-peer.txt")
-
-    root = (stores or work / ("stores" if scale == 1 else f"stores-{scale}")).absolute()
-    peer_program = peer().tool("biofuse") if PEER in only and action != "stores" else None
+    place = Workspace(work, stores, sim_env, peer_env, scale)
+    peer_program = place.peer.tool("biofuse") if PEER in only and action != "stores" else None
     mounter = Mounter(biofuse, peer_program, python, work / "mounts")
 
     def convert(store: Path, shown: View, stem: Path) -> None:
         if PEER in only and shown == PLINK:
-            run([peer().tool("vcztools"), "view-plink", store, "-o", stem])
+            run([place.peer.tool("vcztools"), "view-plink", store, "-o", stem])
         else:
             copy_from_mount(mounter, store, shown, stem)
 
-    maker = Maker(root, scale, sim, convert, say)
+    maker = place.maker(say, convert)
     if action in ("stores", "all"):
         for name in on:
             maker.store(name)
@@ -155,6 +143,9 @@ def main(action, work, stores, out, scale, only, view, measure, on, repeats, mem
     results = Results(say, machine_facts())
     results.facts.update(_versions(biofuse if OURS in only else None, peer_program))
     results.facts.update({"scale": scale, "repetitions": repeats})
+    results.facts["before each timed cold read"] = (
+        "as much memory as it fills was touched and freed, alike for each side"
+    )
     work.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
         maker=maker,
@@ -180,7 +171,7 @@ def main(action, work, stores, out, scale, only, view, measure, on, repeats, mem
         results.write(out / "results.json")
         console.print("A shared machine is noisy: quote ratios of one run, never figures alone.")
     if plot:
-        script = [sim().tool("python"), HERE / "plot.py"]
+        script = [place.sim.tool("python"), HERE / "plot.py"]
         run([*script, out / "results.json", out / "plot.svg"])
 
 

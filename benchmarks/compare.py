@@ -8,9 +8,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .measure import drop_caches, random_reads, read_file
+from .measure import children_seconds, drop_caches, random_reads, read_file, warm_memory
 from .memory import measure_memory
-from .mounts import KERNEL_READ_AHEAD_KIB, NULL, OURS, PEER, Mounter, can_set_read_ahead
+from .mounts import (
+    KERNEL_READ_AHEAD_KIB,
+    NULL,
+    OURS,
+    PEER,
+    TIMED_OPTIONS,
+    Mounter,
+    can_set_read_ahead,
+)
+from .processes import processor_seconds
 from .report import Results
 from .stores import Maker
 from .views import BGEN, PLINK, View
@@ -108,12 +117,20 @@ def throughput(comparison: Comparison) -> None:
         for _ in range(comparison.repeats):
             for side, window in cases:
                 drop_caches(store)
-                with comparison.mounter.mount(side, store, view, window) as mount:
+                options = TIMED_OPTIONS.get(side)
+                with comparison.mounter.mount(side, store, view, window, options) as mount:
+                    size = mount.file.stat().st_size
+                    warm_memory(size)
+                    before = processor_seconds(mount.processes()) + children_seconds()
                     seconds = read_file(mount.file)
-                    speed = mount.file.stat().st_size / 1e6 / seconds
+                    used = processor_seconds(mount.processes()) + children_seconds() - before
                 conditions = f"read-ahead {window} KiB"
                 measure = f"whole {view.suffix}"
-                comparison.results.add(measure, name, side, conditions, "MB/s", speed)
+                comparison.results.add(
+                    measure, name, side, conditions, "MB/s", size / 1e6 / seconds
+                )
+                measure = f"core-seconds of whole {view.suffix}"
+                comparison.results.add(measure, name, side, conditions, "s", used)
 
 
 def random_access(comparison: Comparison) -> None:
@@ -128,8 +145,9 @@ def random_access(comparison: Comparison) -> None:
         for repetition in range(comparison.repeats):
             for side in comparison.sides:
                 drop_caches(store)
-                window = default_read_ahead(side)
-                with comparison.mounter.mount(side, store, view, window) as mount:
+                window, options = default_read_ahead(side), TIMED_OPTIONS.get(side)
+                with comparison.mounter.mount(side, store, view, window, options) as mount:
+                    warm_memory(0)
                     latencies = random_reads(
                         mount.file, repetition, comparison.reads, comparison.read_seconds
                     )

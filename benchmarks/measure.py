@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import subprocess
 import sys
 import time
@@ -11,6 +13,10 @@ from pathlib import Path
 from .environments import HERE
 
 TIMEOUT_SECONDS = 600
+MEMINFO = Path("/proc/meminfo")
+# Beside what a read fills with page cache: for the processes that take part.
+WARM_EXTRA = 300 << 20
+WARM_PART = 0.6
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -33,6 +39,43 @@ def drop_caches(*paths: Path) -> None:
                 descriptor = os.open(file, os.O_RDONLY)
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.close(descriptor)
+
+
+def warm_memory(nbytes: int) -> int:
+    """Have the host back the memory that a read is about to take, as far as it may be virtual.
+
+    Free pages of a virtual machine may have been given to its host, which takes up to
+    milliseconds for each MiB that is touched again. Whoever reads first after the page cache
+    was dropped would pay for that. It lasts but a short while, so this comes right before
+    what is timed.
+
+    Parameters
+    ----------
+    nbytes : int
+        What the read will fill with page cache.
+
+    Returns
+    -------
+    int
+        Bytes that were touched, and are free again.
+    """
+    available = int(re.search(r"MemAvailable:\s+(\d+)", MEMINFO.read_text())[1]) << 10
+    size = min(nbytes + WARM_EXTRA, int(available * WARM_PART))
+    command = [sys.executable, "-I", "-S", str(HERE / "warm.py"), str(size)]
+    subprocess.run(command, check=True, timeout=TIMEOUT_SECONDS)
+    return size
+
+
+def children_seconds() -> float:
+    """Return the processor time of all programs that were run from here and have ended.
+
+    Returns
+    -------
+    float
+        Seconds, of user and system.
+    """
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run(command: Sequence[str | Path], keep: bool = True) -> float:

@@ -23,6 +23,10 @@ OURS, PEER, NULL = "ours", "peer", "null"
 SIDES = (OURS, PEER, NULL)
 
 
+# Memory is warmed between mounting and a timed read, which takes longer than our worker stays.
+TIMED_OPTIONS = {"ours": ("--no-cache", "--idle-timeout", "120")}
+
+
 class MountError(RuntimeError):
     """A mount did not come up."""
 

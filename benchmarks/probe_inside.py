@@ -1,7 +1,7 @@
 """Drive an encoder in this process, without FUSE or sockets, and tell what it holds.
 
-Run with the Python of the side that is probed; prints JSON. It needs nothing but
-the standard library and that side's packages.
+Run as ``python -m benchmarks.probe_inside`` with the Python of the side that is probed;
+prints JSON. It needs nothing but the standard library and that side's packages.
 """
 
 import argparse
@@ -12,14 +12,14 @@ import re
 import sys
 import tracemalloc
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 PASSES = 5
 READ_BYTES = 16 << 20
 LARGE_ARRAY = 1 << 20
 # Types of either side that hold memory, or handles on something that does.
-HOLDERS = [
+HOLDERS = (
     "BedEncoder",
     "BgenEncoder",
     "VczReader",
@@ -35,7 +35,7 @@ HOLDERS = [
     "Group",
     "mmap",
     "memoryview",
-]
+)
 
 
 def memory() -> dict[str, int]:
@@ -61,47 +61,22 @@ class Ours:
         "plink" or "bgen".
     workers : int
         Threads that encode.
+    trim : bool
+        Whether the heap is trimmed as the worker trims it: after opening, and when idle.
     """
 
-    def __init__(self, store: str, view: str, workers: int):
-        from dataclasses import asdict
+    def __init__(self, store: str, view: str, workers: int, trim: bool):
+        from benchmarks.driver import Driver
 
-        from biofuse.encode.encoder import Encoder
-        from biofuse.encode.tables import MappedTables
-        from biofuse.manifest import MANIFEST, read_plan
-        from biofuse.options import ViewOptions
-        from biofuse.plan.client import get_plan
-        from biofuse.serve.records import Records
-        from biofuse.stores.location import Location
-
-        location = asdict(Location(store))
-        made = get_plan(ViewOptions(location, "x", [view]), None, lambda done, total: None)
-        folder = Path(made.path)
-        plan = read_plan((folder / MANIFEST).read_text())
-        tables = MappedTables.open(str(folder), plan.table_names()).views
-        streamed = plan.streamed[0]
-        offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-        self.records = Records(streamed, offsets)
-        self.count = streamed.records
-        self.encoder = Encoder(plan, tables, 32 << 20, sys.maxsize, 32 << 20, workers)
-        self.workers = workers
+        self.driver = Driver(store, view, workers, trim=trim)
 
     def read(self, part: int, parts: int) -> int:
         """Encode 16 MiB from a part of the file on, in blocks, and drop them."""
-        first = part * self.count // parts
-        size = self.records.start(first + 1) - self.records.start(first)
-        block = max(1, (4 << 20) // size)
-        blocks = -(-READ_BYTES // (block * size))
+        return self.driver.read(self.driver.block_from(part / parts), READ_BYTES)
 
-        def encode(number: int) -> int:
-            start = min(first + number * block, self.count - 1)
-            stop = min(start + block, self.count)
-            out = memoryview(bytearray(self.records.start(stop) - self.records.start(start)))
-            self.encoder.encode(0, start, stop, out)
-            return len(out)
-
-        with ThreadPoolExecutor(self.workers) as pool:
-            return sum(pool.map(encode, range(blocks)))
+    def rest(self) -> None:
+        """Do what is done when there are no more reads."""
+        self.driver.trim()
 
 
 class Peer:
@@ -111,9 +86,11 @@ class Peer:
     ----------
     store, view, workers
         As of `Ours`; the workers read ahead.
+    trim : bool
+        Has no meaning here.
     """
 
-    def __init__(self, store: str, view: str, workers: int):
+    def __init__(self, store: str, view: str, workers: int, trim: bool):
         import vcztools
 
         self.make = vcztools.BedEncoder if view == "plink" else vcztools.BgenEncoder
@@ -124,35 +101,88 @@ class Peer:
         with self.make(self.reader) as encoder:
             return len(encoder.read(part * (encoder.total_size // parts), READ_BYTES))
 
-
-def large_arrays() -> list[int]:
-    """Bytes of the live numpy arrays above 1 MiB."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return []
-    found = {}
-    for holder in gc.get_objects():
-        for value in (holder, *gc.get_referents(holder)):
-            if type(value) is numpy.ndarray and value.nbytes > LARGE_ARRAY and value.base is None:
-                found[id(value)] = value.nbytes
-    return sorted(found.values(), reverse=True)
+    def rest(self) -> None:
+        """Do what is done when there are no more reads: nothing."""
 
 
-def holders() -> dict[str, dict[str, int]]:
-    """Number and bytes, as far as they tell, of live readers, handles and caches."""
-    counts: Counter = Counter()
-    sizes: Counter = Counter()
+def live_objects() -> Iterator[object]:
+    """Every object that the collector knows, and what those refer to, which it may not know."""
     seen = set()
     for holder in gc.get_objects():
         for value in (holder, *gc.get_referents(holder)):
-            name = type(value).__name__
-            if name not in HOLDERS or id(value) in seen:
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield value
+
+
+def owner_of(value: object) -> object:
+    """The object whose memory an array or a memoryview shows, through views of any depth."""
+    while True:
+        below = value.obj if type(value) is memoryview else getattr(value, "base", None)
+        if below is None or below is value:
+            return value
+        value = below
+
+
+def size_of(value: object) -> int:
+    """Bytes of memory that an owner has."""
+    if hasattr(value, "nbytes"):
+        return value.nbytes
+    try:
+        with memoryview(value) as view:
+            return view.nbytes
+    except (TypeError, ValueError):
+        return sys.getsizeof(value)
+
+
+def large_arrays() -> list[int]:
+    """Bytes of the memory above 1 MiB behind live numpy arrays, each owner once."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return []
+    owners = {}
+    for value in live_objects():
+        if isinstance(value, numpy.ndarray):
+            owner = owner_of(value)
+            owners[id(owner)] = size_of(owner)
+    return sorted((size for size in owners.values() if size > LARGE_ARRAY), reverse=True)
+
+
+def holders() -> dict[str, dict[str, int]]:
+    """Number and bytes, as far as they tell, of live readers, handles and caches.
+
+    Memory that several memoryviews show counts once. A zarr array holds none of what it
+    stands for.
+    """
+    counts: Counter = Counter()
+    sizes: Counter = Counter()
+    shown = set()
+    for value in live_objects():
+        name = type(value).__name__
+        if name not in HOLDERS:
+            continue
+        counts[name] += 1
+        if name == "memoryview":
+            try:
+                owner = owner_of(value)
+            except ValueError:
+                # It was released.
                 continue
-            seen.add(id(value))
-            counts[name] += 1
-            size = getattr(value, "used", None) or getattr(value, "nbytes", None) or 0
+            if id(owner) not in shown:
+                shown.add(id(owner))
+                sizes[name] += size_of(owner) if type(owner).__name__ != "mmap" else 0
+        elif name == "mmap":
+            sizes[name] += len(value)
+        elif name not in ("Array", "Group"):
+            size = getattr(value, "used", getattr(value, "nbytes", 0))
             sizes[name] += size if isinstance(size, int) else 0
     return {name: {"count": counts[name], "bytes": sizes[name]} for name in sorted(counts)}
+
+
+def high_water() -> int:
+    """The most that this process has had resident, in bytes."""
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.M)[1]) << 10
 
 
 def main() -> None:
@@ -162,14 +192,13 @@ def main() -> None:
     parser.add_argument("store")
     parser.add_argument("--view", choices=["plink", "bgen"], default="plink")
     parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--no-trim", action="store_true", help="of ours; else as the worker does")
     parser.add_argument("--trace", action="store_true", help="trace allocations; costs memory")
     args = parser.parse_args()
-    if args.side == "ours":
-        import biofuse.encode.worker  # noqa: F401
-    else:
-        import vcztools  # noqa: F401
+    __import__("biofuse.encode.worker" if args.side == "ours" else "vcztools")
     moments = {"post-import": memory()}
-    side = (Ours if args.side == "ours" else Peer)(args.store, args.view, args.workers)
+    make = Ours if args.side == "ours" else Peer
+    side = make(args.store, args.view, args.workers, not args.no_trim)
     moments["post-open"] = memory()
     if args.trace:
         tracemalloc.start()
@@ -178,8 +207,10 @@ def main() -> None:
     for number in range(PASSES):
         read += side.read(number, PASSES)
         moments[f"post-pass-{number + 1}"] = memory()
+    peak = high_water()
     gc.collect()
     gc.collect()
+    side.rest()
     moments["idle"] = memory()
     sites = []
     if args.trace:
@@ -193,7 +224,7 @@ def main() -> None:
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
     moments["after malloc_trim(0)"] = memory()
-    found = {"moments": moments, "bytes_read": read, "sites": sites}
+    found = {"moments": moments, "high_water": peak, "bytes_read": read, "sites": sites}
     found |= {"large_arrays": large_arrays(), "holders": holders()}
     print(json.dumps(found))
 

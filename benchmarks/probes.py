@@ -4,10 +4,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
@@ -15,81 +13,22 @@ from rich.console import Console
 from rich.table import Table
 
 from .environments import HERE
-from .measure import drop_caches, read_file
-from .mounts import OURS, PEER, Mount, Mounter
-from .processes import high_water, memory
+from .measure import drop_caches, read_file, warm_memory
+from .mounts import OURS, PEER, Mounter
+from .settings import MATRIX, SETTINGS, Setting
+from .timeline import Timeline, snapshot
 from .views import VIEWS
+from .workspace import DEFAULT_WORK, Workspace
 
 CYCLES = 5
 CYCLE_MIB = 16
-STEP_SECONDS = 0.25
 MOMENTS = ("post-import", "post-open", "post-pass-1", "post-pass-5", "idle", "after malloc_trim(0)")
-# The C library's own number of arenas: a value that it does not take counts as none.
-DEFAULT_ARENAS = {"MALLOC_ARENA_MAX": "0"}
-TWO_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+# Reads of a mount that was idle: bytes, and how far into the file, where nothing was read.
+FIRST_READS = {"25 KB": (25_000, 0.37), "1 MiB": (1 << 20, 0.73)}
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One way to run a side.
-
-    Attributes
-    ----------
-    name : str
-    workers : int or None
-        Threads that encode or read ahead; None for the side's default.
-    environment : dict
-        Variables to set.
-    options : tuple of str
-        Of the mount.
-    preload : str or None
-        Allocator that the peer preloads; ours has an option.
-    """
-
-    name: str
-    workers: int | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
-    preload: str | None = None
-
-
-ALLOCATORS = ("jemalloc", "tcmalloc", "mimalloc")
-SETTINGS = {
-    OURS: [
-        Setting("default"),
-        Setting("4 workers", 4),
-        Setting("32 workers", 32),
-        Setting("no trim", options=("--no-trim",)),
-        Setting("arenas not capped", environment=DEFAULT_ARENAS),
-        Setting("32 workers, no trim, arenas not capped", 32, DEFAULT_ARENAS, ("--no-trim",)),
-        *(Setting(name, options=("--allocator", name)) for name in ALLOCATORS),
-    ],
-    PEER: [
-        Setting("default (32 workers)"),
-        Setting("4 workers", 4),
-        Setting("32 workers, 2 arenas", 32, TWO_ARENAS),
-        *(Setting(name, preload=name) for name in ALLOCATORS),
-    ],
-}
-WORKER_OPTIONS = {OURS: "--threads", PEER: "--readahead-workers"}
-
-
-def preload(name: str) -> dict[str, str]:
-    """Return the variable that preloads an allocator.
-
-    Parameters
-    ----------
-    name : str
-        As ``biofuse mount --allocator`` takes it.
-
-    Returns
-    -------
-    dict
-        The variable and its value.
-    """
-    from biofuse.allocators import find_allocator
-
-    return {"LD_PRELOAD": find_allocator(name) or ""}
+class ProbeError(RuntimeError):
+    """A side could not be probed; others can be."""
 
 
 def inside(
@@ -112,69 +51,39 @@ def inside(
     -------
     dict
         What it prints.
+
+    Raises
+    ------
+    ProbeError
+        If it fails.
     """
-    workers = setting.workers or (32 if side == PEER else min(4, os.cpu_count() or 1))
-    environment = {**os.environ, **setting.environment}
-    if side == OURS:
-        # As serve does for the worker.
-        environment = {**TWO_ARENAS, **environment}
-    name = setting.preload or (setting.options[1] if "--allocator" in setting.options else None)
-    if name:
-        environment |= preload(name)
-    command = [pythons[side], HERE / "probe_inside.py", side, store, "--view", view]
+    workers = setting.workers or (32 if side == PEER else min(4, len(os.sched_getaffinity(0))))
+    command = [pythons[side], "-m", "benchmarks.probe_inside", side, str(store), "--view", view]
     command += ["--workers", str(workers), *(["--trace"] if trace else [])]
+    command += [] if setting.trim else ["--no-trim"]
     done = subprocess.run(
-        [str(word) for word in command],
-        env=environment,
+        command,
+        env={**os.environ, **setting.environment(side, mounted=False)},
         capture_output=True,
         text=True,
         cwd=HERE.parent,
     )
+    if done.returncode < 0:
+        raise ProbeError(f"ended by signal {-done.returncode}; out of memory?")
     if done.returncode:
-        raise click.ClickException(done.stderr.strip().splitlines()[-1])
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ProbeError(lines[-1])
     return json.loads(done.stdout)
 
 
-@dataclass
-class Timeline:
-    """What a mount holds over time, sampled by a thread.
-
-    Attributes
-    ----------
-    mount : Mount
-    rows : list of dict
-        Seconds since the start, and bytes.
-    high_water : int
-        The largest sum of the processes' own peaks.
-    """
-
-    mount: Mount
-    rows: list[dict] = field(default_factory=list)
-    high_water: int = 0
-
-    def __enter__(self) -> "Timeline":
-        self._stopped = threading.Event()
-        self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            processes = self.mount.processes()
-            seconds = round(time.monotonic() - self._began, 2)
-            self.rows.append({"seconds": seconds, **asdict(memory(processes))})
-            self.high_water = max(self.high_water, sum(map(high_water, processes)))
-            if self._stopped.wait(STEP_SECONDS):
-                return
-
-
 def end_to_end(
-    mounter: Mounter, store: Path, view: str, side: str, setting: Setting, settle: float
+    mounter: Mounter,
+    store: Path,
+    view: str,
+    side: str,
+    setting: Setting,
+    settle: float,
+    first_reads: bool,
 ) -> dict:
     """Mount, open and read 16 MiB and close five times, and wait until the mount is idle.
 
@@ -187,89 +96,120 @@ def end_to_end(
     setting : Setting
     settle : float
         Seconds to wait.
+    first_reads : bool
+        Whether to time reads of the idle mount, which takes as long again for each.
 
     Returns
     -------
     dict
         Bytes at several moments, and over time.
     """
-    options = [*(["--no-cache"] if side == OURS else []), *setting.options]
-    if setting.workers:
-        options += [WORKER_OPTIONS[side], str(setting.workers)]
-    environment = dict(setting.environment)
-    if setting.preload:
-        environment |= preload(setting.preload)
+    options, environment = setting.options(side), setting.environment(side, mounted=True)
     drop_caches(store)
     with mounter.mount(side, store, VIEWS[view], options=options, environment=environment) as mount:
         time.sleep(0.5)
-        mounted = asdict(memory(mount.processes()))
-        size = mount.file.stat().st_size >> 20
+        mounted = snapshot(mount)
+        size = mount.file.stat().st_size
         with Timeline(mount) as timeline:
             for cycle in range(CYCLES):
-                read_file(mount.file, CYCLE_MIB, skip=cycle * size // CYCLES)
+                read_file(mount.file, CYCLE_MIB, skip=cycle * (size >> 20) // CYCLES)
+            reading = snapshot(mount)
             read = len(timeline.rows)
-            time.sleep(2)
-            paused = asdict(memory(mount.processes()))
+            time.sleep(min(2, settle))
+            paused = snapshot(mount)
             time.sleep(max(0, settle - 2))
-        idle = asdict(memory(mount.processes()))
-    peak = {name: max(row[name] for row in timeline.rows) for name in ("rss", "pss", "anonymous")}
+        idle = snapshot(mount)
+        latencies = {}
+        for name, (length, place) in FIRST_READS.items() if first_reads else ():
+            if latencies:
+                time.sleep(settle)
+            warm_memory(0)
+            latencies[name] = _timed_read(mount.file, length, int(place * size))
     return {
         "mounted": mounted,
-        "peak": peak,
+        "peak": timeline.peak(),
         "high_water": timeline.high_water,
+        "after reading": reading,
         "2 s later": paused,
         "idle": idle,
+        "first reads": latencies,
         "reading_seconds": timeline.rows[read - 1]["seconds"],
         "timeline": timeline.rows,
     }
 
 
+def _timed_read(file: Path, length: int, offset: int) -> float:
+    """Open a file and read once; returns the seconds."""
+    started = time.perf_counter()
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.pread(descriptor, length, offset)
+    finally:
+        os.close(descriptor)
+    return time.perf_counter() - started
+
+
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
+
 @click.command(context_settings={"show_default": True})
 @click.argument("which", type=click.Choice(["inside", "mounts"]), nargs=-1)
-@click.option("--stores", type=click.Path(path_type=Path), default=HERE.parent / ".bench/stores")
+@click.option("--work", type=DIRECTORY, default=DEFAULT_WORK, show_default=".bench")
+@click.option("--stores", type=DIRECTORY, help="Directory of the stores.  [default: WORK/stores]")
+@click.option("--peer-env", type=DIRECTORY, help="The peer's.  [default: made in WORK]")
+@click.option("--sim-env", type=DIRECTORY, help="The simulation's.  [default: made in WORK]")
+@click.option("--scale", type=click.FloatRange(0.005, 1), default=1.0, help="Size of stores.")
 @click.option("--on", default="wide_bench", help="Names of stores, separated by commas.")
+@click.option("--matrix", is_flag=True, help="All stores that tell something, with what does.")
 @click.option("--view", default="plink,bgen", help="Views, separated by commas.")
 @click.option("--only", default="ours,peer", help="Sides, separated by commas.")
 @click.option("--setting", default="", help="Only settings with this in their name.")
-@click.option(
-    "--peer-env", type=click.Path(path_type=Path), default=HERE.parent / ".bench/peer-env"
-)
 @click.option("--settle", type=float, default=14.0, help="Seconds until a mount counts as idle.")
 @click.option("--trace", is_flag=True, help="Trace allocations in process, by site.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write figures here.")
-def main(which, stores, on, view, only, setting, peer_env, settle, trace, output):
+def main(which, work, stores, peer_env, sim_env, scale, on, matrix, view, only, setting, settle,
+         trace, output):  # fmt: skip
     """Probe memory INSIDE the encoder, or of whole MOUNTS; by default both.
 
-    The stores are those of `python -m benchmarks stores`, and --peer-env the peer's
-    environment, which that makes too.
+    Stores and environments that are not there are made first.
     """
-    bin_directory = Path(sys.executable).parent
-    pythons = {OURS: sys.executable, PEER: str(peer_env / "bin/python")}
-    mounter = Mounter(
-        str(bin_directory / "biofuse"),
-        str(peer_env / "bin/biofuse"),
-        sys.executable,
-        (output.parent if output else HERE.parent / ".bench") / "mounts",
-    )
     console = Console(width=None if sys.stdout.isatty() else 150)
+
+    def say(line: str) -> None:
+        console.print(line, style="dim", highlight=False)
+
+    sides = only.split(",")
+    place = Workspace(work.absolute(), stores, sim_env, peer_env, scale)
+    peer = place.peer if PEER in sides else None
+    pythons = {OURS: sys.executable, PEER: peer and peer.tool("python")}
+    program = str(Path(sys.executable).with_name("biofuse"))
+    mounter = Mounter(program, peer and peer.tool("biofuse"), sys.executable, place.work / "mounts")
+    chosen = MATRIX if matrix else dict.fromkeys(on.split(","), SETTINGS)
+    maker = place.maker(say)
+    paths = {name: maker.store(name).absolute() for name in chosen}
     results = []
     for kind in which or ("inside", "mounts"):
-        for name in on.split(","):
+        for name, settings in chosen.items():
             for shown in view.split(","):
                 rows = []
-                for side in only.split(","):
-                    for one in SETTINGS[side]:
+                for side in sides:
+                    for number, one in enumerate(settings[side]):
                         if setting not in one.name:
                             continue
-                        store = (stores / f"{name}.vcz").absolute()
-                        if kind == "inside":
-                            found = inside(pythons, store, shown, side, one, trace)
-                        else:
-                            found = end_to_end(mounter, store, shown, side, one, settle)
+                        say(f"{kind} {name} {shown} {side}: {one.name}")
+                        try:
+                            if kind == "inside":
+                                found = inside(pythons, paths[name], shown, side, one, trace)
+                            else:
+                                words = (paths[name], shown, side, one, settle, number == 0)
+                                found = end_to_end(mounter, *words)
+                        except Exception as error:
+                            # A library that is not installed, or a side that was killed.
+                            found = {"failed": " ".join(str(error).split()) or repr(error)}
+                            say(f"n/a: {found['failed']}")
                         key = {"probe": kind, "store": name, "view": shown, "side": side}
-                        results.append({**key, "setting": one.name, **found})
-                        rows.append(results[-1])
-                        console.print(kind, name, shown, side, one.name, style="dim")
+                        rows.append({**key, "setting": one.name, **found})
+                        results.append(rows[-1])
                         if output:
                             output.write_text(json.dumps(results, indent=1) + "\n")
                 console.print(table(kind, f"{kind}: {name}, {shown}", rows))
@@ -292,15 +232,30 @@ def table(kind: str, title: str, rows: Sequence[dict]) -> Table:
         The table.
     """
     columns = MOMENTS if kind == "inside" else ("mounted", "peak", "2 s later", "idle")
-    field_name = "rss" if kind == "inside" else "pss"
-    made = Table(title=f"{title}: {field_name.upper()}, MiB", title_justify="left")
-    for column in ("side", "setting", *columns):
+    unit = "RSS, MiB" if kind == "inside" else "PSS, MiB; VmHWM is the sum of each role's"
+    more = () if kind == "inside" else ("memfd", *FIRST_READS)
+    made = Table(title=f"{title}: {unit}", title_justify="left")
+    for column in ("side", "setting", *columns, "VmHWM", *more):
         made.add_column(column, justify="left" if column in ("side", "setting") else "right")
     for row in rows:
-        moments = row["moments"] if kind == "inside" else row
-        cells = [f"{moments[column][field_name] / 2**20:,.1f}" for column in columns]
+        if "failed" in row:
+            made.add_row(row["side"], row["setting"], "n/a")
+            continue
+        if kind == "inside":
+            sizes = [row["moments"][column]["rss"] for column in columns] + [row["high_water"]]
+            cells = map(_mib, sizes)
+        else:
+            sizes = [row[column]["pss"] for column in columns]
+            sizes += [sum(row["high_water"].values()), row["peak"]["memfd"]]
+            reads = row["first reads"]
+            seconds = [f"{reads[name]:.3f} s" if name in reads else "" for name in FIRST_READS]
+            cells = [*map(_mib, sizes), *seconds]
         made.add_row(row["side"], row["setting"], *cells)
     return made
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f}"
 
 
 if __name__ == "__main__":

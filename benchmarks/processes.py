@@ -142,6 +142,30 @@ def high_water(process: Process) -> int:
     return _kib(PROC / str(process.pid) / "status").get("VmHWM", 0)
 
 
+def processor_seconds(processes: set[Process]) -> float:
+    """Return the processor time that processes have used, and children of theirs that ended.
+
+    Parameters
+    ----------
+    processes : set of Process
+        The processes; those that have ended count only with a parent that is among them.
+
+    Returns
+    -------
+    float
+        Seconds, of user and system.
+    """
+    ticks = 0
+    for process in processes:
+        try:
+            text = (PROC / str(process.pid) / "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        # utime, stime, cutime and cstime; the first word after the name is field 3.
+        ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def memory(processes: set[Process]) -> Memory:
     """Measure what processes hold together.
 
@@ -156,15 +180,113 @@ def memory(processes: set[Process]) -> Memory:
         The sums.
     """
     rollups = [_kib(PROC / str(process.pid) / "smaps_rollup") for process in processes]
-    memfds: dict[tuple[int, int], int] = {}
-    for process in processes:
-        memfds.update(_memfds(process.pid))
 
     def total(field: str) -> int:
         return sum(rollup.get(field, 0) for rollup in rollups)
 
-    unmapped = max(0, sum(memfds.values()) - total("Pss_Shmem"))
+    unmapped = max(0, memfd_bytes(processes) - total("Pss_Shmem"))
     return Memory(total("Rss"), total("Pss") + unmapped, total("Anonymous"))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one process holds, in bytes.
+
+    Attributes
+    ----------
+    role : str
+        What it does.
+    pid : int
+        Its number.
+    rss, pss, anonymous, shared : int
+        Resident, its share of it, what no file is behind, and what others map too.
+    high_water : int
+        The most that was ever resident.
+    """
+
+    role: str
+    pid: int
+    rss: int
+    pss: int
+    anonymous: int
+    shared: int
+    high_water: int
+
+
+# Modules that processes are started with, by what these do.
+ROLES = {
+    "biofuse.serve": "serve",
+    "biofuse.encode.worker": "encode",
+    "biofuse.plan": "plan",
+    "biofuse.formats.bgi": "bgi",
+}
+
+
+def role(process: Process) -> str | None:
+    """Tell what a process does.
+
+    Parameters
+    ----------
+    process : Process
+        The process.
+
+    Returns
+    -------
+    str or None
+        One of `ROLES`, else the name of its program; None if it has ended.
+    """
+    try:
+        words = (PROC / str(process.pid) / "cmdline").read_bytes().decode().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    known = [ROLES[word] for word in words if word in ROLES]
+    # A program that is a script comes after its interpreter.
+    programs = [Path(word).name for word in words[:2] if word and not word.startswith("-")]
+    return (known or programs[::-1] or [None])[0]
+
+
+def held_by_each(processes: set[Process]) -> list[Held]:
+    """Measure what each of some processes holds.
+
+    Parameters
+    ----------
+    processes : set of Process
+        The processes; those that have ended are left out.
+
+    Returns
+    -------
+    list of Held
+        One for each, ordered by their numbers.
+    """
+    found = []
+    for process in sorted(processes, key=lambda one: one.pid):
+        sizes = _kib(PROC / str(process.pid) / "smaps_rollup")
+        name = role(process)
+        if name is None or "Rss" not in sizes:
+            continue
+        shared = sizes["Shared_Clean"] + sizes["Shared_Dirty"]
+        figures = sizes["Rss"], sizes["Pss"], sizes["Anonymous"], shared, high_water(process)
+        found.append(Held(name, process.pid, *figures))
+    return found
+
+
+def memfd_bytes(processes: set[Process]) -> int:
+    """Return what the pages of the memfds take that processes hold open, mapped or not.
+
+    Parameters
+    ----------
+    processes : set of Process
+        The processes.
+
+    Returns
+    -------
+    int
+        Bytes, each memfd once.
+    """
+    memfds: dict[tuple[int, int], int] = {}
+    for process in processes:
+        memfds.update(_memfds(process.pid))
+    return sum(memfds.values())
 
 
 def _kib(path: Path) -> dict[str, int]:

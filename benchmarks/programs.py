@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .compare import Comparison, default_read_ahead
-from .measure import drop_caches, run
-from .mounts import NULL, OURS
+from .measure import drop_caches, run, warm_memory
+from .mounts import NULL, OURS, TIMED_OPTIONS
 from .views import BGEN, PLINK, View
 
 REAL = "real"
@@ -34,11 +34,14 @@ def frequencies(comparison: Comparison) -> None:
                 for side in [REAL, *comparison.without(NULL)]:
                     output = outputs / f"{name}-{program}-{side}"
                     drop_caches(store, *real.parent.glob(f"{name}.*"))
+                    size = real.with_suffix(view.suffix).stat().st_size
                     if side == REAL:
+                        warm_memory(size)
                         seconds = run(_frequencies(program, view, real, output))
                     else:
-                        window = default_read_ahead(side)
-                        with comparison.mounter.mount(side, store, view, window) as mount:
+                        window, options = default_read_ahead(side), TIMED_OPTIONS.get(side)
+                        with comparison.mounter.mount(side, store, view, window, options) as mount:
+                            warm_memory(size)
                             seconds = run(_frequencies(program, view, mount.stem, output))
                     comparison.results.add(measure, name, side, "", "s", seconds)
             suffix = FREQUENCIES[program]
@@ -88,12 +91,13 @@ def one_variant(comparison: Comparison) -> None:
         try:
             for _ in range(comparison.repeats):
                 drop_caches(local, local.with_suffix(".bgen.bgi"))
+                warm_memory(0)
                 timed(local, REAL)
                 for side in comparison.without(NULL):
                     drop_caches(store)
-                    with comparison.mounter.mount(
-                        side, store, view, default_read_ahead(side)
-                    ) as mount:
+                    window, options = default_read_ahead(side), TIMED_OPTIONS.get(side)
+                    with comparison.mounter.mount(side, store, view, window, options) as mount:
+                        warm_memory(0)
                         timed(mount.file, side)
         finally:
             local.unlink()

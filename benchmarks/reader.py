@@ -19,14 +19,15 @@ def main() -> None:
     generator = random.Random(args.seed)
     latencies = []
     file = os.open(args.path, os.O_RDONLY)
-    last = max(0, os.fstat(file).st_size - args.size)
+    size = os.fstat(file).st_size
+    last = max(0, size - args.size)
     end = time.perf_counter() + args.seconds
     while len(latencies) < args.count and time.perf_counter() < end:
         offset = generator.randint(0, last)
         started = time.perf_counter()
         data = os.pread(file, args.size, offset)
         latencies.append(time.perf_counter() - started)
-        if len(data) != min(args.size, last + args.size):
+        if len(data) != min(args.size, size):
             raise SystemExit(f"short read of {len(data)} bytes at {offset}")
     os.close(file)
     print(json.dumps(latencies))

@@ -99,7 +99,9 @@ def test_every_byte_is_in_the_record_that_holds_it(sizes, data):
         assert records.start(records.count) == records.size
 
 
-@pytest.mark.parametrize("values", [[], [7], list(range(0, 3000, 7)), [2**63]])
+@pytest.mark.parametrize(
+    "values", [[], [7], list(range(0, 3000, 7)), [2**63], list(range(8192)), list(range(20_000))]
+)
 def test_a_table_in_a_file(values, tmp_path):
     path = tmp_path / "t"
     path.write_bytes(b"".join(v.to_bytes(8, "little") for v in values))
@@ -107,7 +109,7 @@ def test_a_table_in_a_file(values, tmp_path):
     try:
         table = Table(fd)
         assert list(table) == values
-        assert list(table[1:]) == values[1:]
+        assert [table[i] for i in range(len(table))] == values
         assert len(table) == len(values)
         for index in (-1, len(values)):
             with pytest.raises(IndexError):
@@ -125,3 +127,5 @@ def test_a_table_that_was_cut_short(tmp_path):
         assert table[4] == 0
         with pytest.raises(OSError, match="ends at element 5"):
             table[5]
+        with pytest.raises(OSError, match="ends at element 5"):
+            list(table)

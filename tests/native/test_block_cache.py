@@ -151,6 +151,33 @@ def test_blocks_in_use_stay():
     assert is_held(cache, stored, 4)
 
 
+def test_a_cache_tells_what_it_holds():
+    cache = native.BlockCache(3 * ENTRY)
+    stored = one_row_blocks(1)
+    rows = stored.rows(cache)
+    sizes = [cache.nbytes]
+    for row in range(1, 6):
+        rows.alleles(row)
+        sizes.append(cache.nbytes)
+    assert sizes[0] == 0
+    each = sizes[1]
+    assert 2 * BLOCK // 8 < each <= ENTRY
+    assert sizes[1:] == [each, 2 * each, 3 * each, 3 * each, 3 * each]
+
+
+def test_rows_tell_what_they_hold_beside_the_cache():
+    stored = one_row_blocks(1)
+    alone = stored.rows(None)
+    before = alone.nbytes
+    # Planes of the row, and room for a compressed and a raw block.
+    assert before > 2 * BLOCK // 8 + 2 * BLOCK
+    alone.alleles(1)
+    assert alone.nbytes == before + 2 * (BLOCK // 8 + 80)
+    shared = stored.rows(native.BlockCache(10 * ENTRY))
+    shared.alleles(1)
+    assert shared.nbytes == before
+
+
 @pytest.mark.parametrize("limit", [0, 1, ENTRY - 1000])
 def test_a_cache_too_small_for_any_block(limit):
     cache = native.BlockCache(limit)

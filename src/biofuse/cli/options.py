@@ -19,6 +19,10 @@ from biofuse.options import MULTIALLELIC_POLICIES, Selection, ViewOptions
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, store_stem
 
+_MAX_THREADS = 64
+_LOCAL_THREADS = 4
+_REMOTE_THREADS = 8
+
 
 class Size(click.ParamType):
     """A number of bytes, such as 128MiB."""
@@ -259,11 +263,18 @@ serving_options = _group(
     ),
     (
         ("--threads",),
-        {"type": click.IntRange(1, 64), "help": "Threads that encode.  [default: cores, up to 4]"},
+        {
+            "type": click.IntRange(1, _MAX_THREADS),
+            "help": "Threads that encode.  [default: cores, up to 4; 8 for a store that is not "
+            "local]",
+        },
     ),
     (
         ("--readahead-workers",),
-        {"type": click.IntRange(0), "help": "As in biofuse 0.1.0; at most as many as cores."},
+        {
+            "type": click.IntRange(0),
+            "help": "As in biofuse 0.1.0; for a local store at most as many as cores.",
+        },
     ),
     (
         ("--readahead-buffer-size",),
@@ -386,14 +397,25 @@ def view_options_from(store: str, names: Sequence[str], kwargs: dict[str, Any]) 
     )
 
 
+def _threads(kwargs: dict[str, Any]) -> int:
+    """Threads of the worker.
+
+    For a local store they compute, and more than there are cores bring nothing. Where each
+    read takes its time they mostly wait; as many as serve has blocks under way are of use
+    (benchmarks/latency.py).
+    """
+    if kwargs.get("threads") is not None:
+        return kwargs["threads"]
+    cores = len(os.sched_getaffinity(0))
+    local = kwargs.get("backend_storage") is None
+    wanted = kwargs.get("readahead_workers")
+    if wanted is not None:
+        return max(1, min(wanted, cores if local else _MAX_THREADS))
+    return min(_LOCAL_THREADS, cores) if local else _REMOTE_THREADS
+
+
 def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
     """How to serve, as the options of a command say; the plan is filled in later."""
-    cores = len(os.sched_getaffinity(0))
-    threads = min(4, cores)
-    if kwargs.get("threads") is not None:
-        threads = kwargs["threads"]
-    elif kwargs.get("readahead_workers") is not None:
-        threads = max(1, min(kwargs["readahead_workers"], cores))
     absolute = {
         name: os.path.abspath(kwargs[name]) if kwargs.get(name) else None
         for name in ("access_log", "log_file")
@@ -405,7 +427,7 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         memory=kwargs["memory"] or default_budget(),
         allocator=find_allocator(kwargs["allocator"]),
         trim=kwargs["trim"],
-        threads=threads,
+        threads=_threads(kwargs),
         ahead_bytes=kwargs.get("readahead_buffer_size"),
         idle_timeout=kwargs["idle_timeout"],
         timeout=kwargs["timeout"],

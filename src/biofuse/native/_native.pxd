@@ -53,6 +53,7 @@ cdef extern from "planes.h" nogil:
 
     bf_status bf_planes_alloc(bf_planes *, uint64_t, bf_error *)
     void bf_planes_free(bf_planes *)
+    uint64_t bf_planes_size(const bf_planes *)
     bf_status bf_planes_from_bytes(bf_planes *, const uint8_t *, uint64_t, bf_error *)
     int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
 
@@ -63,6 +64,7 @@ cdef extern from "block_cache.h" nogil:
 
     bf_block_cache *bf_block_cache_new(uint64_t)
     void bf_block_cache_free(bf_block_cache *)
+    uint64_t bf_block_cache_size(bf_block_cache *)
 
 
 cdef extern from "rows.h" nogil:
@@ -104,6 +106,7 @@ cdef extern from "rows.h" nogil:
     bf_status bf_rows_init(bf_rows *, uint32_t, uint32_t, uint32_t, uint32_t, const uint32_t *,
                            const bf_gather *, bf_error *)
     void bf_rows_free(bf_rows *)
+    uint64_t bf_rows_size(const bf_rows *)
     bf_status bf_rows_set_frame(bf_rows *, uint32_t, const bf_frame_source *, bf_error *)
     bf_status bf_rows_set_packed(bf_rows *, uint32_t, const bf_planes *, uint64_t, uint32_t,
                                  uint32_t, bf_error *)

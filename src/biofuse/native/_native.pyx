@@ -177,7 +177,7 @@ cdef class PackedRows:
     @property
     def nbytes(self):
         """Memory held, in bytes."""
-        return (8 if self.planes.plane[1] != NULL else 2) * (self.planes.capacity // 8 + 80)
+        return bf_planes_size(&self.planes)
 
 
 cdef class BlockCache:
@@ -198,6 +198,11 @@ cdef class BlockCache:
 
     def __dealloc__(self):
         bf_block_cache_free(self.cache)
+
+    @property
+    def nbytes(self):
+        """Memory that its blocks take, in bytes."""
+        return bf_block_cache_size(self.cache)
 
 
 cdef class RecordEncoder:
@@ -323,6 +328,16 @@ cdef class Rows:
         if bf_rows_set_constant(&self.rows, chunk, allele, &err) != BF_OK:
             raise_error(&err)
         self.contents[chunk] = None
+
+    @property
+    def nbytes(self):
+        """Memory held, in bytes, without what is the cache's."""
+        size = bf_rows_size(&self.rows)
+        if self.samples != NULL:
+            size += self.gather.num_out * sizeof(uint32_t)
+        if self.mask != NULL:
+            size += self.gather.mask_words * sizeof(uint64_t)
+        return size
 
     def release(self):
         """Let go of the bytes that were given; every chunk must be set again."""

@@ -138,19 +138,22 @@ reserve_entry(bf_block_cache *self)
     return 1;
 }
 
-static uint64_t
-planes_size(const bf_planes *planes)
+uint64_t
+bf_block_cache_size(bf_block_cache *self)
 {
-    uint64_t each = bf_planes_bytes(planes->capacity);
+    uint64_t size;
 
-    return sizeof(entry) + (planes->plane[1] != NULL ? BF_NUM_PLANES : 2) * each;
+    pthread_mutex_lock(&self->lock);
+    size = self->size;
+    pthread_mutex_unlock(&self->lock);
+    return size;
 }
 
 const bf_planes *
 bf_block_cache_put(bf_block_cache *self, const bf_block_key *key, bf_planes *planes)
 {
     const bf_planes *kept = NULL;
-    uint64_t size = planes_size(planes);
+    uint64_t size = sizeof(entry) + bf_planes_size(planes);
     bf_planes spare = { 0 };
     entry *e;
 

@@ -20,6 +20,8 @@ typedef struct {
 bf_block_cache *bf_block_cache_new(uint64_t limit);
 /* Nothing of it may be in use. */
 void bf_block_cache_free(bf_block_cache *self);
+/* Bytes that its blocks take. */
+uint64_t bf_block_cache_size(bf_block_cache *self);
 
 /* The planes of a block, in use until they are released; NULL if they are not there. */
 const bf_planes *bf_block_cache_get(bf_block_cache *self, const bf_block_key *key);

@@ -35,6 +35,18 @@ bf_planes_bytes(uint64_t capacity)
     return bf_bytes(capacity) + 64 + BF_BITS_PAD;
 }
 
+/* Bytes that these planes take. */
+static inline uint64_t
+bf_planes_size(const bf_planes *self)
+{
+    uint64_t planes = 0;
+
+    for (int k = 0; k < BF_NUM_PLANES; k++) {
+        planes += self->plane[k] != NULL;
+    }
+    return planes * bf_planes_bytes(self->capacity);
+}
+
 bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
 /* Allocate planes 1 to 6 if they are not there yet. */
 bf_status bf_planes_widen(bf_planes *self, bf_error *err);

@@ -88,6 +88,18 @@ bf_rows_free(bf_rows *self)
     memset(self, 0, sizeof(*self));
 }
 
+uint64_t
+bf_rows_size(const bf_rows *self)
+{
+    uint64_t size = self->scratch_size + bf_planes_size(&self->row) + bf_planes_size(&self->kept)
+        + ZSTD_sizeof_DCtx(self->dctx);
+
+    for (uint32_t c = 0; c < self->num_chunks; c++) {
+        size += sizeof(*self->chunks) + bf_planes_size(&self->chunks[c].block);
+    }
+    return size;
+}
+
 static bf_status
 get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
 {

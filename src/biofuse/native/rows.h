@@ -66,6 +66,8 @@ bf_status bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_sample
     uint32_t ploidy, uint32_t num_chunks, const uint32_t *num_samples, const bf_gather *gather,
     bf_error *err);
 void bf_rows_free(bf_rows *self);
+/* Bytes of its own; what it shares with a cache is the cache's. */
+uint64_t bf_rows_size(const bf_rows *self);
 
 /* A frame: the span of it that is in memory, and what tells its content apart in the cache. */
 typedef struct {

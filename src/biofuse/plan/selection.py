@@ -2,7 +2,9 @@
 
 import json
 import logging
+import mmap
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 
@@ -119,13 +121,13 @@ def _resolve_variants(
     with _open_reader(location, selection) as reader:
         samples = np.asarray(reader.samples_selection, dtype=np.int64)
         if selection.exclude is None or reader.variant_filter.scope == "variant":
-            return samples, _concatenate(_variant_indices(reader, progress))
+            return samples, _collect(_variant_indices(reader, progress))
     # A site goes if any sample matches; vcztools itself would want all of them to.
     without = replace(selection, exclude=None)
     with _open_reader(location, without) as reader:
-        rest = _concatenate(_variant_indices(reader, progress))
+        rest = _collect(_variant_indices(reader, progress))
     with _open_reader(location, replace(without, include=selection.exclude)) as reader:
-        matching = _concatenate(_variant_indices(reader, progress))
+        matching = _collect(_variant_indices(reader, progress))
     return samples, np.setdiff1d(rest, matching, assume_unique=True)
 
 
@@ -174,6 +176,12 @@ def _variant_indices(reader, progress: Callable[[int, int], None]) -> Iterator[n
         yield index
 
 
-def _concatenate(parts: Iterator[np.ndarray]) -> np.ndarray:
-    found = list(parts)
-    return np.concatenate(found) if found else np.empty(0, dtype=np.uint32)
+def _collect(parts: Iterator[np.ndarray]) -> np.ndarray:
+    """All indices, in a file without a name: tens of millions are no memory that stays."""
+    with tempfile.TemporaryFile(prefix="biofuse-") as file:
+        for part in parts:
+            file.write(part.tobytes())
+        file.flush()
+        if file.tell() == 0:
+            return np.empty(0, dtype=np.uint32)
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), dtype=np.uint32)

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 
 from biofuse.manifest import StreamedFile
 
+# Elements of a table that are read at a time where all of them are wanted.
+_READ_ELEMENTS = 8192
 # Blocks of a sparse selection touch at most this many of the store's chunk rows.
 _MAX_CHUNK_ROWS = 8
 
@@ -28,9 +32,19 @@ class Table(Sequence[int]):
     def __len__(self) -> int:
         return self._length
 
+    def __iter__(self) -> Iterator[int]:
+        for start in range(0, self._length, _READ_ELEMENTS):
+            stop = min(start + _READ_ELEMENTS, self._length)
+            data = os.pread(self._fd, 8 * (stop - start), 8 * start)
+            if len(data) < 8 * (stop - start):
+                missing = start + len(data) // 8
+                raise OSError(errno.EIO, f"a table of the plan ends at element {missing}")
+            values = array("Q", data)
+            if sys.byteorder == "big":
+                values.byteswap()
+            yield from values
+
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._length))]
         if not 0 <= index < self._length:
             raise IndexError(index)
         data = os.pread(self._fd, 8, 8 * index)
@@ -91,8 +105,8 @@ def cut_blocks(records: Records, chunk_starts, slot: int) -> array:
     starts = array("Q")
     begin, chunks = 0, 0
     begin_offset = offset = records.header_size
-    bounds = [*chunk_starts[1:], records.count] if records.count else []
-    for start, stop in zip(chunk_starts, bounds, strict=True) if bounds else ():
+    rows = pairwise(chain(chunk_starts, [records.count])) if records.count else ()
+    for start, stop in rows:
         end = records.start(stop)
         if chunks and (chunks == _MAX_CHUNK_ROWS or end - begin_offset > slot):
             starts.append(begin)

@@ -1,0 +1,117 @@
+"""The benchmarks and probes run, at a small scale, and write what they should."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.stores import copy_store, make_store, random_genotypes
+
+from benchmarks import measure, processes, settings
+
+ROOT = Path(__file__).parents[1]
+STORES = ("wide", "wide_bench")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Stores under the names of large ones, so that none is simulated."""
+    directory = tmp_path_factory.mktemp("stores")
+    first = make_store(directory / "wide.vcz", random_genotypes(300, 200, seed=1), chunks=(50, 60))
+    copy_store(first, directory / "wide_bench.vcz")
+    return directory
+
+
+def run(module: str, *words) -> str:
+    command = [sys.executable, "-m", module, *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_comparison(stores, tmp_path):
+    words = ["--stores", stores, "--work", tmp_path, "--only", "ours,null", "--no-plot"]
+    words += ["--on", "wide,wide_bench", "--measure", "throughput,random,mount,memory"]
+    words += ["--repeats", 1, "--settle", 0.1, "--reads", 3, "--read-seconds", 1]
+    run("benchmarks", "compare", *words)
+    results = json.loads((tmp_path / "results.json").read_text())
+    found = {(one["measure"], one["side"]) for one in results["series"]}
+    for suffix in (".bed", ".bgen"):
+        for side in ("ours", "null"):
+            assert (f"whole {suffix}", side) in found
+            assert (f"core-seconds of whole {suffix}", side) in found
+            assert (f"random 25 KB of {suffix}", side) in found
+            assert (f"memory {suffix} peak", side) in found
+        assert (f"mount {suffix}", "ours") in found
+    assert any("touched and freed" in str(fact) for fact in results["facts"].values())
+
+
+def test_the_probes(stores, tmp_path):
+    output = tmp_path / "probes.json"
+    words = ["--stores", stores, "--work", tmp_path, "--only", "ours", "--settle", 0.1]
+    run("benchmarks.probes", *words, "--setting", "default", "--json", output)
+    results = json.loads(output.read_text())
+    assert [(one["probe"], one["view"]) for one in results] == [
+        ("inside", "plink"),
+        ("inside", "bgen"),
+        ("mounts", "plink"),
+        ("mounts", "bgen"),
+    ]
+    for one in results:
+        assert "failed" not in one
+    inside, mount = results[0], results[2]
+    assert inside["bytes_read"] > 0 and "Encoder" in inside["holders"]
+    assert {held["role"] for held in mount["idle"]["processes"]} >= {"serve"}
+    assert set(mount["first reads"]) == {"25 KB", "1 MiB"}
+    assert mount["high_water"]["encode"] > 0
+
+
+def test_what_cannot_be_probed_is_said(stores, tmp_path):
+    output = tmp_path / "probes.json"
+    words = ["--stores", stores, "--work", tmp_path, "--only", "ours", "--view", "plink"]
+    missing = tmp_path / "bin"
+    missing.mkdir()
+    (stores / "broken.vcz").mkdir(exist_ok=True)
+    text = run("benchmarks.probes", "inside", *words, "--on", "broken", "--json", output)
+    results = json.loads(output.read_text())
+    assert len(results) == len(settings.SETTINGS["ours"])
+    assert all("broken.vcz" in one["failed"] for one in results)
+    assert text.count("n/a") >= len(results)
+
+
+def test_latency(stores, tmp_path):
+    output = tmp_path / "latency.json"
+    words = ["--stores", stores, "--latency", "local,1", "--threads", "1,3"]
+    text = run("benchmarks.latency", *words, "--json", output)
+    results = json.loads(output.read_text())
+    assert len(results) == 2 * 2 * 2
+    assert all(one["bytes"] > 0 and one["peak_rss"] > 0 for one in results)
+    assert "1 ms" in text
+
+
+def test_growth(tmp_path):
+    output = tmp_path / "growth.json"
+    words = ["--variants", 2000, "--scratch", tmp_path, "--settle", 0.1, "--json", output]
+    run("benchmarks.growth", *words)
+    [row] = json.loads(output.read_text())
+    assert row["peaks_of_making"]["plan"] > 0
+    assert row["peaks_of_reading"]["serve"] > 0
+    assert row["idle"] > 0
+
+
+def test_processor_time_counts_children_that_ended():
+    me = {process for process in processes.tree({os.getpid()}) if process.pid == os.getpid()}
+    before = processes.processor_seconds(me), measure.children_seconds()
+    subprocess.run([sys.executable, "-c", "for _ in range(5_000_000): pass"], check=True)
+    after = processes.processor_seconds(me), measure.children_seconds()
+    for earlier, later in zip(before, after, strict=True):
+        assert later - earlier > 0.03
+
+
+def test_memory_is_warmed_within_what_is_available(monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  9 kB\nMemAvailable:  20480 kB\n")
+    monkeypatch.setattr(measure, "MEMINFO", meminfo)
+    assert measure.warm_memory(1 << 40) == 12 << 20
