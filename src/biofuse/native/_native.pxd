@@ -54,6 +54,8 @@ cdef extern from "planes.h" nogil:
     bf_status bf_planes_alloc(bf_planes *, uint64_t, bf_error *)
     void bf_planes_free(bf_planes *)
     bf_status bf_planes_from_bytes(bf_planes *, const uint8_t *, uint64_t, bf_error *)
+    bf_status bf_planes_copy(bf_planes *, uint64_t, const bf_planes *, uint64_t, uint64_t,
+                             bf_error *)
     int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
 
 
