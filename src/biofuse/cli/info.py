@@ -37,7 +37,7 @@ def describe_store(location) -> dict:
     variants = genotypes.shape[0]
     rows, samples, ploidy = genotypes.chunks
     warnings = store_warnings(location, group["call_genotype"], genotypes)
-    budget = budget_warning(genotypes.decoded_chunk, default_budget())
+    budget = budget_warning(genotypes.decoding_need, default_budget())
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
