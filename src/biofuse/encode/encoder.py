@@ -242,8 +242,8 @@ class Encoder:
 
     def _cut(self, reader: GenotypeReader | ValueReader, first: int, stop: int, size: int) -> int:
         """Where a run in one chunk row ends so that what is loaded for it is not too much."""
-        chunk_row = self._variant(first) // reader.genotypes.chunks[0]
-        most = reader.rows_within(chunk_row, size)
+        chunk_row, row = divmod(self._variant(first), reader.genotypes.chunks[0])
+        most = reader.rows_within(chunk_row, row, size)
         if self._variant(stop - 1) - self._variant(first) < most:
             return stop
         if self._variants is None:

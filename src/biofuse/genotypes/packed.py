@@ -32,6 +32,14 @@ class PackedReader:
         """Bytes of a packed row of all sample chunks, as far as was seen until now."""
         return self._planes * (self._row_alleles // 8 + 1)
 
+    def rows_left(self, row: int) -> int:
+        """Rows from this one to the end of the range that is kept with it.
+
+        Reads that cross no such end do not have ranges of all chunks evict each other.
+        """
+        size = self._whole.range_rows(self._array, self.row_bytes)
+        return size - row % size
+
     def read(self, chunk_row: int, sample_chunk: int, first: int, last: int) -> native.PackedRows:
         """Rows `first` to `last`, inclusive, of a chunk.
 

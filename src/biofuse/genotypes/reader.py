@@ -50,9 +50,7 @@ class GenotypeReader:
         self._planes = _WIDE if wide else _NARROW
         self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
         self._frames = FrameReader(store, genotypes, self._samples.chunks, cache)
-        self._packed = PackedReader(
-            whole, genotypes, sum(self._samples.sizes) * genotypes.shape[2]
-        )
+        self._packed = PackedReader(whole, genotypes, sum(self._samples.sizes) * genotypes.shape[2])
 
     def rows(self) -> native.Rows:
         """A new object for one thread to read through."""
@@ -79,8 +77,8 @@ class GenotypeReader:
         block = self._frames.block_size(chunk_row)
         return 2 * block + len(self._samples.chunks) * self._planes * (block // 8)
 
-    def rows_within(self, chunk_row: int, size: int) -> int:
-        """How many neighbouring rows can be loaded in so many bytes, at least one.
+    def rows_within(self, chunk_row: int, row: int, size: int) -> int:
+        """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
 
         Raises
         ------
@@ -93,7 +91,7 @@ class GenotypeReader:
             except native.NativeError as error:
                 if not error.unsupported:
                     raise self.error(error, chunk_row) from error
-        return max(1, size // self._packed.row_bytes)
+        return min(max(1, size // self._packed.row_bytes), self._packed.rows_left(row))
 
     def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
         """Make these rows of a chunk row readable.

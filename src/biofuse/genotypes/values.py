@@ -66,22 +66,22 @@ class ValueReader:
         block = self._frames.block_size(chunk_row) if self.genotypes.fast else 0
         return 2 * block + copies * self.max_rows * self._row_bytes
 
-    def rows_within(self, chunk_row: int, size: int) -> int:
-        """How many neighbouring rows can be loaded in so many bytes, at least one.
+    def rows_within(self, chunk_row: int, row: int, size: int) -> int:
+        """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
 
         Raises
         ------
         BiofuseError
             If a chunk cannot be read; the text has its key.
         """
-        if not self.genotypes.fast:
-            return self.max_rows
-        try:
-            return min(self.max_rows, self._frames.rows_within(chunk_row, size))
-        except native.NativeError as error:
-            if not error.unsupported:
-                raise BiofuseError(f"{self.genotypes.path}: {error}") from error
-            return self.max_rows
+        if self.genotypes.fast:
+            try:
+                return min(self.max_rows, self._frames.rows_within(chunk_row, size))
+            except native.NativeError as error:
+                if not error.unsupported:
+                    raise BiofuseError(f"{self.genotypes.path}: {error}") from error
+        kept = self._whole.range_rows(self.genotypes, self._row_bytes)
+        return min(self.max_rows, kept - row % kept)
 
     def hint(self, chunk_row: int) -> None:
         """Say that a chunk row will be read soon."""
@@ -124,9 +124,7 @@ class ValueReader:
         chunks = self._samples.chunks
         if self.genotypes.fast:
             try:
-                return self._frames.read(
-                    chunk_row, self._samples.sizes, wanted[0], wanted[-1]
-                )
+                return self._frames.read(chunk_row, self._samples.sizes, wanted[0], wanted[-1])
             except native.NativeError as error:
                 if not error.unsupported:
                     raise BiofuseError(f"{self.genotypes.path}: {error}") from error
