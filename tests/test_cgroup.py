@@ -26,8 +26,9 @@ class Machine:
         at = str(self.fs).replace(" ", "\\040")
         mounts = CPU_MOUNT.format(at="/elsewhere") + mount.format(root=root, at=at)
         (self.proc / "mountinfo").write_text(mounts)
-        name = "memory.max" if "cgroup2" in mount else "memory.limit_in_bytes"
         for path, text in limits.items():
+            path, _, name = path.partition(":")
+            name = name or ("memory.max" if "cgroup2" in mount else "memory.limit_in_bytes")
             folder = self.fs / path.strip("_").replace("__", "/")
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text + "\n")
@@ -46,6 +47,11 @@ def test_v2(machine):
 def test_the_least_of_the_groups_above_counts(machine):
     limits = {"slurm": str(256 * MIB), "slurm__job": "max", "slurm__job__step": str(512 * MIB)}
     assert machine.write("0::/slurm/job/step\n", V2_MOUNT, **limits) == 256 * MIB
+
+
+def test_v2_slows_a_group_down_before_it_is_full(machine):
+    limits = {"job": str(512 * MIB), "job:memory.high": str(300 * MIB)}
+    assert machine.write("0::/job\n", V2_MOUNT, **limits) == 300 * MIB
 
 
 def test_another_group_does_not_count(machine):
@@ -81,7 +87,7 @@ def test_no_folders(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limit", "budget"), [(None, 128), (8192, 128), (512, 128), (511, 127.75), (100, 25)]
+    ("limit", "budget"), [(None, 128), (8192, 128), (512, 128), (511, 127.75), (100, 25), (8, 4)]
 )
 def test_the_default_budget(limit, budget, monkeypatch):
     monkeypatch.setattr(memory, "memory_limit", lambda: None if limit is None else limit * MIB)

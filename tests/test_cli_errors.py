@@ -41,8 +41,8 @@ def make_stores(directory: Path) -> Path:
     shutil.rmtree(flat / "call_genotype")
     group = zarr.open_group(flat, mode="r+")
     group.create_array("call_genotype", shape=(20, 9), dtype="int8")
-    # A record of 5,000 bytes.
-    make_store(directory / "broad.vcz", np.ones((2, 20_000, 2), dtype=np.int8))
+    # A record of 600 KB in a .bgen of 16 bits.
+    make_store(directory / "broad.vcz", np.ones((2, 120_000, 2), dtype=np.int8))
     return directory
 
 
@@ -152,6 +152,8 @@ def test_bad_selections(name, stores, tmp_path):
     "options",
     [
         ["--memory", "-5"],
+        ["--memory", "0"],
+        ["--memory", "4095KiB"],
         ["--threads", "0"],
         ["--idle-timeout", "0"],
         ["--timeout", "soon"],
@@ -160,7 +162,7 @@ def test_bad_selections(name, stores, tmp_path):
         ["--read-ahead-kb", "-1"],
         ["--log-level", "loud"],
     ],
-    ids=lambda options: options[0],
+    ids="-".join,
 )
 def test_bad_values(options, stores):
     with pytest.raises(click.UsageError) as caught:
@@ -169,9 +171,15 @@ def test_bad_values(options, stores):
 
 
 def test_memory_too_small_for_a_record(biofuse, stores):
-    options = ["--memory", "8KiB"]
+    options = ["--memory", "4MiB", "--format", "bgen", "--bits", "16"]
     said = biofuse.fails("mount", stores / "broad.vcz", biofuse.new_directory(), *options)
-    assert "--memory" in said
+    assert "use --memory 5MiB or more" in said
+
+
+def test_memory_that_is_none(biofuse, stores):
+    target = biofuse.new_directory()
+    said = biofuse.fails("mount", stores / "good.vcz", target, "--memory", "0", code=2)
+    assert "'--memory': 0 is less than 4.0 MiB" in said
 
 
 def test_missing_arguments(biofuse, stores):

@@ -5,7 +5,8 @@ import re
 
 # v1 writes "no limit" as the largest multiple of a page in 63 bits.
 _NO_LIMIT = 1 << 60
-_FILES = {"cgroup2": "memory.max", "cgroup": "memory.limit_in_bytes"}
+# Beyond memory.high a group is not killed but slowed down until it stands still.
+_FILES = {"cgroup2": ("memory.max", "memory.high"), "cgroup": ("memory.limit_in_bytes",)}
 
 
 def memory_limit(proc: str = "/proc/self") -> int | None:
@@ -33,7 +34,8 @@ def memory_limit(proc: str = "/proc/self") -> int | None:
     limits = []
     for fs_type, path in _memory_groups(groups):
         for root, directory in _mountpoints(mounts, fs_type):
-            limits += _limits(directory, _below(path, root), _FILES[fs_type])
+            for name in _FILES[fs_type]:
+                limits += _limits(directory, _below(path, root), name)
     return min(limits, default=None)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 6
+PLAN_FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,10 @@ class Plan:
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
     decoded_chunk : int
-        Bytes of the largest chunk that is decoded whole, as the slow path does; 0 if none is.
+        Bytes that are in memory while the largest chunk that is decoded whole, as the slow
+        path does, is decoded; 0 if none is.
+    wide : bool
+        Whether the store has room for alleles beyond the first ALT.
     watched : list of str
         Keys of the store whose change makes the plan invalid and reads fail.
     signature : str or None
@@ -126,6 +129,7 @@ class Plan:
     variants: str | None = None
     samples: str | None = None
     decoded_chunk: int = 0
+    wide: bool = False
     watched: list[str] = field(default_factory=list)
     signature: str | None = None
     warnings: list[str] = field(default_factory=list)

@@ -7,6 +7,8 @@ from biofuse.cgroup import memory_limit
 from biofuse.errors import BiofuseError
 
 _DEFAULT_BUDGET = 128 << 20
+# Window, caches and scratch cannot be divided further with any use.
+MIN_BUDGET = 4 << 20
 # Of the budget: the rest is window and caches.
 SCRATCH_PART = 4
 # Of a control group's limit, which the program that reads shares.
@@ -72,7 +74,9 @@ def process_memory(pid: int) -> ProcessMemory | None:
 def default_budget() -> int:
     """Bytes that a mount takes unless told: less where a batch job or container is small."""
     limit = memory_limit()
-    return _DEFAULT_BUDGET if limit is None else min(_DEFAULT_BUDGET, limit // _BUDGET_PART)
+    if limit is None:
+        return _DEFAULT_BUDGET
+    return max(MIN_BUDGET, min(_DEFAULT_BUDGET, limit // _BUDGET_PART))
 
 
 def budget_warning(decoded_chunk: int, budget: int) -> str | None:
@@ -81,7 +85,7 @@ def budget_warning(decoded_chunk: int, budget: int) -> str | None:
     Parameters
     ----------
     decoded_chunk : int
-        Bytes of the largest such chunk; 0 if there is none.
+        Bytes that decoding the largest such chunk takes; 0 if there is none.
     budget : int
         Bytes.
 
@@ -93,8 +97,8 @@ def budget_warning(decoded_chunk: int, budget: int) -> str | None:
     if decoded_chunk <= budget // SCRATCH_PART:
         return None
     return (
-        f"chunks are decoded whole here, {format_size(decoded_chunk)} each, which does not fit "
-        f"--memory {format_size(budget)}: reading takes that much beyond it"
+        f"chunks are decoded whole here, which takes {format_size(decoded_chunk)} and does not "
+        f"fit --memory {format_size(budget)}: reading takes up to that much beyond it"
     )
 
 

@@ -45,7 +45,7 @@ def describe_store(location) -> dict:
     warnings = store_warnings(location, group["call_genotype"], genotypes)
     if group["variant_allele"].shape[1] > 2:
         warnings.append(MULTIALLELIC_WARNING)
-    budget = budget_warning(genotypes.decoded_chunk, default_budget())
+    budget = budget_warning(genotypes.decoding_need, default_budget())
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import click
 
+from biofuse.cli.options import budget_from
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, read_plan
-from biofuse.memory import budget_warning, default_budget
+from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
@@ -70,7 +71,7 @@ def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDi
         plan = get_plan(options, cache, progress)
     with open(os.path.join(plan.path, MANIFEST)) as f:
         made = read_plan(f.read())
-    budget = budget_warning(made.decoded_chunk, kwargs["memory"] or default_budget())
+    budget = budget_warning(made.decoded_chunk, budget_from(kwargs))
     for warning in [*made.warnings, *([budget] if budget else [])]:
         click.echo(f"biofuse: {warning}", err=True)
     return plan

@@ -14,7 +14,7 @@ from biofuse.address import parse_address
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.allocators import find_allocator
 from biofuse.errors import BiofuseError
-from biofuse.memory import default_budget, parse_size
+from biofuse.memory import MIN_BUDGET, default_budget, format_size, parse_size
 from biofuse.options import MULTIALLELIC_POLICIES, Selection, ViewOptions
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, store_stem
@@ -25,17 +25,29 @@ _REMOTE_THREADS = 8
 
 
 class Size(click.ParamType):
-    """A number of bytes, such as 128MiB."""
+    """A number of bytes, such as 128MiB.
+
+    Parameters
+    ----------
+    least : int
+        The smallest that will do.
+    """
 
     name = "size"
+
+    def __init__(self, least: int = 0):
+        self._least = least
 
     def convert(self, value, param, ctx):
         if isinstance(value, int):
             return value
         try:
-            return parse_size(value)
+            size = parse_size(value)
         except BiofuseError as error:
             self.fail(str(error), param, ctx)
+        if size < self._least:
+            self.fail(f"{value} is less than {format_size(self._least)}, the least", param, ctx)
+        return size
 
 
 class Seconds(click.FloatRange):
@@ -238,7 +250,7 @@ serving_options = _group(
     (
         ("--memory",),
         {
-            "type": Size(),
+            "type": Size(least=MIN_BUDGET),
             "metavar": "SIZE",
             "help": "Memory for window, caches and scratch together.  [default: 128MiB; in a "
             "job or container at most a quarter of its limit]",
@@ -414,6 +426,11 @@ def _threads(kwargs: dict[str, Any]) -> int:
     return min(_LOCAL_THREADS, cores) if local else _REMOTE_THREADS
 
 
+def budget_from(kwargs: dict[str, Any]) -> int:
+    """Bytes that a mount may take, as the options of a command say."""
+    return default_budget() if kwargs["memory"] is None else kwargs["memory"]
+
+
 def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
     """How to serve, as the options of a command say; the plan is filled in later."""
     absolute = {
@@ -424,7 +441,7 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         plan_dir="",
         mountpoint=mountpoint,
         store=store,
-        memory=kwargs["memory"] or default_budget(),
+        memory=budget_from(kwargs),
         allocator=find_allocator(kwargs["allocator"]),
         trim=kwargs["trim"],
         threads=_threads(kwargs),

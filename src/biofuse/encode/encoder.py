@@ -16,6 +16,7 @@ from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
 from biofuse.genotypes.values import ValueReader
+from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import Location, open_store
 
@@ -23,6 +24,8 @@ from biofuse.stores import Location, open_store
 PLANES = (GENOTYPES, PHASED)
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
+# Of the scratch, at most this is for what calls take beside the chunks that they load.
+_OWN_PART = 0.75
 
 
 class Encoder:
@@ -39,7 +42,7 @@ class Encoder:
         When the store was mounted, in nanoseconds since 1970.
     scratch_bytes : int
         What all calls that are under way may take together, as long as one can be made:
-        encoded chunks and planes.
+        encoded chunks, decompressed blocks, planes and values.
     threads : int
         Calls at a time, at most.
     """
@@ -61,32 +64,44 @@ class Encoder:
         fast = sum(array.fast for name, array in arrays.items() if name in PLANES)
         share = cache_bytes // 4 // max(1, fast)
         cache = ByteCache(max(cache_bytes - fast * share, _MIN_CACHE))
+        whole = WholeChunks(self._store, location, cache)
         self._values = {
-            name: ValueReader(self._store, location, array, samples, cache)
+            name: ValueReader(self._store, whole, array, samples, cache)
             for name, array in arrays.items()
             if name not in PLANES
         }
         self._readers = {
             name: GenotypeReader(
                 self._store,
-                location,
+                whole,
                 array,
                 samples,
                 cache,
                 native.BlockCache(share) if array.fast else None,
+                plan.wide and name == GENOTYPES,
             )
             for name, array in arrays.items()
             if name in PLANES
         }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
-        planes = sum(reader.scratch_bytes for reader in self._readers.values())
-        self._calls = max(1, min(threads, scratch_bytes // 2 // max(1, planes)))
-        self._encoded_bytes = scratch_bytes // 2 // self._calls
+        own = self._scratch_of_a_call()
+        self._calls = max(1, min(threads, int(_OWN_PART * scratch_bytes) // max(1, own)))
+        self._loaded_bytes = max(0, scratch_bytes // self._calls - own)
         self._slots = threading.Semaphore(self._calls)
         self._idle_rows: list[dict[str, native.Rows]] = []
         self._ends: deque[tuple[int, int]] = deque(maxlen=16)
         self._hinted: deque[tuple[str, int]] = deque(maxlen=32)
+
+    def _scratch_of_a_call(self) -> int:
+        """Bytes that a call takes beside what it loads."""
+        if not any(streamed.records for streamed in self._plan.streamed):
+            return 0
+        first = self._variant(0)
+        return sum(
+            reader.scratch_bytes(first // reader.genotypes.chunks[0])
+            for reader in [*self._readers.values(), *self._values.values()]
+        )
 
     def _open_file(self, streamed: StreamedFile, tables: dict[str, memoryview]) -> "_File":
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
@@ -212,7 +227,6 @@ class Encoder:
     def _parts(self, file: "_File", first: int, last: int) -> Iterator[tuple[int, int]]:
         """Variants of the view, in runs that lie in one chunk row of every field."""
         heights = {reader.genotypes.chunks[0] for reader in file.by_name.values()}
-        most = last - first if file.values is None else file.values.max_rows
         while first < last:
             variant = self._variant(first)
             edge = min((variant // height + 1) * height for height in heights)
@@ -220,16 +234,16 @@ class Encoder:
                 stop = min(last, edge)
             else:
                 stop = bisect_left(self._variants, edge, first, last)
-            stop = min(stop, first + most)
-            for reader in file.readers.values():
-                stop = self._cut(reader, first, stop)
+            share = self._loaded_bytes // len(file.by_name)
+            for reader in file.by_name.values():
+                stop = self._cut(reader, first, stop, share)
             yield first, stop
             first = stop
 
-    def _cut(self, reader: GenotypeReader, first: int, stop: int) -> int:
-        """Where a run in one chunk row ends so that its encoded bytes are not too many."""
-        chunk_row = self._variant(first) // reader.genotypes.chunks[0]
-        most = max(1, int(self._encoded_bytes / max(1, reader.row_bytes(chunk_row))))
+    def _cut(self, reader: GenotypeReader | ValueReader, first: int, stop: int, size: int) -> int:
+        """Where a run in one chunk row ends so that what is loaded for it is not too much."""
+        chunk_row, row = divmod(self._variant(first), reader.genotypes.chunks[0])
+        most = reader.rows_within(chunk_row, row, size)
         if self._variant(stop - 1) - self._variant(first) < most:
             return stop
         if self._variants is None:

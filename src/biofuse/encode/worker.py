@@ -6,6 +6,7 @@ decides the order. It ends when serve closes its end.
 
 import faulthandler
 import json
+import logging
 import mmap
 import select
 import signal
@@ -119,6 +120,7 @@ class Worker:
 def main() -> None:
     """Run a worker as its one argument, a JSON object of file descriptors, says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s")
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     config = json.loads(sys.argv[1])
     with open(config["plan"], closefd=True) as f:

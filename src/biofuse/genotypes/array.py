@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
+# Codecs that write a chunk once. Others join pieces, or hand it on to a next step.
+_ONE_COPY = {"none", "blosc", "zstd", "lz4"}
+
 
 @dataclass(frozen=True)
 class GenotypeArray:
@@ -48,9 +51,21 @@ class GenotypeArray:
         return self.slow_reason is None
 
     @property
-    def decoded_chunk(self) -> int:
-        """Bytes of a decoded chunk where chunks are decoded whole; 0 on the fast path."""
-        return 0 if self.fast else prod(self.chunks) * self.item_size
+    def decoded_size(self) -> int:
+        """Bytes of a decoded chunk."""
+        return prod(self.chunks) * self.item_size
+
+    @property
+    def decoding_need(self) -> int:
+        """Bytes of all copies of a chunk there are while it is decoded; 0 on the fast path.
+
+        Its encoded bytes, which are few in most stores, are not among them.
+        """
+        if self.fast:
+            return 0
+        steps = set(self.codec.split()[0].split("+")) - {"bytes"}
+        once = len(steps) <= 1 and steps <= _ONE_COPY and not self.sharded
+        return self.decoded_size * (1 if once else 2)
 
     @property
     def ploidy(self) -> int:

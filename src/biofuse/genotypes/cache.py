@@ -32,10 +32,18 @@ class ByteCache:
             self._drop(key)
             if size > self.limit:
                 return
-            while self.used + size > self.limit:
-                self._drop(next(iter(self._values)))
+            self._make_room(size)
             self._values[key] = (value, size)
             self.used += size
+
+    def make_room(self, size: int) -> None:
+        """Drop the oldest values until this many bytes, or the whole cache, are free."""
+        with self._lock:
+            self._make_room(min(size, self.limit))
+
+    def _make_room(self, size: int) -> None:
+        while self.used + size > self.limit:
+            self._drop(next(iter(self._values)))
 
     def drop(self, key: Hashable) -> None:
         """Forget a value, if it is there."""

@@ -77,7 +77,8 @@ def _zarr2_codec(metadata) -> tuple[str, str | None]:
     name = str(config.get("id"))
     text = _blosc_text(config) if name == "blosc" else name
     if metadata.filters:
-        return text, "chunks are filtered"
+        filters = [str(each.get_config().get("id")) for each in metadata.filters]
+        return "+".join([*filters, text]), "chunks are filtered"
     if name != "blosc" or config.get("cname") != "zstd":
         return text, f"chunks are compressed with {text}"
     if metadata.order != "C":

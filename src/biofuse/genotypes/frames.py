@@ -1,5 +1,6 @@
 """The fast path: chunks as Blosc frames, of which only the needed blocks are read."""
 
+import math
 from dataclasses import dataclass
 
 from biofuse import native
@@ -12,6 +13,16 @@ from biofuse.stores import Piece, Range, Store
 _HEAD_SIZE = 4096
 # A frame is read whole if at least this part of its rows is wanted: one read, not two.
 _WHOLE_FRACTION = 0.6
+# The largest block that is read here.
+_MAX_BLOCK = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Bytes of a chunk row's frames, and of the largest block that they have."""
+
+    encoded: int
+    block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +59,34 @@ class FrameReader:
     ----------
     store : Store
     array : GenotypeArray
+    sample_chunks : list of int
+        Those that are read.
     cache : ByteCache
-        Holds offset tables and, where the backend reads whole objects only, those.
+        Holds offset tables, and whole frames that are no larger than one.
     """
 
-    def __init__(self, store: Store, array: GenotypeArray, cache: ByteCache):
+    def __init__(
+        self, store: Store, array: GenotypeArray, sample_chunks: list[int], cache: ByteCache
+    ):
         self._store = store
         self._array = array
+        self._sample_chunks = sample_chunks
         self._cache = cache
         self._item_size = array.item_size
         self._row_size = array.chunks[1] * array.ploidy * array.item_size
-        self._row_bytes: float | None = None
         self._raw_size = array.chunks[0] * self._row_size
+        # From this many rows on, a frame is read whole.
+        self._whole_rows = max(1, math.ceil(_WHOLE_FRACTION * array.chunks[0]))
 
-    def read(
-        self, chunk_row: int, sample_chunks: list[int], sizes, first: int, last: int
-    ) -> list[Frame | None]:
+    def read(self, chunk_row: int, sizes, first: int, last: int) -> list[Frame | None]:
         """Frames with the blocks of rows `first` to `last`, inclusive.
 
         None stands for a chunk that is not stored.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            Samples that are read of each sample chunk.
 
         Raises
         ------
@@ -75,11 +95,8 @@ class FrameReader:
         native.NativeError
             With `unsupported` set, if a frame is of another kind than the metadata says.
         """
-        keys = [self._array.key(chunk_row, c) for c in sample_chunks]
-        part = (last - first + 1) / self._array.chunks[0]
-        whole = self._store.ranged and part >= _WHOLE_FRACTION
-        heads = self._heads(keys, whole)
-        self._note_sizes(heads)
+        keys = self._keys(chunk_row)
+        heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
         frames: list[Frame | None] = [None] * len(keys)
         wanted = []
@@ -103,8 +120,8 @@ class FrameReader:
             frames[i] = _frame(index, span, want.start, piece)
         return frames
 
-    def row_bytes(self, chunk_row: int, sample_chunks: list[int]) -> float:
-        """Encoded bytes of a row of these chunks, at most as far as was seen until now.
+    def rows_within(self, chunk_row: int, size: int) -> int:
+        """How many neighbouring rows can be read in so many bytes, at least one.
 
         Raises
         ------
@@ -113,14 +130,36 @@ class FrameReader:
         native.NativeError
             As `read`.
         """
-        if self._row_bytes is None:
-            heads = self._heads([self._array.key(chunk_row, c) for c in sample_chunks], False)
-            self._note_sizes(heads)
-        return self._row_bytes or 0
+        shape = self._shape(chunk_row)
+        rows = int(size / max(1, shape.encoded) * self._array.chunks[0])
+        if rows >= self._array.chunks[0]:
+            return rows
+        # A block that is begun is read to its end, on either side.
+        rows -= 2 * -(-shape.block // self._row_size)
+        return max(1, min(rows, self._whole_rows - 1))
 
-    def _note_sizes(self, heads: list[Piece | None]) -> None:
-        total = sum(head.size for head in heads if head is not None)
-        self._row_bytes = max(self._row_bytes or 0, total / self._array.chunks[0])
+    def block_size(self, chunk_row: int) -> int:
+        """Bytes of a decompressed block; as large as can be where no frame tells."""
+        largest = min(self._raw_size, _MAX_BLOCK)
+        try:
+            return self._shape(chunk_row).block or largest
+        except (BiofuseError, native.NativeError):
+            # Whoever reads it will say so.
+            return largest
+
+    def _keys(self, chunk_row: int) -> list[str]:
+        return [self._array.key(chunk_row, c) for c in self._sample_chunks]
+
+    def _shape(self, chunk_row: int) -> "_Shape":
+        """What is known of the frames of a chunk row before they are read."""
+        key = ("shape", self._array.path, chunk_row)
+        shape = self._cache.get(key)
+        if shape is None:
+            heads = [head for head in self._heads(self._keys(chunk_row), False) if head]
+            blocks = [native.frame_block_size(head.data) for head in heads]
+            shape = _Shape(sum(head.size for head in heads), max(blocks, default=0))
+            self._cache.put(key, shape, 256)
+        return shape
 
     def _heads(self, keys: list[str], whole: bool) -> list[Piece | None]:
         heads: list[Piece | None] = [self._cache.get(key) for key in keys]

@@ -1,87 +1,78 @@
-"""The slow path: any array that zarr-python reads, packed to the same planes."""
-
-import threading
+"""Calls off the fast path, packed to bit planes."""
 
 from biofuse import native
-from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.genotypes.cache import ByteCache
-from biofuse.stores import Location, Range, Store
+from biofuse.genotypes.whole import WholeChunks
+
+# Decoded bytes that are packed at a time.
+_SLAB = 1 << 20
+_NUM_PLANES = 8
 
 
 class PackedReader:
-    """Reads one sample chunk at a time through zarr-python and packs its rows.
-
-    One chunk is decoded at a time, whatever the number of threads, so that no more
-    than one decoded chunk is ever in memory.
+    """Reads calls of one sample chunk at a time as packed rows. Thread-safe.
 
     Parameters
     ----------
-    store : Store
-        Tells whether a chunk changed.
-    location : Location
-        The same store, for zarr-python.
+    whole : WholeChunks
     array : GenotypeArray
-    cache : ByteCache
-        Holds packed rows.
+    row_alleles : int
+        Alleles of a row of all the sample chunks that are read.
     """
 
-    def __init__(self, store: Store, location: Location, array: GenotypeArray, cache: ByteCache):
-        self._store = store
-        self._location = location
+    def __init__(self, whole: WholeChunks, array: GenotypeArray, row_alleles: int):
+        self._whole = whole
         self._array = array
-        self._cache = cache
-        self._zarr_array = None
-        self._lock = threading.Lock()
+        self._row_alleles = row_alleles
+        # Where an allele index is above 1, all planes are kept.
+        self._planes = 2
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a packed row of all sample chunks, as far as was seen until now."""
+        return self._planes * (self._row_alleles // 8 + 1)
+
+    def rows_left(self, row: int) -> int:
+        """Rows from this one to the end of the range that is kept with it.
+
+        Reads that cross no such end do not have ranges of all chunks evict each other.
+        """
+        size = self._whole.range_rows(self._array, self.row_bytes)
+        return size - row % size
 
     def read(self, chunk_row: int, sample_chunk: int, first: int, last: int) -> native.PackedRows:
-        """Rows `first` to `last`, inclusive, of a chunk; more where they fit the cache."""
-        key = ("packed", self._array.key(chunk_row, sample_chunk))
-        with self._lock:
-            packed = self._cache.get(key)
-            if packed is not None and packed.first_row <= first and last < packed.last_row:
-                return packed
-            if self._fits_whole():
-                first, last = 0, self._array.chunks[0] - 1
-            packed = self._read(chunk_row, sample_chunk, first, last)
-            self._cache.put(key, packed, packed.nbytes)
-            return packed
+        """Rows `first` to `last`, inclusive, of a chunk.
 
-    def _fits_whole(self) -> bool:
-        """Whether the planes of a chunk row fit the cache, with room for the next one's first."""
-        bits = self._array.chunks[0] * self._array.shape[1] * self._array.ploidy
-        return 1.25 * 2 * (bits // 8) <= self._cache.limit
-
-    def _read(self, chunk_row: int, sample_chunk: int, first: int, last: int):
+        They are a copy, so that what is kept can be dropped at any time.
+        """
         import numpy as np
 
-        variants, samples, _ = self._array.shape
-        chunk_rows, chunk_samples, _ = self._array.chunks
-        start = chunk_row * chunk_rows
-        key = self._array.key(chunk_row, sample_chunk)
-        try:
-            values = self._open()[
-                start + first : min(start + last + 1, variants),
-                sample_chunk * chunk_samples : min((sample_chunk + 1) * chunk_samples, samples),
-            ]
-        except Exception as error:
-            self._check_unchanged(key)
-            raise BiofuseError(f"{key}: zarr cannot read the chunk: {one_line(error)}") from error
-        self._check_unchanged(key)
-        if values.dtype != np.int8:
-            # Alleles beyond int8 can be shown in no format; clipping keeps them so.
-            values = np.clip(values, -128, 127).astype(np.int8)
-        rows = values.shape[0]
-        flat = np.ascontiguousarray(values).reshape(rows, -1)
-        return native.PackedRows(flat, first)
+        out = None
+        with self._whole.alone():
+            while out is None or out.last_row <= last:
+                row = first if out is None else out.last_row
+                kept = self._whole.kept(
+                    self._array, chunk_row, sample_chunk, row, lambda: self.row_bytes, self._pack
+                )
+                if out is None:
+                    empty = np.empty((0, kept.row_bits), np.int8)
+                    out = native.PackedRows(empty, first, last + 1 - first)
+                out.append_rows(kept, row, min(last + 1, kept.last_row))
+        return out
 
-    def _check_unchanged(self, key: str) -> None:
-        """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
-        self._store.get_many([Range(key, 0, 1)])
+    def _pack(self, values, begin) -> native.PackedRows:
+        import numpy as np
 
-    def _open(self):
-        if self._zarr_array is None:
-            from biofuse.stores.location import zarr_group
-
-            self._zarr_array = zarr_group(self._location)[self._array.path]
-        return self._zarr_array
+        if values.size and values.dtype != bool and (values.max() > 1 or values.min() < -2):
+            self._planes = _NUM_PLANES
+        first, last = begin()
+        width = values[:1].size
+        packed = native.PackedRows(np.empty((0, width), np.int8), first, last - first)
+        step = max(1, _SLAB // max(1, width * values.itemsize))
+        for start in range(first, last, step):
+            slab = values[start : min(start + step, last)]
+            if slab.dtype != np.int8:
+                # Alleles beyond int8 can be shown in no format; clipping keeps them so.
+                slab = np.clip(slab, -128, 127).astype(np.int8)
+            packed.append(np.ascontiguousarray(slab).reshape(len(slab), width))
+        return packed

@@ -9,10 +9,10 @@ from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.frames import FrameReader
 from biofuse.genotypes.packed import PackedReader
 from biofuse.genotypes.samples import plan_sample_chunks
-from biofuse.stores import Location, Store
+from biofuse.genotypes.whole import WholeChunks
+from biofuse.stores import Store
 
-# What c-blosc makes of chunks that are large.
-_BLOSC_BLOCK = 512 << 10
+_NARROW, _WIDE = 2, 8
 
 
 class GenotypeReader:
@@ -21,33 +21,36 @@ class GenotypeReader:
     Parameters
     ----------
     store : Store
-    location : Location
-        The same store, for zarr-python.
+    whole : WholeChunks
+        For chunks off the fast path.
     genotypes : GenotypeArray
     samples : sequence of int, optional
         Kept samples in output order; None for all.
-    cache : ByteCache, optional
-        Encoded bytes, and planes of the slow path, that are kept between calls.
+    cache : ByteCache
+        Encoded bytes that are kept between calls.
     blocks : native.BlockCache, optional
         Planes of the fast path that are; of this array alone.
+    wide : bool
+        Whether allele indices above 1 may occur.
     """
 
     def __init__(
         self,
         store: Store,
-        location: Location,
+        whole: WholeChunks,
         genotypes: GenotypeArray,
-        samples=None,
-        cache: ByteCache | None = None,
+        samples,
+        cache: ByteCache,
         blocks: native.BlockCache | None = None,
+        wide: bool = False,
     ):
         self.genotypes = genotypes
         self._store = store
-        self.cache = ByteCache(32 << 20) if cache is None else cache
         self._blocks = blocks
+        self._planes = _WIDE if wide else _NARROW
         self._samples = plan_sample_chunks(genotypes.shape[1], genotypes.chunks[1], samples)
-        self._frames = FrameReader(store, genotypes, self.cache)
-        self._packed = PackedReader(store, location, genotypes, self.cache)
+        self._frames = FrameReader(store, genotypes, self._samples.chunks, cache)
+        self._packed = PackedReader(whole, genotypes, sum(self._samples.sizes) * genotypes.shape[2])
 
     def rows(self) -> native.Rows:
         """A new object for one thread to read through."""
@@ -61,29 +64,34 @@ class GenotypeReader:
             self._blocks,
         )
 
-    @property
-    def scratch_bytes(self) -> int:
-        """About what a thread's rows take: of every sample chunk, two planes of a block."""
-        chunk_rows, chunk_samples, ploidy = self.genotypes.chunks
-        block = min(chunk_rows * chunk_samples * ploidy, _BLOSC_BLOCK)
-        return 2 * block + len(self._samples.chunks) * (block // 4)
+    def scratch_bytes(self, chunk_row: int) -> int:
+        """What a thread's rows take: one block, decompressed, and planes of one a sample chunk.
 
-    def row_bytes(self, chunk_row: int) -> float:
-        """Encoded bytes a row, about; 0 where they are not read by the row.
+        Parameters
+        ----------
+        chunk_row : int
+            One that will be read: its frames tell the size of blocks.
+        """
+        if not self.genotypes.fast:
+            return 0
+        block = self._frames.block_size(chunk_row)
+        return 2 * block + len(self._samples.chunks) * self._planes * (block // 8)
+
+    def rows_within(self, chunk_row: int, row: int, size: int) -> int:
+        """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
 
         Raises
         ------
         BiofuseError
             If a chunk cannot be read; the text has its key.
         """
-        if not self.genotypes.fast or not self._store.ranged:
-            return 0
-        try:
-            return self._frames.row_bytes(chunk_row, self._samples.chunks)
-        except native.NativeError as error:
-            if not error.unsupported:
-                raise self.error(error, chunk_row) from error
-            return 0
+        if self.genotypes.fast:
+            try:
+                return self._frames.rows_within(chunk_row, size)
+            except native.NativeError as error:
+                if not error.unsupported:
+                    raise self.error(error, chunk_row) from error
+        return min(max(1, size // self._packed.row_bytes), self._packed.rows_left(row))
 
     def load(self, rows: native.Rows, chunk_row: int, wanted: array) -> None:
         """Make these rows of a chunk row readable.
@@ -116,9 +124,7 @@ class GenotypeReader:
         self._store.hint([self.genotypes.key(chunk_row, c) for c in self._samples.chunks])
 
     def _load_frames(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
-        frames = self._frames.read(
-            chunk_row, self._samples.chunks, self._samples.sizes, first, last
-        )
+        frames = self._frames.read(chunk_row, self._samples.sizes, first, last)
         for i, frame in enumerate(frames):
             if frame is None:
                 rows.set_constant(i, self.genotypes.fill)

@@ -1,15 +1,16 @@
 """Rows of floating-point fields of calls, such as call_GP and call_DS."""
 
-import threading
 from array import array
+from bisect import bisect_left
 
 from biofuse import native
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.frames import FrameReader
 from biofuse.genotypes.samples import plan_sample_chunks
-from biofuse.stores import Location, Range, Store
+from biofuse.genotypes.whole import WholeChunks
+from biofuse.stores import Store
 
 # Bytes of the values that are read at a time, however many rows are asked for.
 _MAX_BYTES = 4 << 20
@@ -22,8 +23,8 @@ class ValueReader:
     Parameters
     ----------
     store : Store
-    location : Location
-        The same store, for zarr-python.
+    whole : WholeChunks
+        For chunks off the fast path.
     values : GenotypeArray
     samples : sequence of int, optional
         Kept samples in output order; None for all.
@@ -33,7 +34,7 @@ class ValueReader:
     def __init__(
         self,
         store: Store,
-        location: Location,
+        whole: WholeChunks,
         values: GenotypeArray,
         samples,
         cache: ByteCache,
@@ -41,18 +42,46 @@ class ValueReader:
         self.genotypes = values
         self.num_values = values.shape[2]
         self._store = store
-        self._location = location
+        self._whole = whole
         self._samples = plan_sample_chunks(values.shape[1], values.chunks[1], samples)
-        self._frames = FrameReader(store, values, cache)
+        self._frames = FrameReader(store, values, self._samples.chunks, cache)
         self._total = sum(self._samples.sizes)
-        self._zarr_array = None
-        self._lock = threading.Lock()
-        self._local = threading.local()
+        self._row_bytes = max(1, self._total * self.num_values * _VALUE)
+        self._idle_decoders: list[native.Values] = []
 
     @property
     def max_rows(self) -> int:
         """Rows to read at a time."""
-        return max(1, _MAX_BYTES // max(1, self._total * self.num_values * _VALUE))
+        return max(1, _MAX_BYTES // self._row_bytes)
+
+    def scratch_bytes(self, chunk_row: int) -> int:
+        """What a call takes: one block, decompressed, and the values of `max_rows`.
+
+        Parameters
+        ----------
+        chunk_row : int
+            One that will be read: its frames tell the size of blocks.
+        """
+        copies = 1 if self._samples.index is None else 2
+        block = self._frames.block_size(chunk_row) if self.genotypes.fast else 0
+        return 2 * block + copies * self.max_rows * self._row_bytes
+
+    def rows_within(self, chunk_row: int, row: int, size: int) -> int:
+        """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
+
+        Raises
+        ------
+        BiofuseError
+            If a chunk cannot be read; the text has its key.
+        """
+        if self.genotypes.fast:
+            try:
+                return min(self.max_rows, self._frames.rows_within(chunk_row, size))
+            except native.NativeError as error:
+                if not error.unsupported:
+                    raise BiofuseError(f"{self.genotypes.path}: {error}") from error
+        kept = self._whole.range_rows(self.genotypes, self._row_bytes)
+        return min(self.max_rows, kept - row % kept)
 
     def hint(self, chunk_row: int) -> None:
         """Say that a chunk row will be read soon."""
@@ -95,9 +124,7 @@ class ValueReader:
         chunks = self._samples.chunks
         if self.genotypes.fast:
             try:
-                return self._frames.read(
-                    chunk_row, chunks, self._samples.sizes, wanted[0], wanted[-1]
-                )
+                return self._frames.read(chunk_row, self._samples.sizes, wanted[0], wanted[-1])
             except native.NativeError as error:
                 if not error.unsupported:
                     raise BiofuseError(f"{self.genotypes.path}: {error}") from error
@@ -116,10 +143,11 @@ class ValueReader:
         """Read a frame's values into `out`. Returns whether it is of a kind that this takes."""
         if frame is None:
             return False
-        decoder = getattr(self._local, "decoder", None)
-        if decoder is None:
+        if self._idle_decoders:
+            decoder = self._idle_decoders.pop()
+        else:
             rows, samples, values = self.genotypes.chunks
-            decoder = self._local.decoder = native.Values(rows, samples * values)
+            decoder = native.Values(rows, samples * values)
         try:
             decoder.read(
                 frame.index, frame.span, frame.span_start, frame.size, wanted, count, out, column
@@ -129,41 +157,47 @@ class ValueReader:
                 return False
             key = self.genotypes.key(chunk_row, sample_chunk)
             raise BiofuseError(f"{key}: {error}") from error
+        finally:
+            self._idle_decoders.append(decoder)
         return True
 
     def _read_slowly(
         self, chunk_row: int, sample_chunk: int, wanted: array, out: memoryview, column: int
     ) -> None:
-        """Read a chunk's values through zarr-python, one decoded chunk at a time."""
+        """Read a chunk's values through zarr-python."""
         import numpy as np
 
-        chunk_rows, chunk_samples, _ = self.genotypes.chunks
-        start = chunk_row * chunk_rows
-        samples = slice(sample_chunk * chunk_samples, (sample_chunk + 1) * chunk_samples)
-        key = self.genotypes.key(chunk_row, sample_chunk)
-        with self._lock:
-            try:
-                values = self._open()[start + wanted[0] : start + wanted[-1] + 1, samples]
-            except Exception as error:
-                self._check_unchanged(key)
-                raise BiofuseError(
-                    f"{key}: zarr cannot read the chunk: {one_line(error)}"
-                ) from error
-            self._check_unchanged(key)
-        rows = np.asarray(values, dtype=np.float32)[np.asarray(wanted) - wanted[0]]
-        rows = rows.reshape(len(wanted), -1)
-        np.asarray(out)[:, column : column + rows.shape[1]] = rows
+        into = np.asarray(out)
+        done = 0
+        while done < len(wanted):
+            with self._whole.alone():
+                first, rows = self._whole.kept(
+                    self.genotypes,
+                    chunk_row,
+                    sample_chunk,
+                    wanted[done],
+                    lambda: self._row_bytes,
+                    _KeptValues,
+                )
+            stop = bisect_left(wanted, first + len(rows), done)
+            found = rows[np.asarray(wanted[done:stop]) - first]
+            into[done:stop, column : column + rows.shape[1]] = found
+            done = stop
 
-    def _check_unchanged(self, key: str) -> None:
-        """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
-        self._store.get_many([Range(key, 0, 1)])
 
-    def _open(self):
-        if self._zarr_array is None:
-            from biofuse.stores.location import zarr_group
+class _KeptValues(tuple):
+    """The first of some rows of a chunk, and their values."""
 
-            self._zarr_array = zarr_group(self._location)[self.genotypes.path]
-        return self._zarr_array
+    def __new__(cls, values, begin):
+        import numpy as np
+
+        first, last = begin()
+        rows = np.array(values[first:last], dtype=np.float32)
+        return super().__new__(cls, (first, rows.reshape(last - first, -1)))
+
+    @property
+    def nbytes(self) -> int:
+        return self[1].nbytes
 
 
 def _matrix(rows: int, columns: int) -> memoryview:

@@ -55,6 +55,8 @@ cdef extern from "planes.h" nogil:
     void bf_planes_free(bf_planes *)
     uint64_t bf_planes_size(const bf_planes *)
     bf_status bf_planes_from_bytes(bf_planes *, const uint8_t *, uint64_t, bf_error *)
+    bf_status bf_planes_copy(bf_planes *, uint64_t, const bf_planes *, uint64_t, uint64_t,
+                             bf_error *)
     int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
 
 

@@ -97,7 +97,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         chunk_starts=CHUNK_STARTS,
         variants=None if everything else VARIANTS,
         samples=None if resolved.samples is None else SAMPLES,
-        decoded_chunk=max(array.decoded_chunk for array in fields.values()),
+        decoded_chunk=max(array.decoding_need for array in fields.values()),
+        wide=group["variant_allele"].shape[1] > 2,
         watched=watched,
         signature=signature,
         warnings=[

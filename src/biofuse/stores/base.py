@@ -51,16 +51,7 @@ class Piece:
 
 
 class Store(Protocol):
-    """Read access to a store's objects. Safe to use from several threads.
-
-    Attributes
-    ----------
-    ranged : bool
-        Whether a part of an object is read for its own cost; if not, objects come whole
-        and are worth keeping.
-    """
-
-    ranged: bool
+    """Read access to a store's objects. Safe to use from several threads."""
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
         """Read all of these, concurrently where that is faster.

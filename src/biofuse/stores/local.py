@@ -24,8 +24,6 @@ class LocalStore:
         `StoreChangedError`.
     """
 
-    ranged = True
-
     def __init__(self, root: str, opened_ns: int | None = None):
         self.root = os.path.abspath(root)
         self._opened_ns = opened_ns
@@ -89,7 +87,7 @@ class LocalStore:
             )
         stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
         try:
-            data = _pread_all(fd, wanted.start, stop - wanted.start)
+            data = pread_all(fd, wanted.start, stop - wanted.start)
         except OSError as error:
             raise BiofuseError(f"{wanted.key} cannot be read: {error.strerror}") from error
         version = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -117,7 +115,7 @@ class LocalStore:
         pass
 
 
-def _pread_all(fd: int, start: int, size: int) -> bytes:
+def pread_all(fd: int, start: int, size: int) -> bytes:
     """Read up to `size` bytes, fewer only where the file ends."""
     if size <= 0:
         return b""

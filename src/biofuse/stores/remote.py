@@ -5,32 +5,58 @@ from collections.abc import Sequence
 
 import zarr.core.buffer
 import zarr.core.sync
+from zarr.abc.store import RangeByteRequest
 
 from biofuse.stores.base import Piece, Range
 
+# Requests under way at a time, of one call.
+_AT_ONCE = 32
+# Sizes of objects that are remembered.
+_MAX_SIZES = 10_000
+
 
 class ZarrStore:
-    """Any zarr-python store, read one whole object at a time and many at once."""
-
-    ranged = False
+    """Any zarr-python store."""
 
     def __init__(self, store):
         self._store = store
         self._prototype = zarr.core.buffer.default_buffer_prototype()
+        self._sizes: dict[str, int] = {}
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
-        return zarr.core.sync.sync(self._get_all([r.key for r in ranges]))
+        return zarr.core.sync.sync(self._get_all(ranges))
 
-    async def _get_all(self, keys: list[str]) -> list[Piece | None]:
-        buffers = await asyncio.gather(*(self._store.get(key, self._prototype) for key in keys))
-        pieces: list[Piece | None] = []
-        for buffer in buffers:
-            if buffer is None:
-                pieces.append(None)
-                continue
-            data = buffer.to_bytes()
-            pieces.append(Piece(data, 0, len(data), None))
-        return pieces
+    async def _get_all(self, ranges: Sequence[Range]) -> list[Piece | None]:
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def get(wanted: Range) -> Piece | None:
+            async with at_once:
+                return await self._get(wanted)
+
+        return list(await asyncio.gather(*(get(wanted) for wanted in ranges)))
+
+    async def _get(self, wanted: Range) -> Piece | None:
+        size = self._sizes.get(wanted.key)
+        if size is None:
+            try:
+                size = await self._store.getsize(wanted.key)
+            except FileNotFoundError:
+                return None
+            if len(self._sizes) >= _MAX_SIZES:
+                self._sizes.clear()
+            self._sizes[wanted.key] = size
+        stop = size if wanted.stop is None else min(wanted.stop, size)
+        if stop <= wanted.start:
+            return Piece(b"", wanted.start, size, size)
+        whole = wanted.start == 0 and stop == size
+        request = None if whole else RangeByteRequest(wanted.start, stop)
+        buffer = await self._store.get(wanted.key, self._prototype, request)
+        if buffer is None:
+            return None
+        data = buffer.to_bytes()
+        # Some servers answer with the whole object, whatever was asked for.
+        start = 0 if len(data) == size else wanted.start
+        return Piece(data, start, size, size)
 
     def hint(self, keys: Sequence[str]) -> None:
         pass

@@ -1,34 +1,67 @@
 """Stores in one zip file."""
 
 import os
+import struct
 import threading
 import zipfile
+import zlib
 from collections.abc import Sequence
 
+from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.local import pread_all
+
+# A member's header in the file; its name and more, of lengths that it ends with, follow.
+_HEADER = struct.Struct("<4s22xHH")
+_SIGNATURE = b"PK\x03\x04"
 
 
 class ZipStore:
-    """A store whose objects are members of a zip file."""
+    """A store whose objects are members of a zip file.
 
-    ranged = False
+    Members that are stored as they are, as Zarr's should be, are read in place. Of others
+    what precedes a range is decompressed as well, and forgotten.
+    """
 
     def __init__(self, path: str):
-        self._archive = zipfile.ZipFile(path)
         self._path = path
+        # Open as long as the store is.
+        self._file = open(path, "rb")  # noqa: SIM115
+        try:
+            self._archive = zipfile.ZipFile(self._file)
+        except BaseException:
+            self._file.close()
+            raise
         self._lock = threading.Lock()
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
         return [self._get(r) for r in ranges]
 
     def _get(self, wanted: Range) -> Piece | None:
-        # A ZipFile's members share one file position.
-        with self._lock:
-            try:
-                data = self._archive.read(wanted.key)
-            except KeyError:
-                return None
-        return Piece(data, 0, len(data), None)
+        try:
+            info = self._archive.getinfo(wanted.key)
+        except KeyError:
+            return None
+        stop = info.file_size if wanted.stop is None else min(wanted.stop, info.file_size)
+        size = max(0, stop - wanted.start)
+        try:
+            if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
+                data = pread_all(self._file.fileno(), self._data_start(info) + wanted.start, size)
+            else:
+                # A ZipFile's members share one file position.
+                with self._lock, self._archive.open(info) as member:
+                    member.seek(wanted.start)
+                    data = member.read(size)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+            raise BiofuseError(f"{wanted.key} cannot be read: {error}") from error
+        return Piece(data, wanted.start, info.file_size, None)
+
+    def _data_start(self, info: zipfile.ZipInfo) -> int:
+        header = os.pread(self._file.fileno(), _HEADER.size, info.header_offset)
+        if len(header) < _HEADER.size or not header.startswith(_SIGNATURE):
+            raise zipfile.BadZipFile("its header is damaged")
+        _, name, extra = _HEADER.unpack(header)
+        return info.header_offset + _HEADER.size + name + extra
 
     def hint(self, keys: Sequence[str]) -> None:
         pass
@@ -39,3 +72,4 @@ class ZipStore:
 
     def close(self) -> None:
         self._archive.close()
+        self._file.close()

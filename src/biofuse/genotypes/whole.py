@@ -1,0 +1,145 @@
+"""The slow path: chunks of any array that zarr-python reads, decoded whole, one at a time."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from biofuse.errors import BiofuseError, one_line
+from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.cache import ByteCache
+from biofuse.memory import format_size
+from biofuse.stores import Location, Range, Store
+
+logger = logging.getLogger("biofuse.encode")
+
+# What is kept of a chunk row leaves room for the next one's first chunks.
+_ROOM = 1.25
+
+
+class WholeChunks:
+    """Decodes chunks of all arrays of a store, and keeps what is made of their rows.
+
+    One chunk is decoded at a time, whatever the number of arrays and threads. What is kept
+    of it is a range of rows such that this range of all sample chunks fits the cache: so a
+    chunk is decoded once a range, not once a call.
+
+    Parameters
+    ----------
+    store : Store
+        Tells whether a chunk changed.
+    location : Location
+        The same store, for zarr-python.
+    cache : ByteCache
+    """
+
+    def __init__(self, store: Store, location: Location, cache: ByteCache):
+        self._store = store
+        self._location = location
+        self._cache = cache
+        self._arrays: dict = {}
+        self._lock = threading.RLock()
+
+    def range_rows(self, array: GenotypeArray, row_bytes: int) -> int:
+        """Rows of a range.
+
+        Parameters
+        ----------
+        array : GenotypeArray
+        row_bytes : int
+            What is kept of a row of all sample chunks, in bytes.
+        """
+        height = array.chunks[0]
+        ranges = -(-int(_ROOM * height * row_bytes) // max(1, self._cache.limit))
+        return -(-height // min(height, max(1, ranges)))
+
+    def kept(
+        self,
+        array: GenotypeArray,
+        chunk_row: int,
+        sample_chunk: int,
+        row: int,
+        row_bytes: Callable[[], int],
+        make: Callable,
+    ):
+        """What is made of the range that a row of a chunk lies in. Call under `alone`.
+
+        Parameters
+        ----------
+        row_bytes : callable
+            As for `range_rows`; asked again when the chunk was looked at.
+        make : callable
+            Called with all rows of the chunk as a numpy array, and with a callable that
+            gives the first and last row, exclusive, of the range to keep, and makes room
+            for it. Returns an object with `nbytes`, which must not refer to that array.
+        """
+        chunk = array.key(chunk_row, sample_chunk)
+
+        def bounds() -> tuple[int, int]:
+            size = self.range_rows(array, row_bytes())
+            first = row // size * size
+            return first, min(first + size, array.shape[0] - chunk_row * array.chunks[0])
+
+        key = ("whole", chunk, bounds())
+        found = self._cache.get(key)
+        if found is not None:
+            return found
+        share = array.chunks[1] / max(1, array.shape[1])
+
+        def begin() -> tuple[int, int]:
+            first, last = bounds()
+            self._cache.make_room(int((last - first) * row_bytes() * min(1.0, share)))
+            return first, last
+
+        made = make(self._decode(array, chunk_row, sample_chunk), begin)
+        self._cache.put(("whole", chunk, bounds()), made, made.nbytes)
+        return made
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have no other thread decode a chunk until the block ends."""
+        with self._lock:
+            yield
+
+    def _decode(self, array: GenotypeArray, chunk_row: int, sample_chunk: int):
+        key = array.key(chunk_row, sample_chunk)
+        try:
+            values = self._open(array)(
+                *(
+                    slice(number * size, min((number + 1) * size, whole))
+                    for number, size, whole in zip(
+                        (chunk_row, sample_chunk), array.chunks, array.shape, strict=False
+                    )
+                )
+            )
+        except Exception as error:
+            self._check_unchanged(key)
+            raise BiofuseError(f"{key}: zarr cannot read the chunk: {one_line(error)}") from error
+        self._check_unchanged(key)
+        return values
+
+    def _check_unchanged(self, key: str) -> None:
+        """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
+        self._store.get_many([Range(key, 0, 1)])
+
+    def _open(self, array: GenotypeArray) -> Callable:
+        opened = self._arrays.get(array.path)
+        if opened is None:
+            from biofuse.genotypes.capture import capture
+            from biofuse.stores.location import zarr_group
+
+            if array.fast:
+                size = format_size(array.decoded_size)
+                logger.warning(
+                    "%s has chunks that are not what its metadata says: they are decoded "
+                    "whole, %s each",
+                    array.path,
+                    size,
+                )
+            zarr_array = zarr_group(self._location)[array.path]
+
+            def opened(*selection):
+                return capture(zarr_array, selection)
+
+            self._arrays[array.path] = opened
+        return opened
