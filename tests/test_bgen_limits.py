@@ -85,7 +85,8 @@ def test_more_samples_than_a_record_can_hold(bits):
     """Its size is one of 32 bits. The one that just fits has it to a few bytes."""
 
     def subject(count: int) -> Subject:
-        return Subject(range(count), 2, {}, {"bits": bits, "no_header_samples": True})
+        shapes = {"call_genotype": (1, count, 2)}
+        return Subject(range(count), 2, shapes, {"bits": bits, "no_header_samples": True})
 
     low, high = 1, 2**31
     while high - low > 1:

@@ -6,8 +6,11 @@ it. The manifest is JSON; tables are little-endian integers, to be mapped.
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from biofuse.errors import BiofuseError
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
@@ -26,11 +29,14 @@ class StaticFile:
         Relative to the plan's directory.
     size : int
         In bytes.
+    format : str
+        Name of the format whose fileset it belongs to.
     """
 
     name: str
     path: str
     size: int
+    format: str
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,12 @@ class Plan:
         `stores.Store.signature` of these keys when the plan was made.
     warnings : list of str
         To be said at mount time.
+    notices : dict of str to list of str
+        By format, what is to be said to those who asked for it.
+    left_out : dict of str to str
+        Formats that cannot show the store, and why.
+    lasting : bool
+        Whether the plan may be kept: nothing that it was to hold could not be read.
     """
 
     stem: str
@@ -133,6 +145,15 @@ class Plan:
     watched: list[str] = field(default_factory=list)
     signature: str | None = None
     warnings: list[str] = field(default_factory=list)
+    notices: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    lasting: bool = True
+
+    def check_has(self, formats: Iterable[str]) -> None:
+        """Raise `BiofuseError` if one of these formats is left out."""
+        for name in formats:
+            if name in self.left_out:
+                raise BiofuseError(self.left_out[name])
 
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
@@ -65,8 +65,9 @@ class ViewOptions:
     stem : str
         Name of the files, without suffix.
     formats : list of str
-    optional_formats : bool
-        Whether formats that cannot show the store are left out in place of an error.
+        Those that cannot show the store are left out.
+    required : list of str
+        Those of them that must not be: an error takes their place.
     selection : Selection
     multiallelic : str
         One of `MULTIALLELIC_POLICIES`.
@@ -79,7 +80,7 @@ class ViewOptions:
     store: dict[str, Any]
     stem: str
     formats: list[str]
-    optional_formats: bool = False
+    required: list[str] = field(default_factory=list)
     selection: Selection = field(default_factory=Selection)
     multiallelic: str = "error"
     variant_id_template: str | None = None
@@ -97,12 +98,15 @@ class ViewOptions:
     def digest(self, version: str) -> str:
         """A key for everything that a plan depends on but the store's content.
 
+        What is required is no part of it: a plan tells what it has not.
+
         Raises
         ------
         OSError
             If a file of the selection cannot be read.
         """
-        state = hashlib.sha256(f"{version}\n{self.to_json()}".encode())
+        text = replace(self, required=[]).to_json()
+        state = hashlib.sha256(f"{version}\n{text}".encode())
         for path in self.selection.files():
             with open(path, "rb") as f:
                 state.update(hashlib.sha256(f.read()).digest())

@@ -29,23 +29,25 @@ def command(store, as_json, **kwargs):
 
 def describe_store(location) -> dict:
     """What `info` tells; sizes are in bytes."""
-    from biofuse.genotypes.describe import describe
     from biofuse.plan.checks import check_fields, store_warnings
+    from biofuse.plan.fields import describe_field, main_field
     from biofuse.plan.selection import read_field
     from biofuse.plan.sizes import view_sizes
     from biofuse.stores.location import zarr_group
 
     group = zarr_group(location)
     check_fields(location, group)
-    genotypes = describe(group["call_genotype"])
+    main = main_field(group)
+    genotypes = describe_field(group, "call_genotype")
+    array = describe_field(group, main)
     sample_id = read_field(group, "sample_id")
     num_samples = int((sample_id != "").sum())
     variants = genotypes.shape[0]
-    rows, samples, ploidy = genotypes.chunks
-    warnings = store_warnings(location, group["call_genotype"], genotypes)
+    rows, samples, values = array.chunks
+    warnings = store_warnings(location, group, genotypes)
     if group["variant_allele"].shape[1] > 2:
         warnings.append(MULTIALLELIC_WARNING)
-    budget = budget_warning(genotypes.decoding_need, default_budget())
+    budget = budget_warning(array.decoding_need, default_budget())
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
@@ -57,10 +59,10 @@ def describe_store(location) -> dict:
         "ploidy": genotypes.ploidy,
         "max_alleles": int(group["variant_allele"].shape[1]),
         "chunks": {"variants": rows, "samples": samples},
-        "chunk_bytes": rows * samples * ploidy * group["call_genotype"].dtype.itemsize,
-        "codec": genotypes.codec,
-        "fast_path": genotypes.fast,
-        "slow_reason": genotypes.slow_reason,
+        "chunk_bytes": rows * samples * values * array.item_size,
+        "codec": array.codec,
+        "fast_path": array.fast,
+        "slow_reason": array.slow_reason,
         "warnings": [*warnings, *([budget] if budget else [])],
         "views": view_sizes(location, group, genotypes),
     }

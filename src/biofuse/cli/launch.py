@@ -6,20 +6,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
 from biofuse.cli.options import budget_from
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, read_plan
+from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
-from biofuse.plan.client import PlanDirectory, get_plan
+from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
+from biofuse.serve.window import shape_window, window_bytes
 
 
 def check_mountpoint(path: str) -> str:
@@ -69,12 +70,40 @@ def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDi
         cache = PlanCache(os.path.abspath(directory))
     with _progress(quiet) as progress:
         plan = get_plan(options, cache, progress)
-    with open(os.path.join(plan.path, MANIFEST)) as f:
-        made = read_plan(f.read())
-    budget = budget_warning(made.decoded_chunk, budget_from(kwargs))
-    for warning in [*made.warnings, *([budget] if budget else [])]:
+    try:
+        made = open_plan(plan.path)
+        made.check_has(options.required)
+        memory = budget_from(kwargs)
+        too_large = _too_large(made, memory, options.required)
+    except BaseException:
+        if plan.temporary:
+            shutil.rmtree(plan.path, ignore_errors=True)
+        raise
+    budget = budget_warning(made.decoded_chunk, memory)
+    notices = [text for name in options.required for text in made.notices.get(name, [])]
+    for warning in [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]:
         click.echo(f"biofuse: {warning}", err=True)
-    return plan
+    return dataclasses.replace(plan, left_out=tuple(too_large))
+
+
+def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, str]:
+    """Formats with records that do not fit the window, and a line on each.
+
+    Raises
+    ------
+    BiofuseError
+        If one of them is required, or none is left.
+    """
+    found = {}
+    for streamed in plan.streamed:
+        try:
+            shape_window(window_bytes(memory, plan.decoded_chunk), streamed.max_record)
+        except BiofuseError as error:
+            if streamed.format in required or len(found) + 1 == len(plan.streamed):
+                raise
+            suffix = streamed.name.removeprefix(plan.stem)
+            found[streamed.format] = f"there is no {suffix}: {error}"
+    return found
 
 
 @contextlib.contextmanager
@@ -185,7 +214,7 @@ class ServingProcess:
             If that fails; nothing is left mounted then.
         """
         assert self._process.stdin is not None
-        config = dataclasses.replace(self._config, plan_dir=plan.path, remove_plan=plan.temporary)
+        config = _with_plan(self._config, plan)
         with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
             stdin.write(config.to_json().encode())
         message = _wait_ready(self._reader)
@@ -197,6 +226,12 @@ class ServingProcess:
             shutil.rmtree(plan.path, ignore_errors=True)
         assert self._config.log_file is not None
         raise BiofuseError(_reason(message, self._config.log_file, self._log_offset))
+
+
+def _with_plan(config: ServeConfig, plan: PlanDirectory) -> ServeConfig:
+    return dataclasses.replace(
+        config, plan_dir=plan.path, remove_plan=plan.temporary, left_out=plan.left_out
+    )
 
 
 def _wait_ready(reader: int) -> str:
@@ -224,7 +259,7 @@ def _reason(message: str, log_file: str, offset: int) -> str:
 
 def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
     """Become the serving process; does not return."""
-    config = dataclasses.replace(config, plan_dir=plan.path, remove_plan=plan.temporary)
+    config = _with_plan(config, plan)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "biofuse.serve", config.to_json()])

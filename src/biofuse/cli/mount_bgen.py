@@ -36,7 +36,8 @@ Examples:
 def command(store, directory, **kwargs):
     """Show VCZ_URL as BGEN files in MOUNT_DIR, until interrupted or unmounted.
 
-    Takes the options of biofuse 0.1.0; `biofuse mount` does the same in the background.
+    Takes the options of biofuse 0.1.0, and writes its .sample of three columns. In the
+    background: `biofuse mount --format bgen`, of which the .sample has a fourth for the sex.
     """
     options = o.view_options_from(store, ["bgen"], {**kwargs, "sample_of_0_1_0": True})
     mountpoint = check_mountpoint(directory)

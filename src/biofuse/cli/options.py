@@ -201,10 +201,10 @@ bgen_options = _group(
     (("--no-header-samples",), {"is_flag": True, "help": "Leave sample IDs out of the .bgen."}),
 )
 
+_PLINK_FLAGS = ("no_bim", "no_fam")
 # Format options whose presence is all that matters.
 _FORMAT_FLAGS = (
-    "no_bim",
-    "no_fam",
+    *_PLINK_FLAGS,
     "unphased",
     "haploid_as_diploid",
     "no_bgi",
@@ -386,8 +386,35 @@ def location_from(store: str, kwargs: dict[str, Any]) -> Location:
     return location
 
 
-def view_options_from(store: str, names: Sequence[str], kwargs: dict[str, Any]) -> ViewOptions:
-    """The view that the options of a command ask for: these formats, or all if there are none."""
+def _formats(
+    names: Sequence[str], used: Sequence[str], options: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Formats to show, and those of them that must be there.
+
+    Those are the ones that are named, or that are used, or that an option is for.
+    """
+    if names:
+        chosen = list(dict.fromkeys(names))
+        return chosen, chosen
+    asked = {*used, *("plink" if name in _PLINK_FLAGS else "bgen" for name in options)}
+    return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
+
+
+def view_options_from(
+    store: str, names: Sequence[str], kwargs: dict[str, Any], used: Sequence[str] = ()
+) -> ViewOptions:
+    """The view that the options of a command ask for.
+
+    Parameters
+    ----------
+    store : str
+    names : sequence of str
+        Formats that are named; none for all that can show the store.
+    kwargs : dict
+        The command's options.
+    used : sequence of str
+        Formats that the command is known to use files of.
+    """
     location = location_from(store, kwargs)
     stem = kwargs.get("basename") or store_stem(location.path)
     if "/" in stem or stem in (".", ".."):
@@ -397,15 +424,17 @@ def view_options_from(store: str, names: Sequence[str], kwargs: dict[str, Any]) 
         if selection[name] is not None:
             mark = "^" if selection[name].startswith("^") else ""
             selection[name] = mark + os.path.abspath(selection[name].removeprefix("^"))
+    format_options = _format_options(kwargs)
+    chosen, required = _formats(names, used, format_options)
     return ViewOptions(
         store=dataclasses.asdict(location),
         stem=stem,
-        formats=list(names or formats.NAMES),
-        optional_formats=not names,
+        formats=chosen,
+        required=required,
         selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
-        format_options=_format_options(kwargs),
+        format_options=format_options,
     )
 
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -22,6 +24,16 @@ EXIT_READ_FAILED = 74
 # What shells return for a command that cannot be run, and for one that is not there.
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
+
+# What words of a command may name: its format, and the option that leaves the file out.
+_FILES = {
+    "bed": ("plink", None),
+    "bim": ("plink", "no_bim"),
+    "fam": ("plink", "no_fam"),
+    "bgen": ("bgen", None),
+    "bgi": ("bgen", "no_bgi"),
+    "sample": ("bgen", "no_sample_file"),
+}
 
 _EPILOG = """\b
 In COMMAND and its environment these stand for the files:
@@ -60,7 +72,8 @@ def command(store, command_line, format_names, **kwargs):
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed; 127 if
     there is no such command, 126 if it cannot be run.
     """
-    options = o.view_options_from(store, format_names, kwargs)
+    used = _used_formats(command_line, format_names, kwargs)
+    options = o.view_options_from(store, format_names, kwargs, used)
     _check_command(command_line[0])
     check_fuse()
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
@@ -86,6 +99,29 @@ class CommandError(BiofuseError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def _used_formats(
+    command_line: Sequence[str], format_names: Sequence[str], kwargs: dict[str, Any]
+) -> list[str]:
+    """Formats of the files that a command's words name.
+
+    Raises
+    ------
+    BiofuseError
+        If one names a file that the options leave out.
+    """
+    used = []
+    for name, (format_name, option) in _FILES.items():
+        if not any(f"{{{name}}}" in word for word in command_line):
+            continue
+        if format_names and format_name not in format_names:
+            shown = " ".join(f"--format {name}" for name in format_names)
+            raise BiofuseError(f"there is no {{{name}}} with {shown}: add --format {format_name}")
+        if option is not None and kwargs.get(option):
+            raise BiofuseError(f"there is no {{{name}}} with --{option.replace('_', '-')}")
+        used.append(format_name)
+    return used
 
 
 def _check_command(name: str) -> None:

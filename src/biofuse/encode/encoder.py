@@ -140,16 +140,11 @@ class Encoder:
         if self._changed():
             raise StoreChangedError("the store changed while it was mounted; mount it again")
 
-    def is_phased(self, variant: int) -> bool:
-        """Whether every call of a variant of the view is phased."""
-        reader = self._readers[PHASED]
-        chunk_row, wanted = self._rows_of(reader, variant, variant + 1)
-        with self._borrow_rows() as rows:
-            reader.load(rows[PHASED], chunk_row, wanted)
-            try:
-                return 0 not in rows[PHASED].alleles(wanted[0])
-            except native.NativeError as error:
-                raise reader.error(error, chunk_row) from error
+    def keys(self, number: int, record: int) -> list[str]:
+        """Keys of the chunks that a record of a streamed file is made from."""
+        variant = self._variant(record)
+        readers = self._files[number].by_name.values()
+        return [key for r in readers for key in r.keys(variant // r.genotypes.chunks[0])]
 
     @contextmanager
     def _borrow_rows(self) -> Iterator[dict[str, native.Rows]]:
@@ -198,6 +193,11 @@ class Encoder:
                 file.values.num_values if file.values is not None else 0,
             )
         except native.NativeError as error:
+            if error.sample >= 0 and file.values is not None:
+                i = wanted[GENOTYPES].index(error.row)
+                raise file.values.error(
+                    str(error), self._variant(first + i), error.sample, values[i : i + 1]
+                ) from error
             reader = file.readers[PHASED if error.phased else GENOTYPES]
             chunk_row, _ = self._rows_of(reader, first, last)
             raise reader.error(error, chunk_row) from error

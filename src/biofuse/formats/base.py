@@ -4,8 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from biofuse.errors import BiofuseError
+
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
+# Fields of calls that records may be made from.
+CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Subject:
     samples : sequence of str
         IDs, in output order.
     ploidy : int
-        Of call_genotype.
+        Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
     options : dict
@@ -28,6 +32,16 @@ class Subject:
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
     options: dict[str, Any] = field(default_factory=dict)
+
+    def need_genotypes(self) -> None:
+        """Raise `BiofuseError` if the store has no calls."""
+        if GENOTYPES in self.shapes:
+            return
+        values = [name for name in ("call_GP", "call_DS") if name in self.shapes]
+        raise BiofuseError(
+            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen can be "
+            f"made from: --format bgen --bgen-field {values[0].removeprefix('call_')}"
+        )
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,9 @@ class Sidecar(Protocol):
 
     def finish(self, main: MainFile) -> None:
         """Complete and close the file."""
+
+    def abandon(self) -> None:
+        """Close the file, which is of no use, if it was begun."""
 
 
 class Format(Protocol):

@@ -52,8 +52,10 @@ def layout(subject: Subject) -> Layout:
     if name != "GT":
         _check_field(f"call_{name}", name, subject)
         fields.append(f"call_{name}")
-    elif PHASED in subject.shapes and not options.get("unphased"):
-        fields.append(PHASED)
+    else:
+        subject.need_genotypes()
+        if PHASED in subject.shapes and not options.get("unphased"):
+            fields.append(PHASED)
     params = {
         "field": name,
         "bits": options.get("bits", 8),
@@ -85,11 +87,10 @@ def _check_field(path: str, name: str, subject: Subject) -> None:
             + (f"; it has {', '.join(f'call_{f}' for f in has)}" if has else "")
         )
     values = shape[2] if len(shape) == 3 else 1
-    if len(shape) not in (2, 3) or values < (subject.ploidy + 1 if name == "GP" else 1):
-        raise BiofuseError(
-            f"{path} is of shape {shape}, not (variants, samples, "
-            f"{subject.ploidy + 1 if name == 'GP' else 1})"
-        )
+    # Two probabilities are enough for haploid calls, which those of a diploid store may be.
+    least = 2 if name == "GP" else 1
+    if len(shape) not in (2, 3) or values < least:
+        raise BiofuseError(f"{path} is of shape {shape}, not (variants, samples, {least} or more)")
 
 
 def _header(num_variants: int, num_samples: int, samples: bytes | None) -> bytes:
@@ -172,12 +173,20 @@ def sidecars(options: dict[str, Any]) -> list[Sidecar]:
     if not options.get("no_sample_file"):
         if options.get("sample_of_0_1_0"):
             writers.append(
-                SampleText(".sample", "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n")
+                SampleText(
+                    ".sample",
+                    "ID_1 ID_2 missing\n0 0 0\n",
+                    "{sample} {sample} 0\n",
+                    "--no-sample-file",
+                )
             )
         else:
             writers.append(
                 SampleText(
-                    ".sample", "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n"
+                    ".sample",
+                    "ID_1 ID_2 missing sex\n0 0 0 D\n",
+                    "{sample} {sample} 0 NA\n",
+                    "--no-sample-file",
                 )
             )
     return writers

@@ -120,6 +120,11 @@ class BgiWriter:
         self._send((name, main.size, seconds, main.read_first(_FIRST_BYTES)))
         self._end()
 
+    def abandon(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
 
 def _receive(messages: IO[bytes]) -> tuple:
     size = int.from_bytes(messages.read(8), "little")

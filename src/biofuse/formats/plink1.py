@@ -23,8 +23,9 @@ def layout(subject: Subject) -> Layout:
     Raises
     ------
     BiofuseError
-        If the store's ploidy is above 2.
+        If the store has no calls, or its ploidy is above 2.
     """
+    subject.need_genotypes()
     if subject.ploidy > 2:
         raise BiofuseError(
             f"the store's genotypes have room for {subject.ploidy} alleles a call; "
@@ -46,7 +47,7 @@ def sidecars(options: dict[str, Any]) -> list[Sidecar]:
     if not options.get("no_bim"):
         writers.append(BimWriter())
     if not options.get("no_fam"):
-        writers.append(SampleText(".fam", "", "{sample}\t{sample}\t0\t0\t0\t-9\n"))
+        writers.append(SampleText(".fam", "", "{sample}\t{sample}\t0\t0\t0\t-9\n", "--no-fam"))
     return writers
 
 

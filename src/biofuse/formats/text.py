@@ -17,12 +17,15 @@ class SampleText:
         What precedes these lines.
     line : str
         A line as a format string of `sample`.
+    option : str
+        That leaves the file out.
     """
 
-    def __init__(self, suffix: str, header: str, line: str):
+    def __init__(self, suffix: str, header: str, line: str, option: str):
         self.suffix = suffix
         self._header = header
         self._line = line
+        self._option = option
 
     def begin(self, path: str, samples: Sequence[str]) -> None:
         """Write the file.
@@ -36,7 +39,8 @@ class SampleText:
             if sample.split() != [sample]:
                 raise BiofuseError(
                     f"sample ID {sample!r} contains white space, which separates the columns "
-                    f"of a {self.suffix} file; leave the sample out with -s ^ID, or rename it"
+                    f"of a {self.suffix} file; leave the sample out with -s ^ID, rename it, or do "
+                    f"without that file with {self._option}"
                 )
         with open(path, "wb") as out:
             out.write(self._header.encode())
@@ -47,6 +51,9 @@ class SampleText:
 
     def finish(self, main: MainFile) -> None:
         """Nothing: the file is complete."""
+
+    def abandon(self) -> None:
+        """Nothing: the file is closed."""
 
 
 class VariantText:
@@ -69,5 +76,9 @@ class VariantText:
         self._out.write(self.lines(variants).encode())
 
     def finish(self, main: MainFile) -> None:
+        """Close the file."""
+        self._out.close()
+
+    def abandon(self) -> None:
         """Close the file."""
         self._out.close()

@@ -119,9 +119,13 @@ class GenotypeReader:
                 return
         self._load_packed(rows, chunk_row, first, last)
 
+    def keys(self, chunk_row: int) -> list[str]:
+        """Keys of the chunks that are read of a chunk row."""
+        return [self.genotypes.key(chunk_row, c) for c in self._samples.chunks]
+
     def hint(self, chunk_row: int) -> None:
         """Say that a chunk row will be read soon."""
-        self._store.hint([self.genotypes.key(chunk_row, c) for c in self._samples.chunks])
+        self._store.hint(self.keys(chunk_row))
 
     def _load_frames(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
         frames = self._frames.read(chunk_row, self._samples.sizes, first, last)

@@ -41,6 +41,7 @@ class ValueReader:
     ):
         self.genotypes = values
         self.num_values = values.shape[2]
+        self._kept = samples
         self._store = store
         self._whole = whole
         self._samples = plan_sample_chunks(values.shape[1], values.chunks[1], samples)
@@ -83,9 +84,13 @@ class ValueReader:
         kept = self._whole.range_rows(self.genotypes, self._row_bytes)
         return min(self.max_rows, kept - row % kept)
 
+    def keys(self, chunk_row: int) -> list[str]:
+        """Keys of the chunks that are read of a chunk row."""
+        return [self.genotypes.key(chunk_row, c) for c in self._samples.chunks]
+
     def hint(self, chunk_row: int) -> None:
         """Say that a chunk row will be read soon."""
-        self._store.hint([self.genotypes.key(chunk_row, c) for c in self._samples.chunks])
+        self._store.hint(self.keys(chunk_row))
 
     def read(self, chunk_row: int, wanted: array) -> memoryview:
         """Values of these rows of a chunk row.
@@ -118,6 +123,28 @@ class ValueReader:
         kept = _matrix(len(wanted), len(index) * self.num_values)
         native.gather_values(out, index, self.num_values, kept)
         return kept
+
+    def error(self, text: str, variant: int, sample: int, row: memoryview) -> BiofuseError:
+        """What a kernel says of a sample's values, with the place and the values.
+
+        Parameters
+        ----------
+        text : str
+        variant : int
+            Of the store.
+        sample : int
+            Of the view.
+        row : memoryview of float32, shape (1, samples * num_values)
+        """
+        first = sample * self.num_values
+        values = ", ".join(f"{row[0, first + i]:g}" for i in range(self.num_values))
+        sample = sample if self._kept is None else self._kept[sample]
+        chunk_rows, chunk_samples, _ = self.genotypes.chunks
+        key = self.genotypes.key(variant // chunk_rows, sample // chunk_samples)
+        return BiofuseError(
+            f"{key}: {text}: {values} (variant {variant} of the store and sample {sample}, "
+            "counted from 0); --bgen-field GT shows its calls instead"
+        )
 
     def _read_frames(self, chunk_row: int, wanted: array) -> list:
         """A frame for every sample chunk, None where it is not stored or of another kind."""

@@ -16,6 +16,7 @@ cdef extern from "error.h" nogil:
         int64_t chunk
         int64_t row
         int phased
+        int64_t sample
         const char *detail
 
 
@@ -115,6 +116,8 @@ cdef extern from "rows.h" nogil:
     void bf_rows_clear(bf_rows *)
     bf_status bf_rows_set_constant(bf_rows *, uint32_t, int8_t, bf_error *)
     bf_status bf_rows_read(bf_rows *, uint32_t, bf_row *, bf_error *)
+    bf_status bf_rows_find_full(bf_rows *, const uint32_t *, uint64_t, uint32_t *, uint64_t *,
+                                bf_error *)
     bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, const bf_extra *,
                              bf_encode_record, const void *, uint64_t, const bf_output *,
                              bf_error *)

@@ -31,10 +31,14 @@ class NativeError(ValueError):
         The data is well formed but of a kind that needs the slow path.
     allele : bool
         The data is well formed but cannot be shown in the target format.
+    sample : int
+        Sample of the row whose values of another field are at fault, or -1.
     """
 
-    def __init__(self, detail, chunk=-1, row=-1, unsupported=False, allele=False, phased=False):
+    def __init__(self, detail, chunk=-1, row=-1, unsupported=False, allele=False, phased=False,
+                 sample=-1):
         super().__init__(detail)
+        self.sample = sample
         self.phased = phased
         self.chunk = chunk
         self.row = row
@@ -47,7 +51,7 @@ cdef raise_error(bf_error *err):
     if err.status == BF_ERR_NOMEM:
         raise MemoryError(detail)
     raise NativeError(detail, err.chunk, err.row, err.status == BF_ERR_UNSUPPORTED,
-                      err.status == BF_ERR_ALLELE, err.phased != 0)
+                      err.status == BF_ERR_ALLELE, err.phased != 0, err.sample)
 
 
 cdef const uint8_t *address(const uint8_t[::1] view) noexcept:
@@ -59,6 +63,7 @@ cdef void clear(bf_error *err) noexcept:
     err.chunk = -1
     err.row = -1
     err.phased = 0
+    err.sample = -1
     err.detail = NULL
 
 
@@ -462,6 +467,28 @@ cdef class Rows:
                                     encoder.context, first_record, &output, &err)
         if status != BF_OK:
             raise_error(&err)
+
+    def full_rows(self, const uint32_t[::1] rows not None):
+        """Those of `rows` in which the low bit of every allele is set, in their order.
+
+        Of call_genotype_phased these are the variants of which all calls are phased.
+
+        Raises
+        ------
+        NativeError
+            If a frame is malformed.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef uint64_t n = rows.shape[0], found = 0
+        cdef uint32_t[::1] full = array("I", bytes(4 * max(n, 1)))
+        clear(&err)
+        if n > 0:
+            with nogil:
+                status = bf_rows_find_full(&self.rows, &rows[0], n, &full[0], &found, &err)
+            if status != BF_OK:
+                raise_error(&err)
+        return full.base[:found]
 
     def alleles(self, uint32_t row):
         """One row as bytes of int8 alleles, num_samples x ploidy: what the planes say."""

@@ -44,14 +44,21 @@ static bf_status
 get_probabilities(const bf_row *row, const float *v, value_call *out, bf_error *err)
 {
     double sum = 0;
-    int n;
+    int n, two = row->num_values < 3 || is_fill(v[2]);
 
-    if (isnan(v[0]) || isnan(v[1])) {
+    if (isnan(v[0]) || (isnan(v[1]) && !(two && is_fill(v[1])))) {
         out->missing = 1;
         return BF_OK;
     }
-    if (row->num_values < 3 || is_fill(v[2]) || (isnan(v[2]) && out->haploid)) {
+    if (is_fill(v[1])) {
+        /* The site has one allele and so one genotype; the ploidy is the call's. */
+        n = 1;
+    } else if (row->num_values < 3 && row->ploidy == 2 && !out->haploid) {
+        return bf_fail(err, BF_ERR_ALLELE,
+            "a diploid call has two values of call_GP where BGEN has three probabilities");
+    } else if (two || (isnan(v[2]) && out->haploid)) {
         out->haploid = 1;
+        n = 2;
     } else if (isnan(v[2])) {
         out->missing = 1;
         return BF_OK;
@@ -59,11 +66,13 @@ get_probabilities(const bf_row *row, const float *v, value_call *out, bf_error *
         return bf_fail(err, BF_ERR_ALLELE, "a call has more values of call_GP than its ploidy allows");
     } else {
         out->haploid = 0;
+        n = 3;
     }
-    n = out->haploid ? 2 : 3;
     for (int i = 0; i < n; i++) {
         if (v[i] < -TOLERANCE || v[i] > 1 + TOLERANCE) {
-            return bf_fail(err, BF_ERR_ALLELE, "a value of call_GP is not a probability");
+            return bf_fail(err, BF_ERR_ALLELE,
+                "a value of call_GP is not a probability of 0 to 1 (those of old VCFs are "
+                "phred-scaled)");
         }
         out->p[i] = v[i] > 0 ? v[i] : 0;
         sum += out->p[i];
@@ -91,7 +100,9 @@ get_dosage(const float *v, value_call *out, bf_error *err)
         return BF_OK;
     }
     if (dosage < -TOLERANCE || dosage > most + TOLERANCE) {
-        return bf_fail(err, BF_ERR_ALLELE, "a value of call_DS is not a dosage of the call's ploidy");
+        return bf_fail(err, BF_ERR_ALLELE,
+            out->haploid ? "a value of call_DS is not a dosage of 0 to 1, as a haploid call has"
+                         : "a value of call_DS is not a dosage of 0 to 2");
     }
     dosage = dosage < 0 ? 0 : dosage > most ? most : dosage;
     out->p[0] = dosage < 1 ? 1 - dosage : 0;
@@ -187,6 +198,7 @@ bf_bgen_count_haploid_values(
     *count = 0;
     for (uint64_t s = 0; s < row->num_samples; s++) {
         if (get_value(self, row, s, &call, err) != BF_OK) {
+            err->sample = (int64_t) s;
             return err->status;
         }
         *count += call.haploid != 0;

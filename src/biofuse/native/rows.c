@@ -12,7 +12,7 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
     uint64_t total = 0;
 
     memset(self, 0, sizeof(*self));
-    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1 };
+    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1, .sample = -1 };
     if (ploidy == 0 || chunk_rows == 0 || chunk_samples == 0) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the chunk shape has a zero in it");
     }
@@ -402,6 +402,41 @@ mark_rows(bf_rows *self, const uint32_t *rows, uint64_t num_rows)
 {
     self->first_row = num_rows > 0 ? rows[0] : 0;
     self->last_row = num_rows > 0 ? rows[num_rows - 1] : 0;
+}
+
+static int
+is_full(const bf_row *row)
+{
+    const uint8_t *plane = row->planes->plane[BF_LOW_PLANE];
+    uint64_t bits = (uint64_t) row->num_samples * row->ploidy;
+
+    for (uint64_t i = 0; i < bits; i += 64) {
+        uint64_t mask = bf_low_mask(bits - i < 64 ? (unsigned) (bits - i) : 64);
+
+        if ((bf_load64(plane + i / 8) & mask) != mask) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+bf_status
+bf_rows_find_full(bf_rows *self, const uint32_t *rows, uint64_t num_rows, uint32_t *found,
+    uint64_t *num_found, bf_error *err)
+{
+    bf_row row;
+
+    *num_found = 0;
+    mark_rows(self, rows, num_rows);
+    for (uint64_t i = 0; i < num_rows; i++) {
+        if (bf_rows_read(self, rows[i], &row, err) != BF_OK) {
+            return err->status;
+        }
+        if (is_full(&row)) {
+            found[(*num_found)++] = rows[i];
+        }
+    }
+    return BF_OK;
 }
 
 bf_status

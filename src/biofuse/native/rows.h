@@ -92,6 +92,11 @@ void bf_rows_clear(bf_rows *self);
 
 bf_status bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err);
 
+/* Those of num_rows rows in which the low bit of every allele is set: *num_found of them, to
+ * found, which has room for all. */
+bf_status bf_rows_find_full(bf_rows *self, const uint32_t *rows, uint64_t num_rows,
+    uint32_t *found, uint64_t *num_found, bf_error *err);
+
 /* A format's record encoder: writes exactly size bytes to out. */
 typedef bf_status (*bf_encode_record)(
     const void *encoder, const bf_row *row, uint64_t record, uint8_t *out, uint64_t size,

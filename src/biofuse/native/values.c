@@ -8,7 +8,7 @@ bf_status
 bf_values_init(bf_values *self, uint32_t chunk_rows, uint64_t row_values, bf_error *err)
 {
     memset(self, 0, sizeof(*self));
-    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1 };
+    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1, .sample = -1 };
     if (chunk_rows == 0 || row_values == 0 || row_values > UINT32_MAX / VALUE_SIZE / chunk_rows) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the chunk shape is empty or too large");
     }

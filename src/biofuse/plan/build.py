@@ -3,37 +3,42 @@
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import GENOTYPES, PHASED, Subject
-from biofuse.genotypes.describe import describe
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields, store_warnings
+from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
     SAMPLES,
     VARIANTS,
     VariantIndex,
     ViewFiles,
-    open_views,
     write_file,
 )
+from biofuse.plan.fingerprint import Fingerprint
+from biofuse.plan.phase import Phase
 from biofuse.plan.preview import Preview
 from biofuse.plan.selection import read_field, resolve
 from biofuse.plan.variants import VariantPass
+from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
 from biofuse.stores.location import zarr_group
 
-# Fields that records may be made from.
-CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
-
-PHASED_WARNING = (
-    "the .bgen has phased variants, which REGENIE and SAIGE do not take: give --unphased for those"
-)
+# What those are told who ask for BGEN files, if these are so.
+_PHASED = {
+    Phase.YES: "the .bgen has phased variants, which REGENIE and SAIGE do not take (BOLT-LMM 2.4 "
+    "does): give --unphased for those",
+    Phase.UNKNOWN: "the .bgen may have phased variants (not all were looked at), which REGENIE "
+    "and SAIGE do not take (BOLT-LMM 2.4 does): give --unphased for those",
+}
 
 
 def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
@@ -55,33 +60,34 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     location = Location(**options.store)
     group = zarr_group(location)
     check_fields(location, group)
-    genotypes = describe(group[GENOTYPES])
+    genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
-    if location.is_local:
-        _write_dependencies(location, group, options, directory)
+    fingerprint = _fingerprint(location, group, options) if location.is_local else None
     resolved = resolve(location, group, options.selection, progress)
     sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
-        raise BiofuseError(f"{location.path} has no samples to show")
-    shapes = {name: group[name].shape for name in CALL_FIELDS if name in group}
-    subject = Subject(names, genotypes.ploidy, shapes, options.format_options)
-    views, left_out = open_views(options, subject)
-    fields = {GENOTYPES: genotypes}
-    for name in {name for view in views for name in view.layout.fields} - fields.keys():
-        fields[name] = describe(group[name], values=name not in (GENOTYPES, PHASED))
-    watched = _watched(location, fields)
+        raise BiofuseError(
+            f"{location.path} has no samples to show"
+            if options.selection.is_everything
+            else "no samples are left: the selection has none of the store's"
+        )
+    subject = Subject(names, genotypes.ploidy, call_shapes(group), options.format_options)
+    left_out = LeftOut(options)
+    files = _begin_files(options, group, subject, directory, left_out)
+    watched = _watched(location, {name for each in files for name in each.view.fields})
     signature = store.signature(watched)
 
     variant_pass = VariantPass(
         group, store, resolved, options.multiallelic, options.variant_id_template, progress
     )
     index = VariantIndex(directory, genotypes.chunks[0])
-    files = [ViewFiles(directory, options.stem, i, view, subject) for i, view in enumerate(views)]
     for batch in variant_pass.batches():
         index.add(batch.index)
-        for each in files:
-            each.add(batch.variants)
+        files = [each for each in files if _add(each, batch.variants, left_out)]
+    fields = {GENOTYPES: genotypes}
+    for each in files:
+        fields.update(each.view.fields)
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
@@ -91,7 +97,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         fields={name: array.to_json() for name, array in fields.items()},
         num_samples=len(names),
         num_variants=index.count,
-        modified_ns=_modified_ns(location, genotypes),
+        modified_ns=_modified_ns(location, group),
         static=[],
         streamed=[each.streamed() for each in files],
         chunk_starts=CHUNK_STARTS,
@@ -103,22 +109,71 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
-            *store_warnings(location, group[GENOTYPES], genotypes),
-            *left_out,
+            *store_warnings(location, group, genotypes),
+            *left_out.warnings(),
         ],
+        left_out=left_out.reasons,
     )
-    preview = Preview(plan, directory)
-    for i, each in enumerate(files):
-        plan.static.extend(each.finish(plan, i, preview))
     if index.count == 0:
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
         plan.warnings.append(f"the view has no variants: {why}")
-    if variant_pass.dropped:
+    if variant_pass.dropped == 1:
+        plan.warnings.append("1 site of more than two alleles is left out")
+    elif variant_pass.dropped:
         plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
-    if preview.has_phased():
-        plan.warnings.append(PHASED_WARNING)
+    look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
+    plan = _look_into(plan, directory, files, look_at)
+    if fingerprint is not None:
+        write_dependencies(directory, fingerprint)
     plan.write(directory)
     return plan
+
+
+def _begin_files(
+    options: ViewOptions, group, subject: Subject, directory: str, left_out: LeftOut
+) -> list[ViewFiles]:
+    """The files of every view that is possible, begun."""
+
+    def begin(number: int, name: str) -> ViewFiles:
+        view = open_view(name, group, subject)
+        return ViewFiles(directory, options.stem, number, view, subject)
+
+    found = [
+        left_out.attempt(name, partial(begin, number, name))
+        for number, name in enumerate(options.formats)
+    ]
+    return [files for files in found if files is not None]
+
+
+def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
+    """Add variants to the files of a view, or give the view up. Returns whether it still is."""
+
+    def add() -> bool:
+        try:
+            files.add(variants)
+        except BiofuseError:
+            files.abandon()
+            raise
+        return True
+
+    return bool(left_out.attempt(files.view.format.NAME, add))
+
+
+def _look_into(
+    plan: Plan, directory: str, files: list[ViewFiles], look_at: Callable[[Iterable[str]], None]
+) -> Plan:
+    """Complete a plan with what takes a look at calls."""
+    preview = Preview(plan, directory, look_at)
+    for i, each in enumerate(files):
+        plan.static.extend(each.finish(plan, i, preview))
+    phase = preview.phase()
+    if phase in _PHASED:
+        plan.notices["bgen"] = [_PHASED[phase]]
+    for text in dict.fromkeys(str(error) for error in preview.errors):
+        plan.warnings.append(
+            f"there are calls that cannot be shown, and reads of them fail: {text}"
+        )
+    return replace(plan, lasting=not preview.errors)
 
 
 def _watched(location: Location, fields: Iterable[str]) -> list[str]:
@@ -132,20 +187,20 @@ def _watched(location: Location, fields: Iterable[str]) -> list[str]:
     return watched
 
 
-def _write_dependencies(location: Location, group, options: ViewOptions, directory: str) -> None:
-    """Record the arrays that the plan is made from: all of them if an expression decides."""
+def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint:
+    """The arrays that the plan is made from: every file of them if an expression decides."""
     deep = [*REQUIRED, "variant_id", "variant_length", "region_index"]
     if options.selection.has_expression:
         deep = list(group.array_keys())
-    deep = [name for name in deep if name in group]
-    shallow = [name for name in CALL_FIELDS if name in group]
-    write_dependencies(directory, location.path, shallow, sorted(deep))
+    # A chunk of these is no file of its own.
+    deep += [name for name in CALL_FIELDS if name in group and group[name].shards is not None]
+    return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
 
 
-def _modified_ns(location: Location, genotypes) -> int:
+def _modified_ns(location: Location, group) -> int:
     if not location.is_local:
         return time.time_ns()
     path = location.path
     if os.path.isdir(path):
-        path = os.path.join(path, genotypes.path)
+        path = os.path.join(path, main_field(group))
     return os.stat(path).st_mtime_ns

@@ -16,7 +16,7 @@ import time
 import platformdirs
 
 from biofuse.manifest import MANIFEST, is_whole
-from biofuse.plan.fingerprint import fingerprint
+from biofuse.plan.fingerprint import Fingerprint
 
 DEFAULT_LIMIT = 4 << 30
 _DEPENDENCIES = "store.json"
@@ -38,16 +38,10 @@ def default_cache_dir() -> str | None:
         return None
 
 
-def write_dependencies(directory: str, root: str, shallow: list[str], deep: list[str]) -> None:
-    """Record in a plan what of the store it depends on, and how that is now."""
-    value = {
-        "root": root,
-        "shallow": shallow,
-        "deep": deep,
-        "fingerprint": fingerprint(root, shallow, deep),
-    }
+def write_dependencies(directory: str, fingerprint: Fingerprint) -> None:
+    """Record in a plan what of the store it depends on."""
     with open(os.path.join(directory, _DEPENDENCIES), "w") as f:
-        json.dump(value, f)
+        json.dump(fingerprint.to_json(), f)
 
 
 def is_current(directory: str) -> bool:
@@ -55,13 +49,10 @@ def is_current(directory: str) -> bool:
     try:
         with open(os.path.join(directory, _DEPENDENCIES)) as f:
             value = json.load(f)
-        if not is_whole(directory):
-            return False
-        now = fingerprint(value["root"], value["shallow"], value["deep"])
+        return is_whole(directory) and Fingerprint.still_holds(value)
     except Exception:
         # Whatever a damaged entry makes of itself, it is not used.
         return False
-    return now == value["fingerprint"]
 
 
 def _is_plan(path: str) -> bool:

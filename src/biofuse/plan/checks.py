@@ -3,6 +3,8 @@
 import os
 
 from biofuse.errors import BiofuseError
+from biofuse.formats.base import GENOTYPES
+from biofuse.plan.fields import main_field
 from biofuse.stores import Location
 
 REQUIRED = ("variant_position", "variant_contig", "variant_allele", "contig_id", "sample_id")
@@ -10,7 +12,8 @@ REQUIRED = ("variant_position", "variant_contig", "variant_allele", "contig_id",
 
 def check_fields(location: Location, group) -> None:
     """Raise `BiofuseError` if a store lacks a field that every view needs."""
-    if "call_genotype" not in group:
+    main = main_field(group)
+    if main is None:
         what = (
             "it has sites only, no genotypes (call_genotype)"
             if "variant_position" in group
@@ -25,12 +28,14 @@ def check_fields(location: Location, group) -> None:
             raise BiofuseError(
                 f"{location.path} is damaged: {name} is of type {group[name].dtype}, not integers"
             )
-    if group["call_genotype"].ndim != 3:
+    if main == GENOTYPES and group[main].ndim != 3:
         raise BiofuseError(
             f"{location.path} is damaged: call_genotype has {group['call_genotype'].ndim} "
             "dimensions, not variants, samples and ploidy"
         )
-    variants, samples = group["call_genotype"].shape[:2]
+    if group[main].ndim not in (2, 3):
+        raise BiofuseError(f"{location.path} is damaged: {main} has {group[main].ndim} dimensions")
+    variants, samples = group[main].shape[:2]
     for name, size in (
         ("variant_position", variants),
         ("variant_contig", variants),
@@ -41,14 +46,16 @@ def check_fields(location: Location, group) -> None:
         if name in group and group[name].shape[0] != size:
             raise BiofuseError(
                 f"{location.path} is damaged: {name} has {group[name].shape[0]} entries where "
-                f"call_genotype has {size}"
+                f"{main} has {size}"
             )
 
 
-def store_warnings(location: Location, array, genotypes) -> list[str]:
+def store_warnings(location: Location, group, genotypes) -> list[str]:
     """What a user should know of a store's genotypes before relying on a view of them."""
-    warnings = []
-    expected = array.nchunks
+    warnings: list[str] = []
+    if GENOTYPES not in group:
+        return warnings
+    expected = group[GENOTYPES].nchunks
     # One object holds many chunks where there are shards.
     if location.is_local and os.path.isdir(location.path) and not genotypes.sharded:
         stored = _count_chunks(os.path.join(location.path, genotypes.path))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from biofuse import __version__
 from biofuse.errors import BiofuseError
-from biofuse.manifest import PLAN_FORMAT
+from biofuse.manifest import MANIFEST, PLAN_FORMAT, Plan, read_plan
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 
@@ -25,10 +26,13 @@ class PlanDirectory:
     path : str
     temporary : bool
         Whether it belongs to one mount, which is to remove it.
+    left_out : tuple of str
+        Formats of it that are not to be served.
     """
 
     path: str
     temporary: bool
+    left_out: tuple[str, ...] = ()
 
 
 class _NoRoomError(BiofuseError):
@@ -74,10 +78,16 @@ def get_plan(
             raise
         # A home directory's quota is often used up where there is room elsewhere.
         return get_plan(options, None, progress)
-    if cache is None:
+    if cache is None or not open_plan(directory).lasting:
         return PlanDirectory(directory, temporary=True)
     kept = cache.keep(directory, key)
     return PlanDirectory(kept, temporary=kept == directory)
+
+
+def open_plan(directory: str) -> Plan:
+    """The manifest of a plan."""
+    with open(os.path.join(directory, MANIFEST)) as f:
+        return read_plan(f.read())
 
 
 def _make(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> None:

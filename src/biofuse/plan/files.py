@@ -2,17 +2,14 @@
 
 import os
 from array import array
-from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats import get_format
-from biofuse.formats.base import Layout, MainFile, Subject, Variants
+from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
 from biofuse.manifest import Plan, StaticFile, StreamedFile
-from biofuse.options import ViewOptions
+from biofuse.plan.views import View
 
 if TYPE_CHECKING:
     from biofuse.plan.preview import Preview
@@ -20,42 +17,6 @@ if TYPE_CHECKING:
 VARIANTS = "variants.u32"
 SAMPLES = "samples.u32"
 CHUNK_STARTS = "chunks.u64"
-
-
-@dataclass(frozen=True)
-class View:
-    """A format, and how it lays out what is to be shown."""
-
-    format: ModuleType
-    layout: Layout
-
-
-def open_views(options: ViewOptions, subject: Subject) -> tuple[list[View], list[str]]:
-    """The views that options ask for; without any format named, all that are possible.
-
-    Returns
-    -------
-    views : list of View
-    warnings : list of str
-        Why others are left out.
-
-    Raises
-    ------
-    BiofuseError
-        If a format that is asked for is not possible, or none is.
-    """
-    views, warnings = [], []
-    for name in options.formats:
-        module = get_format(name)
-        try:
-            views.append(View(module, module.layout(subject)))
-        except BiofuseError as error:
-            if not options.optional_formats:
-                raise
-            warnings.append(f"there is no {module.SUFFIX}: {error}")
-    if not views:
-        raise BiofuseError(warnings[0].partition(": ")[2])
-    return views, warnings
 
 
 def write_file(directory: str, name: str, data: bytes) -> None:
@@ -116,28 +77,59 @@ class ViewFiles:
         Of the view within the plan.
     view : View
     subject : Subject
+
+    Attributes
+    ----------
+    view : View
+
+    Raises
+    ------
+    BiofuseError
+        If a sample cannot be shown.
     """
 
     def __init__(self, directory: str, stem: str, number: int, view: View, subject: Subject):
         self._directory = directory
         self._stem = stem
-        self._view = view
+        self._number = number
+        self.view = view
         self._header = f"{number}.header"
         self._heads = f"{number}.heads"
         self._offsets = f"{number}.offsets.u64"
         self._count = 0
         self._end = view.layout.header_size
         self._max_record = view.layout.record_size
-        self._sidecars = [
-            (f"{number}{writer.suffix}", writer) for writer in view.format.sidecars(subject.options)
-        ]
-        for name, writer in self._sidecars:
-            writer.begin(os.path.join(directory, name), subject.samples)
+        self._sidecars: list[tuple[str, Sidecar]] = []
+        self._begin_sidecars(subject)
         if view.layout.heads is not None:
             # Open until they are finished.
             self._heads_out = open(os.path.join(directory, self._heads), "wb")  # noqa: SIM115
             self._offsets_out = open(os.path.join(directory, self._offsets), "wb")  # noqa: SIM115
             self._offsets_out.write(np.uint64(self._end).tobytes())
+
+    def _begin_sidecars(self, subject: Subject) -> None:
+        for writer in self.view.format.sidecars(subject.options):
+            name = f"{self._number}{writer.suffix}"
+            try:
+                writer.begin(os.path.join(self._directory, name), subject.samples)
+            except BiofuseError:
+                self._remove()
+                raise
+            self._sidecars.append((name, writer))
+
+    def abandon(self) -> None:
+        """Close and remove the files."""
+        if self.view.layout.heads is not None:
+            self._heads_out.close()
+            self._offsets_out.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        for _, writer in self._sidecars:
+            writer.abandon()
+        for entry in os.scandir(self._directory):
+            if entry.name.startswith(f"{self._number}."):
+                os.unlink(entry.path)
 
     def add(self, variants: Variants) -> None:
         """Add variants.
@@ -147,7 +139,7 @@ class ViewFiles:
         BiofuseError
             If one is beyond the format's limits.
         """
-        layout = self._view.layout
+        layout = self.view.layout
         offsets = None
         self._count += len(variants)
         if layout.heads is None:
@@ -166,15 +158,15 @@ class ViewFiles:
 
     def streamed(self) -> StreamedFile:
         """Complete all but the sidecars, and describe the streamed file."""
-        layout = self._view.layout
+        layout = self.view.layout
         write_file(self._directory, self._header, layout.header(self._count))
         headed = layout.heads is not None
         if headed:
             self._heads_out.close()
             self._offsets_out.close()
         return StreamedFile(
-            name=self._stem + self._view.format.SUFFIX,
-            format=self._view.format.NAME,
+            name=self._stem + self.view.format.SUFFIX,
+            format=self.view.format.NAME,
             header=self._header,
             header_size=layout.header_size,
             size=self._end,
@@ -200,5 +192,5 @@ class ViewFiles:
         for name, writer in self._sidecars:
             writer.finish(main)
             size = os.path.getsize(os.path.join(self._directory, name))
-            static.append(StaticFile(self._stem + writer.suffix, name, size))
+            static.append(StaticFile(self._stem + writer.suffix, name, size, streamed.format))
         return static

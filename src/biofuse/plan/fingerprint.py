@@ -1,13 +1,12 @@
 """Tell whether a local store is what it was, from its files' sizes and times."""
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
-def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
-    """A digest that changes when the store does.
+class Fingerprint:
+    """What of a store a plan depends on, and how that was when it was looked at.
 
     Parameters
     ----------
@@ -15,40 +14,81 @@ def fingerprint(root: str, shallow: Sequence[str], deep: Sequence[str]) -> str:
         The store: a directory or a zip file.
     shallow : sequence of str
         Arrays of which the folder and its metadata are looked at, as the worker does
-        while the store is mounted. A chunk that is added, removed or replaced by renaming
-        changes its folder.
+        while the store is mounted, or the absence is. A chunk that is added, removed or
+        replaced by renaming changes its folder, but not one that folders lie between.
     deep : sequence of str
         Arrays of which every file is looked at.
     """
-    lines: list[str] = []
-    if not os.path.isdir(root):
-        _add(lines, "", os.stat(root))
-    else:
+
+    def __init__(self, root: str, shallow: Sequence[str] = (), deep: Sequence[str] = ()):
+        self._root = root
+        self._shallow = list(shallow)
+        self._deep = list(deep)
+        self._files: list[str] = []
+        # A zip file is one file, whatever is read of it.
+        self._is_folder = os.path.isdir(root)
+        self._lines: list[str] = []
+        if not self._is_folder:
+            self._add("", os.stat(root))
+            return
         for entry in os.scandir(root):
             if entry.is_file():
-                _add(lines, entry.name, entry.stat())
+                self._add(entry.name, entry.stat())
             else:
                 # An array that is added may have a part in the view.
-                lines.append(f"{entry.name}\tfolder")
-        for name in shallow:
-            path = os.path.join(root, name)
-            _add(lines, name, os.stat(path))
-            for entry in (".zarray", "zarr.json", "c"):
-                with contextlib.suppress(FileNotFoundError):
-                    _add(lines, f"{name}/{entry}", os.stat(os.path.join(path, entry)))
-        for name in deep:
-            _walk(lines, root, name)
-    return hashlib.sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
+                self._lines.append(f"{entry.name}\tfolder")
+        for name in self._shallow:
+            for part in ("", "/.zarray", "/zarr.json", "/c"):
+                self._look_at(f"{name}{part}")
+        for name in self._deep:
+            self._walk(name)
 
+    def add_files(self, keys: Iterable[str]) -> None:
+        """Look at single files too, or their absence; to be called before they are read."""
+        for key in keys:
+            self._files.append(key)
+            if self._is_folder:
+                self._look_at(key)
 
-def _walk(lines: list[str], root: str, name: str) -> None:
-    with os.scandir(os.path.join(root, name)) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                _walk(lines, root, f"{name}/{entry.name}")
-            else:
-                _add(lines, f"{name}/{entry.name}", entry.stat())
+    def to_json(self) -> dict:
+        return {
+            "root": self._root,
+            "shallow": self._shallow,
+            "deep": self._deep,
+            "files": self._files,
+            "digest": self._digest(),
+        }
 
+    @staticmethod
+    def still_holds(value: dict) -> bool:
+        """Whether the store is what it was when this value of `to_json` was made.
 
-def _add(lines: list[str], name: str, status: os.stat_result) -> None:
-    lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ino}")
+        Raises
+        ------
+        OSError, KeyError, TypeError
+            If the store is gone, or the value is of another kind.
+        """
+        now = Fingerprint(value["root"], value["shallow"], value["deep"])
+        now.add_files(value["files"])
+        return now._digest() == value["digest"]
+
+    def _digest(self) -> str:
+        text = "\n".join(sorted(set(self._lines)))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+    def _walk(self, name: str) -> None:
+        with os.scandir(os.path.join(self._root, name)) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    self._walk(f"{name}/{entry.name}")
+                else:
+                    self._add(f"{name}/{entry.name}", entry.stat())
+
+    def _look_at(self, key: str) -> None:
+        try:
+            self._add(key, os.stat(os.path.join(self._root, key)))
+        except (FileNotFoundError, NotADirectoryError):
+            self._lines.append(f"{key}\t-")
+
+    def _add(self, name: str, status: os.stat_result) -> None:
+        self._lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ino}")

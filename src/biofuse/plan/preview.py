@@ -2,16 +2,16 @@
 
 import os
 import time
+from collections.abc import Callable, Iterable
 
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import PHASED
 from biofuse.manifest import Plan
+from biofuse.plan.phase import Phase, PhaseSearch
 
 _CACHE = 1 << 20
-# Variants that are looked at for phase.
-_LOOKS = 8
 
 
 class Preview:
@@ -23,17 +23,27 @@ class Preview:
         Of which all but the sidecars is written.
     directory : str
         Its directory.
+    look_at : callable
+        Called with the keys of chunks before they are read.
+
+    Attributes
+    ----------
+    errors : list of BiofuseError
+        Why something could not be read.
     """
 
-    def __init__(self, plan: Plan, directory: str):
+    def __init__(self, plan: Plan, directory: str, look_at: Callable[[Iterable[str]], None]):
+        self.errors: list[BiofuseError] = []
         self._plan = plan
         self._directory = directory
+        self._look_at = look_at
+        self._opened_ns = time.time_ns()
         self._tables = MappedTables.open(directory, plan.table_names()).views
         self._encoder: Encoder | None = None
 
     def _open(self) -> Encoder:
         if self._encoder is None:
-            self._encoder = Encoder(self._plan, self._tables, _CACHE, time.time_ns())
+            self._encoder = Encoder(self._plan, self._tables, _CACHE, self._opened_ns)
         return self._encoder
 
     def read_first(self, number: int, size: int) -> bytes:
@@ -51,20 +61,25 @@ class Preview:
         while len(data) < size and record < streamed.records:
             out = bytearray(offsets[record + 1] - offsets[record])
             try:
-                self._open().encode(number, record, record + 1, memoryview(out))
+                encoder = self._open()
+                self._look_at(encoder.keys(number, record))
+                encoder.encode(number, record, record + 1, memoryview(out))
             except StoreChangedError:
                 raise
-            except BiofuseError:
+            except BiofuseError as error:
                 # What cannot be shown cannot be read from the mount either.
+                self.errors.append(error)
                 break
             data += out
             record += 1
         return data[:size]
 
-    def has_phased(self) -> bool:
-        """Whether phased variants are found among a few that are spread over the view."""
+    def phase(self) -> Phase:
+        """Whether a streamed file has phased variants."""
         if not any(PHASED in streamed.fields for streamed in self._plan.streamed):
-            return False
-        count = self._plan.num_variants
-        looks = sorted({i * count // _LOOKS for i in range(_LOOKS)}) if count else []
-        return any(self._open().is_phased(variant) for variant in looks)
+            return Phase.NO
+        search = PhaseSearch(self._plan, self._tables, self._opened_ns, self._look_at)
+        found = search.find()
+        if search.error is not None:
+            self.errors.append(search.error)
+        return found

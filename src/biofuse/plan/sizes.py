@@ -6,7 +6,7 @@ from biofuse import formats
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.plan.build import CALL_FIELDS
+from biofuse.plan.fields import call_shapes, describe_field
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.variants import VariantPass
 from biofuse.stores import Location, open_store
@@ -24,13 +24,15 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
         are perhaps left out; "reason", why there is no such view, or None.
     """
     names = [name for name in read_field(group, "sample_id").tolist() if name]
-    shapes = {name: group[name].shape for name in CALL_FIELDS if name in group}
+    shapes = call_shapes(group)
     views: dict[str, dict[str, Any]] = {}
     biallelic = group["variant_allele"].shape[1] <= 2
     for name in formats.NAMES:
         module = formats.get_format(name)
         try:
             layout = module.layout(Subject(names, genotypes.ploidy, shapes))
+            for field in layout.fields:
+                describe_field(group, field)
             heads, exact = _head_bytes(location, group, layout)
         except BiofuseError as error:
             views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}

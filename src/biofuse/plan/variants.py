@@ -13,7 +13,12 @@ from biofuse.plan.ids import fill_missing, template_function
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.stores import Store
 
+# Variants a batch, and about the characters of their alleles and IDs: each of these is also
+# in the bytes that are made of them.
 _BATCH = 50_000
+_TEXT = 16 << 20
+# So many times more in one batch than in the one before.
+_GROWTH = 8
 _FIELDS = ("variant_contig", "variant_position", "variant_allele", "variant_id")
 
 
@@ -76,13 +81,18 @@ class VariantPass:
             At the first site of more than two alleles, if those are an error.
         """
         chunk = self._columns["variant_position"].chunk
-        step = max(chunk, _BATCH // chunk * chunk)
-        for start in range(0, self._num_variants, step):
-            stop = min(start + step, self._num_variants)
+        start, most = 0, chunk
+        while start < self._num_variants:
+            stop = min(start + max(chunk, most // chunk * chunk), self._num_variants)
             self._progress(start, self._num_variants)
             kept = self._resolved.kept(start, stop)
+            most = min(_BATCH, _GROWTH * most)
             if len(kept) > 0:
-                yield self._read(start, stop, kept)
+                batch = self._read(start, stop, kept)
+                each = _characters(batch.variants) // len(kept) + 1
+                most = min(most, _TEXT // each)
+                yield batch
+            start = stop
         self._progress(self._num_variants, self._num_variants)
 
     def _read(self, start: int, stop: int, kept: np.ndarray) -> Batch:
@@ -129,3 +139,13 @@ class VariantPass:
             "and these files hold two a site: leave such sites out with --multiallelic drop, "
             "or split them before conversion with bcftools norm -m -any"
         )
+
+
+def _characters(variants: Variants) -> int:
+    """Characters of all IDs and alleles."""
+    # Joining some takes a quarter of the time that asking each for its length does.
+    return sum(
+        len("".join(column[i : i + 1000]))
+        for column in (variants.id, variants.ref, variants.alt)
+        for i in range(0, len(column), 1000)
+    )

@@ -1,6 +1,7 @@
 """What the serving process is started with, as JSON."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -41,6 +42,8 @@ class ServeConfig:
     log_level : str
     metrics : str or None
         Where to listen for whoever asks for metrics, as `parse_address` takes it.
+    left_out : sequence of str
+        Formats of the plan that are not shown.
     """
 
     plan_dir: str
@@ -62,6 +65,7 @@ class ServeConfig:
     log_file: str | None
     log_level: str
     metrics: str | None = None
+    left_out: Sequence[str] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -13,7 +13,7 @@ import trio
 
 from biofuse.address import parse_address
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, Plan, read_plan
+from biofuse.manifest import MANIFEST, Plan, StaticFile, StreamedFile, read_plan
 from biofuse.memory import SCRATCH_PART, budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
@@ -27,7 +27,7 @@ from biofuse.serve.records import Records, Table
 from biofuse.serve.scheduler import Scheduler
 from biofuse.serve.status import Status, serve_status
 from biofuse.serve.stream import ReadError, Stream
-from biofuse.serve.window import Window, shape_window
+from biofuse.serve.window import Window, shape_window, window_bytes
 
 logger = logging.getLogger("biofuse.serve")
 
@@ -54,9 +54,10 @@ class MountedView:
         self.plan_size = sum(entry.stat().st_size for entry in os.scandir(config.plan_dir))
         self.plan = self._open_plan()
         self.counters = Counters()
-        largest = max((f.max_record for f in self.plan.streamed), default=0)
-        window_share, cache_share = (4, 2) if self.plan.decoded_chunk else (2, 4)
-        self.window = Window(shape_window(config.memory // window_share, largest))
+        largest = max((f.max_record for f in self.plan.streamed if self._shows(f)), default=0)
+        cache_share = 2 if self.plan.decoded_chunk else 4
+        size = window_bytes(config.memory, self.plan.decoded_chunk)
+        self.window = Window(shape_window(size, largest))
         self.scheduler = Scheduler(
             self.window,
             self.counters,
@@ -92,6 +93,9 @@ class MountedView:
             # Open as long as the process lives.
             self._access_log = open(config.access_log, "a", buffering=1)  # noqa: SIM115
 
+    def _shows(self, file: StreamedFile | StaticFile) -> bool:
+        return file.format not in self._config.left_out
+
     def _open(self, name: str) -> int:
         if name not in self._fds:
             path = os.path.join(self._config.plan_dir, name)
@@ -114,6 +118,8 @@ class MountedView:
         files: list = []
         chunk_starts = Table(self._fds[self.plan.chunk_starts])
         for i, streamed in enumerate(self.plan.streamed):
+            if not self._shows(streamed):
+                continue
             offsets = Table(self._fds[streamed.offsets]) if streamed.offsets else None
             header = os.pread(self._fds[streamed.header], streamed.header_size, 0)
             stream = Stream(
@@ -127,7 +133,7 @@ class MountedView:
                 self._ahead(),
             )
             files.append((streamed.name, stream))
-        for static in self.plan.static:
+        for static in filter(self._shows, self.plan.static):
             files.append((static.name, StaticContent(self._fds[static.path], static.size)))
         files.sort(key=lambda item: item[0])
         on_read = self._log_access if self._access_log else None

@@ -60,6 +60,11 @@ def shape_window(size: int, max_record: int) -> WindowShape:
     return WindowShape(run_slot, run_slots, point_slot, point_slots)
 
 
+def window_bytes(memory: int, decoded_chunk: int) -> int:
+    """The window's part of a budget, less where chunks are decoded whole."""
+    return memory // (4 if decoded_chunk else 2)
+
+
 class Window:
     """The shared memory and its free slots.
 

@@ -1,0 +1,82 @@
+"""The views of a store that a plan has, and why others are left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TypeVar
+
+from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.formats import get_format
+from biofuse.formats.base import Layout, Subject
+from biofuse.genotypes.array import GenotypeArray
+from biofuse.options import ViewOptions
+from biofuse.plan.fields import describe_field
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """A format, how it lays out what is to be shown, and the fields that it is made from."""
+
+    format: ModuleType
+    layout: Layout
+    fields: dict[str, GenotypeArray]
+
+
+class LeftOut:
+    """Collects the formats that cannot show a store, each of which may be found out late.
+
+    Parameters
+    ----------
+    options : ViewOptions
+
+    Attributes
+    ----------
+    reasons : dict of str to str
+        By format.
+    """
+
+    def __init__(self, options: ViewOptions):
+        self.reasons: dict[str, str] = {}
+        self._options = options
+
+    def attempt(self, name: str, make: Callable[[], T]) -> T | None:
+        """Do something for a format; None if it turns out not to be possible.
+
+        Raises
+        ------
+        BiofuseError
+            If it is not, but required or the last one that is left.
+        """
+        try:
+            return make()
+        except StoreChangedError:
+            raise
+        except BiofuseError as error:
+            self.reasons[name] = str(error)
+            if name in self._options.required:
+                raise
+            if len(self.reasons) == len(self._options.formats):
+                raise BiofuseError(self.reasons[self._options.formats[0]]) from error
+            return None
+
+    def warnings(self) -> list[str]:
+        """A line for each."""
+        return [
+            f"there is no {get_format(name).SUFFIX}: {reason}"
+            for name, reason in self.reasons.items()
+        ]
+
+
+def open_view(name: str, group, subject: Subject) -> View:
+    """A view in a format.
+
+    Raises
+    ------
+    BiofuseError
+        If it is not possible.
+    """
+    module = get_format(name)
+    layout = module.layout(subject)
+    return View(module, layout, {field: describe_field(group, field) for field in layout.fields})
