@@ -454,3 +454,32 @@ def test_a_worker_does_not_outlive_serve(biofuse, fresh_store):
         with pytest.raises(OSError) as caught:
             read_uncached(mount.bed, 0, 100)
         assert caught.value.errno == errno.ENOTCONN
+
+
+# Shards of two rows of chunks: the second has the last 200 variants.
+SHARDED_ROW = 2 * ROW
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_shard_that_changes_under_the_mount(change, biofuse, fresh_store):
+    store = fresh_store("v3-sharded")
+    shard = store / "call_genotype" / "c" / "1" / "0" / "0"
+    with biofuse.mount(store, "--memory", "16MiB", "--threads", "1") as mount:
+        mount.expect_log("cannot read x.bed")
+        assert read_uncached(mount.bed, 0, 3000) == BED[:3000]
+        time.sleep(0.02)
+        CHANGES[change](shard)
+        errors = read_everywhere(mount.bed, BED, 5 * RECORD)
+        inside = [o for o in range(0, len(BED), 5 * RECORD) if o >= 3 + SHARDED_ROW]
+        assert {errors.get(o) for o in inside} == {errno.ESTALE}
+        assert "call_genotype/c/1/0/0" in mount.log_text()
+
+
+def test_an_absent_shard_is_said_at_mount(biofuse, fresh_store):
+    store = fresh_store("v3-sharded")
+    assert biofuse("info", store, "--json").stdout.count("are not stored") == 0
+    (store / "call_genotype" / "c" / "1" / "0" / "0").unlink()
+    directory = biofuse.new_directory()
+    said = biofuse("mount", store, directory, "--format", "plink").stderr
+    biofuse("umount", directory)
+    assert "1 of 2 chunks of call_genotype are not stored and are shown as REF" in said

@@ -27,11 +27,13 @@ class GenotypeArray:
         Why chunks go through zarr-python; None if they are zstd Blosc frames of int8, or
         for values of float32.
     sharded : bool
-        Whether a stored object holds several chunks.
+        Whether stored objects are shards, of one or several chunks.
     codec : str
         The codec chain, for people.
     item_size : int
         Bytes of an element.
+    per_object : tuple of int
+        How many chunks of variants and of samples a stored object holds.
     """
 
     path: str
@@ -45,6 +47,7 @@ class GenotypeArray:
     sharded: bool
     codec: str
     item_size: int
+    per_object: tuple[int, int] = (1, 1)
 
     @property
     def fast(self) -> bool:
@@ -72,12 +75,14 @@ class GenotypeArray:
         return self.shape[2]
 
     def key(self, chunk_row: int, sample_chunk: int) -> str:
-        """Key of a chunk."""
-        return f"{self.prefix}{chunk_row}{self.separator}{sample_chunk}{self.tail}"
+        """Key of the stored object that has a chunk."""
+        row, column = chunk_row // self.per_object[0], sample_chunk // self.per_object[1]
+        return f"{self.prefix}{row}{self.separator}{column}{self.tail}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "GenotypeArray":
-        return cls(**{**value, "shape": tuple(value["shape"]), "chunks": tuple(value["chunks"])})
+        tuples = {name: tuple(value[name]) for name in ("shape", "chunks", "per_object")}
+        return cls(**{**value, **tuples})

@@ -66,7 +66,16 @@ def describe(array, values: bool = False) -> GenotypeArray:
         sharded=array.shards is not None,
         codec=codec,
         item_size=array.dtype.itemsize,
+        per_object=_chunks_per_object(array),
     )
+
+
+def _chunks_per_object(array) -> tuple[int, int]:
+    rows, columns = (
+        shard // chunk
+        for shard, chunk in zip((array.shards or array.chunks)[:2], array.chunks[:2], strict=True)
+    )
+    return rows, columns
 
 
 def _zarr2_codec(metadata) -> tuple[str, str | None]:

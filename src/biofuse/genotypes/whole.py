@@ -73,7 +73,7 @@ class WholeChunks:
             gives the first and last row, exclusive, of the range to keep, and makes room
             for it. Returns an object with `nbytes`, which must not refer to that array.
         """
-        chunk = array.key(chunk_row, sample_chunk)
+        chunk = (array.path, chunk_row, sample_chunk)
 
         def bounds() -> tuple[int, int]:
             size = self.range_rows(array, row_bytes())

@@ -1,6 +1,7 @@
 """Whether a store can be shown, and what its user should know before relying on it."""
 
 import os
+from math import prod
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import GENOTYPES
@@ -55,9 +56,10 @@ def store_warnings(location: Location, group, genotypes) -> list[str]:
     warnings: list[str] = []
     if GENOTYPES not in group:
         return warnings
-    expected = group[GENOTYPES].nchunks
-    # One object holds many chunks where there are shards.
-    if location.is_local and os.path.isdir(location.path) and not genotypes.sharded:
+    if location.is_local and os.path.isdir(location.path):
+        array = group[GENOTYPES]
+        sizes = array.shards or array.chunks
+        expected = prod(-(-n // size) for n, size in zip(array.shape, sizes, strict=True))
         stored = _count_chunks(os.path.join(location.path, genotypes.path))
         if stored < expected:
             shown = {0: "REF", -1: "missing"}.get(genotypes.fill, f"allele {genotypes.fill}")
