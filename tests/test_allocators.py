@@ -2,6 +2,7 @@
 
 import ctypes.util
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -55,6 +56,50 @@ def test_arenas_are_capped_in_the_worker_alone(users, workers, store, biofuse, m
         mount.bed.read_bytes()
         assert environment(mount.pid("encode"))["MALLOC_ARENA_MAX"] == workers
         assert environment(mount.pid("serve")).get("MALLOC_ARENA_MAX") == users
+
+
+def test_what_the_user_preloads_stays(store, biofuse):
+    theirs = allocators.find_allocator("mimalloc")
+    ours = allocators.find_allocator("jemalloc")
+    biofuse.env["LD_PRELOAD"] = theirs
+    with biofuse.mount(store, "--allocator", "jemalloc") as mount:
+        mount.bed.read_bytes()
+        worker, serve = mount.pid("encode"), mount.pid("serve")
+        assert environment(worker)["LD_PRELOAD"] == f"{ours}:{theirs}"
+        maps = Path(f"/proc/{worker}/maps").read_text()
+        assert "libjemalloc" in maps
+        assert "libmimalloc" in maps
+        assert environment(serve)["LD_PRELOAD"] == theirs
+
+
+HEAP_PROGRAM = """
+#include <features.h>
+#ifdef OTHER_LIBC
+#undef __GLIBC__
+#define malloc_trim no_such_function
+#define mallopt no_such_function
+#endif
+#include "heap.h"
+int main(void)
+{
+    bf_trim_heap();
+    bf_give_back_blocks_of(1 << 20);
+#ifdef M_MMAP_THRESHOLD
+    return 2;
+#endif
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("flags", "code"), [([], 2), (["-DOTHER_LIBC"], 0)])
+def test_another_c_library_has_nothing_to_trim(flags, code, tmp_path):
+    source = tmp_path / "heap.c"
+    source.write_text(HEAP_PROGRAM)
+    headers = Path(__file__).parent.parent / "src" / "biofuse" / "native"
+    words = ["cc", "-Wall", "-Wextra", "-Werror", *flags, f"-I{headers}", str(source)]
+    subprocess.run([*words, "-o", str(tmp_path / "heap")], check=True)
+    assert subprocess.run([tmp_path / "heap"], check=False).returncode == code
 
 
 class _Encoder:

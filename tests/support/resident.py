@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +31,15 @@ def held(pids: list[int]) -> int:
     return total + max(0, sum(memfds.values()) - shared)
 
 
+def window_bytes(pid: int) -> int:
+    """Bytes of memory that a serving process's window takes."""
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{name}"
+        if os.readlink(path).startswith("/memfd:biofuse-window"):
+            return os.stat(path).st_blocks * 512
+    raise AssertionError("there is no window")
+
+
 def family(pid: int) -> list[int]:
     """A process and its children."""
     with open(f"/proc/{pid}/task/{pid}/children") as f:
@@ -40,13 +48,20 @@ def family(pid: int) -> list[int]:
 
 @contextmanager
 def sampled(pid: int) -> Iterator[list[int]]:
-    """What a serving process and its worker hold, every 50 ms until the block ends."""
+    """What a serving process and its worker hold, every 50 ms until the block ends.
+
+    An error of the sampling is raised at the block's end.
+    """
     samples: list[int] = []
+    errors: list[BaseException] = []
     stopped = threading.Event()
 
     def run() -> None:
-        while not stopped.wait(0.05):
-            samples.append(held(family(pid)))
+        try:
+            while not stopped.wait(0.05):
+                samples.append(held(family(pid)))
+        except BaseException as error:
+            errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -55,13 +70,5 @@ def sampled(pid: int) -> Iterator[list[int]]:
     finally:
         stopped.set()
         thread.join()
-
-
-def settles_below(pid: int, limit: int, seconds: float) -> bool:
-    """Whether what is held falls to a limit within a time."""
-    deadline = time.monotonic() + seconds
-    while held(family(pid)) > limit:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+    if errors:
+        raise errors[0]

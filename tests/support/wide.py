@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import zarr
 
@@ -13,7 +14,14 @@ CHUNK = (1_000, 10_000)
 ROW_BYTES = SAMPLES // 4
 
 
-def make_wide(directory: Path, chunk_rows: int) -> tuple[Path, bytes]:
+# What bio2zarr compresses with, which makes Blosc blocks of 512 KiB.
+FAST = blosc(clevel=7)
+SLOW = numcodecs.Zstd(1)
+
+
+def make_wide(
+    directory: Path, chunk_rows: int, compressor=FAST, phased: bool = False
+) -> tuple[Path, bytes]:
     """Make a store.
 
     Parameters
@@ -21,6 +29,10 @@ def make_wide(directory: Path, chunk_rows: int) -> tuple[Path, bytes]:
     directory : Path
     chunk_rows : int
         Rows of chunks, each of 1,000 variants.
+    compressor : numcodecs codec
+        Of its calls.
+    phased : bool
+        Whether it says that some calls are phased.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def make_wide(directory: Path, chunk_rows: int) -> tuple[Path, bytes]:
         shape=(variants, SAMPLES, 2),
         chunks=(height, width, 2),
         dtype=np.int8,
-        compressors=blosc(clevel=1),
+        compressors=compressor,
         chunk_key_encoding={"name": "v2", "separator": "/"},
         attributes={"_ARRAY_DIMENSIONS": ["variants", "samples", "ploidy"]},
     )
@@ -71,10 +83,28 @@ def make_wide(directory: Path, chunk_rows: int) -> tuple[Path, bytes]:
         code = np.array([3, 2, 0], np.uint8)[alleles.sum(axis=2)]
         packed = (code.reshape(height, -1, 4) << shifts).sum(axis=2, dtype=np.uint8)
         expected[:, column * width // 4 : (column + 1) * width // 4] = packed
-    first = store / "call_genotype" / "0"
+    if phased:
+        array = group.create_array(
+            "call_genotype_phased",
+            shape=(variants, SAMPLES),
+            chunks=(height, width),
+            dtype=bool,
+            compressors=compressor,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+            attributes={"_ARRAY_DIMENSIONS": ["variants", "samples"]},
+        )
+        array[:height] = rng.random((height, 1)) < rng.random((1, SAMPLES))
+    _repeat(store / "call_genotype", chunk_rows)
+    if phased:
+        _repeat(store / "call_genotype_phased", chunk_rows)
+    return store, expected.tobytes()
+
+
+def _repeat(array: Path, chunk_rows: int) -> None:
+    """Link the first row of chunks to the others."""
+    first = array / "0"
     for row in range(1, chunk_rows):
         for file in sorted(p for p in first.rglob("*") if p.is_file()):
-            target = store / "call_genotype" / str(row) / file.relative_to(first)
+            target = array / str(row) / file.relative_to(first)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(file, target)
-    return store, expected.tobytes()

@@ -85,6 +85,8 @@ class Encoder:
         }
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
+        # One chunk may be decoded whole at a time.
+        scratch_bytes = max(0, scratch_bytes - plan.decoded_chunk)
         own = self._scratch_of_a_call()
         self._calls = max(1, min(threads, int(_OWN_PART * scratch_bytes) // max(1, own)))
         self._loaded_bytes = max(0, scratch_bytes // self._calls - own)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from biofuse import native
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
@@ -15,6 +16,8 @@ logger = logging.getLogger("biofuse.encode")
 
 # What is kept of a chunk row leaves room for the next one's first chunks.
 _ROOM = 1.25
+# A decoded chunk is larger, and its place in the heap would stay taken by what comes after.
+_LARGE = 1 << 20
 
 
 class WholeChunks:
@@ -136,6 +139,7 @@ class WholeChunks:
                     array.path,
                     size,
                 )
+            native.give_back_blocks_of(_LARGE)
             zarr_array = zarr_group(self._location)[array.path]
 
             def opened(*selection):

@@ -14,6 +14,7 @@ from biofuse.native._native import (
     frame_index_size,
     frame_span,
     gather_values,
+    give_back_blocks_of,
     trim_heap,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "frame_index_size",
     "frame_span",
     "gather_values",
+    "give_back_blocks_of",
     "trim_heap",
 ]

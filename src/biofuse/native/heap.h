@@ -16,4 +16,15 @@ static inline void bf_trim_heap(void)
 #endif
 }
 
+/* Have blocks of this size and more given back as they are freed, where the C library can be
+ * told: glibc raises the size, up to 32 MiB, with every large block that is freed. */
+static inline void bf_give_back_blocks_of(int size)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, size);
+#else
+    (void) size;
+#endif
+}
+
 #endif
