@@ -24,8 +24,8 @@ import biofuse as package
 from biofuse.address import Address, parse_address
 from biofuse.errors import BiofuseError
 from biofuse.serve import listen
-from biofuse.serve.counters import Counters
-from biofuse.serve.exposition import COUNTERS, render
+from biofuse.serve.counters import CacheTotals, Counters
+from biofuse.serve.exposition import CACHE_COUNTERS, COUNTERS, render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.listen import accept_connections, open_listener
 
@@ -92,12 +92,17 @@ def test_metrics_are_what_status_tells(store, biofuse):
         assert peak > 0
     for key, (name, _) in COUNTERS.items():
         assert found[name,] == status["counters"][key], name
+    for key, (name, _) in CACHE_COUNTERS.items():
+        assert found[name,] == status["caches"][key], name
+    assert found["biofuse_cache_size_bytes",] == status["caches"]["size"] > 0
+    assert found["biofuse_plane_cache_misses_total",] > 0
     assert found["biofuse_served_bytes_total",] >= len(BED)
     assert found["biofuse_read_errors_total",] == 0
 
 
 def test_every_counter_is_a_metric():
     assert set(COUNTERS) == {field.name for field in dataclasses.fields(Counters)}
+    assert {"size", *CACHE_COUNTERS} == set(CacheTotals().to_json())
     # A total's unit comes before it.
     for key, (name, _) in COUNTERS.items():
         assert name.endswith("_bytes_total" if "bytes" in key else "_total")
@@ -118,6 +123,7 @@ def test_labels_of_any_text(name, store):
         "files": {name: 5},
         "processes": [],
         "counters": Counters(reads=7).to_json(),
+        "caches": CacheTotals().to_json(),
     }
     text = render(status)
     found = parse(text)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biofuse.protocol import MAX_MESSAGE, Reply, Request
+from biofuse.protocol import MAX_MESSAGE, CacheUse, Reply, Request
 
 U64 = st.integers(0, 2**64 - 1)
 
@@ -15,9 +15,9 @@ def test_a_request_comes_back(number, file, first, last, offset, size):
     assert len(request.pack()) <= MAX_MESSAGE
 
 
-@given(U64, st.integers(0, 200), U64, st.text(max_size=300))
-def test_a_reply_comes_back(number, errno, size, message):
-    reply = Reply(number, errno, size, message)
+@given(U64, st.integers(0, 200), U64, st.text(max_size=300), st.builds(CacheUse, *[U64] * 5))
+def test_a_reply_comes_back(number, errno, size, message, use):
+    reply = Reply(number, errno, size, message, use)
     assert len(reply.pack()) <= MAX_MESSAGE
     assert Reply.unpack(reply.pack()) == reply
 

@@ -1,12 +1,14 @@
 """`biofuse status`: what it adds up, and how it watches."""
 
 import json
+import mmap
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 from support import reference
@@ -17,6 +19,8 @@ from support.stores import make_store, random_genotypes
 from biofuse.cli.live import MountEndedError, ProcessGoneError, read_status
 from biofuse.cli.watch import History, sparkline, watch_lines
 from biofuse.errors import BiofuseError
+from biofuse.protocol import CacheUse
+from biofuse.serve.counters import CacheTotals
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
@@ -41,6 +45,38 @@ def test_size_of_the_plan(options, store, biofuse):
         text = biofuse("status", mount.dir).stdout
         assert re.search(r"^  plan +[\d.]+ KiB on disk$", text, re.MULTILINE)
         assert len(re.findall(r"^  \w+ +pid .*, peak [\d.]+ MiB\)$", text, re.MULTILINE)) == 2
+
+
+def test_caches_of_one_worker_after_another(store, biofuse):
+    with biofuse.mount(store, "--format", "plink", "--idle-timeout", "0.5") as mount:
+        mount.bed.read_bytes()
+        first = mount.status()["caches"]
+        assert first["plane_misses"] > 0
+        assert first["size"] > 0
+        wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
+        assert mount.status()["caches"] == {**first, "size": 0}
+        fd = os.open(mount.bed, os.O_RDONLY | os.O_DIRECT)
+        try:
+            os.preadv(fd, [mmap.mmap(-1, 4096)], 0)
+        finally:
+            os.close(fd)
+        assert mount.status()["caches"]["plane_misses"] > first["plane_misses"]
+        text = biofuse("status", mount.dir).stdout
+    assert re.search(
+        r"^  caches +[\d.]+ [KM]?i?B; found there: \w+%? of blocks", text, re.MULTILINE
+    )
+
+
+def test_totals_add_up_over_workers():
+    totals = CacheTotals()
+    totals.note(CacheUse(10, 1, 2, 3, 4))
+    # An earlier reply that comes later takes nothing back.
+    totals.note(CacheUse(8, 1, 1, 3, 3))
+    assert totals.to_json() == asdict(CacheUse(8, 1, 2, 3, 4))
+    totals.end_worker()
+    assert totals.to_json() == asdict(CacheUse(0, 1, 2, 3, 4))
+    totals.note(CacheUse(5, 10, 20, 30, 40))
+    assert totals.to_json() == asdict(CacheUse(5, 11, 22, 33, 44))
 
 
 def test_keys_that_scripts_depend_on(store, biofuse):

@@ -6,10 +6,10 @@ were written, or an errno and a line of text.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 _REQUEST = struct.Struct("<QIQQQQ")
-_REPLY = struct.Struct("<QiQ")
+_REPLY = struct.Struct("<QiQ5Q")
 MAX_MESSAGE = 4096
 
 
@@ -45,6 +45,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What a worker's caches hold, and what they have done since it began.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that are kept.
+    plane_hits, plane_misses : int
+        Blocks whose planes were there, or had to be decompressed.
+    chunk_hits, chunk_misses : int
+        Offset tables, and parts of chunks that were decoded whole, that were there or not.
+    """
+
+    size: int = 0
+    plane_hits: int = 0
+    plane_misses: int = 0
+    chunk_hits: int = 0
+    chunk_misses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What became of a request.
 
@@ -57,20 +78,22 @@ class Reply:
         Bytes written.
     message : str
         What went wrong.
+    use : CacheUse
     """
 
     id: int
     errno: int
     size: int
     message: str = ""
+    use: CacheUse = CacheUse()
 
     def pack(self) -> bytes:
         return (
-            _REPLY.pack(self.id, self.errno, self.size)
+            _REPLY.pack(self.id, self.errno, self.size, *astuple(self.use))
             + self.message.encode(errors="backslashreplace")[:2048]
         )
 
     @classmethod
     def unpack(cls, data: bytes) -> "Reply":
-        head = _REPLY.unpack_from(data)
-        return cls(*head, data[_REPLY.size :].decode(errors="replace"))
+        id, errno, size, *use = _REPLY.unpack_from(data)
+        return cls(id, errno, size, data[_REPLY.size :].decode(errors="replace"), CacheUse(*use))

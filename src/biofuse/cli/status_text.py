@@ -29,6 +29,13 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         f"  window     {format_size(window['resident'])} of {format_size(window['size'])}, "
         f"{window['blocks']} blocks; budget {format_size(status['budget'])}"
     )
+    caches = status["caches"]
+    planes = _rate(caches["plane_hits"], caches["plane_misses"])
+    chunks = _rate(caches["chunk_hits"], caches["chunk_misses"])
+    lines.append(
+        f"  caches     {format_size(caches['size'])}; found there: {planes} of blocks, "
+        f"{chunks} of tables and decoded chunks"
+    )
     total = counters["hits"] + counters["waits"]
     rate = f", {100 * counters['hits'] / total:.0f}% from the window" if total else ""
     lines.append(
@@ -39,6 +46,10 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         + (f", see {status['log']}" if counters["errors"] and status["log"] else "")
     )
     return lines
+
+
+def _rate(hits: int, misses: int) -> str:
+    return f"{100 * hits / (hits + misses):.0f}%" if hits + misses else "none"
 
 
 def total_memory(status: dict[str, Any]) -> int:

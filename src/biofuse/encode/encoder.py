@@ -18,6 +18,7 @@ from biofuse.genotypes.reader import GenotypeReader
 from biofuse.genotypes.values import ValueReader
 from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan, StreamedFile
+from biofuse.protocol import CacheUse
 from biofuse.stores import Location, open_store
 
 # Fields that are read as bit planes; others are values.
@@ -65,6 +66,12 @@ class Encoder:
         share = cache_bytes // 4 // max(1, fast)
         cache = ByteCache(max(cache_bytes - fast * share, _MIN_CACHE))
         whole = WholeChunks(self._store, location, cache)
+        self._cache = cache
+        self._block_caches = {
+            name: native.BlockCache(share)
+            for name, array in arrays.items()
+            if name in PLANES and array.fast
+        }
         self._values = {
             name: ValueReader(self._store, whole, array, samples, cache)
             for name, array in arrays.items()
@@ -77,7 +84,7 @@ class Encoder:
                 array,
                 samples,
                 cache,
-                native.BlockCache(share) if array.fast else None,
+                self._block_caches.get(name),
                 plan.wide and name == GENOTYPES,
             )
             for name, array in arrays.items()
@@ -94,6 +101,18 @@ class Encoder:
         self._idle_rows: list[dict[str, native.Rows]] = []
         self._ends: deque[tuple[int, int]] = deque(maxlen=16)
         self._hinted: deque[tuple[str, int]] = deque(maxlen=32)
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """What the caches hold, and what they have done."""
+        counts = [cache.counts for cache in self._block_caches.values()]
+        return CacheUse(
+            self._cache.used + sum(cache.nbytes for cache in self._block_caches.values()),
+            sum(hits for hits, _ in counts),
+            sum(misses for _, misses in counts),
+            self._cache.hits,
+            self._cache.misses,
+        )
 
     def _scratch_of_a_call(self) -> int:
         """Bytes that a call takes beside what it loads."""

@@ -20,7 +20,7 @@ from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import read_plan
-from biofuse.protocol import MAX_MESSAGE, Reply, Request
+from biofuse.protocol import MAX_MESSAGE, CacheUse, Reply, Request
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
@@ -113,8 +113,11 @@ class Worker:
                         native.trim_heap()
             self._encoder.encode(request.file, request.first, request.last, out)
         except Exception as error:
-            return Reply(request.id, as_errno(error), 0, one_line(error))
-        return Reply(request.id, 0, len(out))
+            return Reply(request.id, as_errno(error), 0, one_line(error), self._cache_use())
+        return Reply(request.id, 0, len(out), use=self._cache_use())
+
+    def _cache_use(self) -> CacheUse:
+        return CacheUse() if self._encoder is None else self._encoder.cache_use
 
 
 def main() -> None:

@@ -9,11 +9,24 @@ class ByteCache:
     """Least recently used values, up to a number of bytes. Thread-safe.
 
     A value larger than the whole cache is not kept.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes.
+
+    Attributes
+    ----------
+    used : int
+        Bytes that are kept.
+    hits, misses : int
+        How often a value was found, and not.
     """
 
     def __init__(self, limit: int):
         self.limit = limit
         self.used = 0
+        self.hits = self.misses = 0
         self._values: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -22,7 +35,9 @@ class ByteCache:
         with self._lock:
             found = self._values.get(key)
             if found is None:
+                self.misses += 1
                 return None
+            self.hits += 1
             self._values.move_to_end(key)
             return found[0]
 

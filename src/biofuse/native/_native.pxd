@@ -68,6 +68,7 @@ cdef extern from "block_cache.h" nogil:
     bf_block_cache *bf_block_cache_new(uint64_t)
     void bf_block_cache_free(bf_block_cache *)
     uint64_t bf_block_cache_size(bf_block_cache *)
+    void bf_block_cache_counts(bf_block_cache *, uint64_t *, uint64_t *)
 
 
 cdef extern from "rows.h" nogil:

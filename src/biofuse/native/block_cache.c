@@ -17,7 +17,7 @@ struct bf_block_cache {
     pthread_mutex_t lock;
     entry **entries;
     uint32_t num_entries, capacity;
-    uint64_t limit, size, clock;
+    uint64_t limit, size, clock, hits, misses;
 };
 
 bf_block_cache *
@@ -88,9 +88,21 @@ bf_block_cache_get(bf_block_cache *self, const bf_block_key *key)
     e = find(self, key);
     if (e != NULL) {
         found = use(self, e);
+        self->hits++;
+    } else {
+        self->misses++;
     }
     pthread_mutex_unlock(&self->lock);
     return found;
+}
+
+void
+bf_block_cache_counts(bf_block_cache *self, uint64_t *hits, uint64_t *misses)
+{
+    pthread_mutex_lock(&self->lock);
+    *hits = self->hits;
+    *misses = self->misses;
+    pthread_mutex_unlock(&self->lock);
 }
 
 /* Evict what was used longest ago until size more bytes fit. Returns whether they do. spare

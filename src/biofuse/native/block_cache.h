@@ -23,6 +23,9 @@ void bf_block_cache_free(bf_block_cache *self);
 /* Bytes that its blocks take. */
 uint64_t bf_block_cache_size(bf_block_cache *self);
 
+/* How often a block was found, and not. */
+void bf_block_cache_counts(bf_block_cache *self, uint64_t *hits, uint64_t *misses);
+
 /* The planes of a block, in use until they are released; NULL if they are not there. */
 const bf_planes *bf_block_cache_get(bf_block_cache *self, const bf_block_key *key);
 /* Take over planes, and return them as in use; what the caller has then are others, or none.

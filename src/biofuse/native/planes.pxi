@@ -103,3 +103,10 @@ cdef class BlockCache:
     def nbytes(self):
         """Memory that its blocks take, in bytes."""
         return bf_block_cache_size(self.cache)
+
+    @property
+    def counts(self):
+        """How often a block was found, and not: a pair of int."""
+        cdef uint64_t hits, misses
+        bf_block_cache_counts(self.cache, &hits, &misses)
+        return hits, misses

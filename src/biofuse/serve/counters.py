@@ -1,6 +1,9 @@
 """What a mount has done so far."""
 
-from dataclasses import asdict, dataclass
+import operator
+from dataclasses import asdict, astuple, dataclass, replace
+
+from biofuse.protocol import CacheUse
 
 
 @dataclass
@@ -33,3 +36,27 @@ class Counters:
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+
+class CacheTotals:
+    """What the caches of all of a mount's workers have done; each counts for itself."""
+
+    def __init__(self) -> None:
+        self._before = CacheUse()
+        self._now = CacheUse()
+
+    def note(self, use: CacheUse) -> None:
+        """Take what the worker says; replies of its threads may come in any order."""
+        self._now = replace(_combine(max, self._now, use), size=use.size)
+
+    def end_worker(self) -> None:
+        """The worker has ended, and its caches with it."""
+        self._before = replace(_combine(operator.add, self._before, self._now), size=0)
+        self._now = CacheUse()
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(replace(_combine(operator.add, self._before, self._now), size=self._now.size))
+
+
+def _combine(function, one: CacheUse, other: CacheUse) -> CacheUse:
+    return CacheUse(*map(function, astuple(one), astuple(other)))

@@ -17,6 +17,16 @@ COUNTERS = {
     "worker_deaths": ("biofuse_worker_deaths_total", "Times a worker ended unexpectedly."),
     "errors": ("biofuse_read_errors_total", "Reads that were answered with an error."),
 }
+# Of `CacheTotals`.
+CACHE_COUNTERS = {
+    "plane_hits": ("biofuse_plane_cache_hits_total", "Blosc blocks that were decompressed before."),
+    "plane_misses": ("biofuse_plane_cache_misses_total", "Blosc blocks that were not."),
+    "chunk_hits": ("biofuse_chunk_cache_hits_total", "Tables and parts of chunks kept before."),
+    "chunk_misses": (
+        "biofuse_chunk_cache_misses_total",
+        "Those that were not kept.",
+    ),
+}
 _MEMORY = {
     "rss": ("biofuse_process_resident_memory_bytes", "Memory resident in a process."),
     "pss": (
@@ -52,6 +62,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         ("biofuse_window_size_bytes", "Size of the window.", window["size"]),
         ("biofuse_window_resident_bytes", "Memory of the window's pages.", window["resident"]),
         ("biofuse_window_blocks", "Blocks in the window.", window["blocks"]),
+        ("biofuse_cache_size_bytes", "What the worker's caches hold.", status["caches"]["size"]),
         ("biofuse_plan_size_bytes", "Size of the plan's files on disk.", status["plan"]["size"]),
     ]
     for name, text, value in gauges:
@@ -63,6 +74,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         yield from _metric(name, "gauge", text, samples)
     for key, (name, text) in COUNTERS.items():
         yield from _metric(name, "counter", text, [({}, status["counters"][key])])
+    for key, (name, text) in CACHE_COUNTERS.items():
+        yield from _metric(name, "counter", text, [({}, status["caches"][key])])
 
 
 def _metric(

@@ -9,7 +9,7 @@ import trio
 
 from biofuse.protocol import Reply, Request
 from biofuse.serve.blocks import Block, BlockTable, State
-from biofuse.serve.counters import Counters
+from biofuse.serve.counters import CacheTotals, Counters
 from biofuse.serve.window import Window
 
 logger = logging.getLogger("biofuse.serve")
@@ -56,6 +56,7 @@ class Scheduler:
         clock: Callable[[], float] = trio.current_time,
     ):
         self.blocks = BlockTable(window)
+        self.caches = CacheTotals()
         self._window = window
         self._counters = counters
         self._max_sent = max_sent
@@ -154,6 +155,7 @@ class Scheduler:
 
     def on_reply(self, reply: Reply) -> None:
         """Take a worker's reply."""
+        self.caches.note(reply.use)
         block = self._sent.pop(reply.id, None)
         if block is None:
             return
@@ -171,6 +173,7 @@ class Scheduler:
     def on_death(self, how: str) -> None:
         """A worker has died: ask again for what it had, once."""
         self._counters.worker_deaths += 1
+        self.caches.end_worker()
         logger.warning("%s", how)
         for run, slot in self._stuck_slots:
             self._window.give(run, slot)
@@ -235,6 +238,7 @@ class Scheduler:
             return
         if self._clock() - self._last_activity >= self._idle_timeout:
             self.link.stop()
+            self.caches.end_worker()
             self.blocks.clear()
             self._window.release_pages()
             self._worker_used = False

@@ -54,6 +54,7 @@ class Status:
                 "resident": view.window.resident(),
                 "blocks": sum(1 for _ in view.scheduler.blocks),
             },
+            "caches": view.scheduler.caches.to_json(),
             "counters": view.counters.to_json(),
         }
 
