@@ -92,6 +92,7 @@ def test_mount_bgen_has_every_option_name_of_0_1_0(biofuse):
         if word.startswith("-"):
             assert re.search(rf"(^|[\s,]){re.escape(word)}\b", text), word
     assert "VCZ_URL" in text
+    assert "three columns" in text
     assert "MOUNT_DIR" in text
 
 
