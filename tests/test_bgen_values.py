@@ -371,7 +371,22 @@ def test_values_that_are_no_probabilities(case, tmp_path):
     add_field(store, f"call_{field}", values, chunks=(5, 11))
     with pytest.raises(BiofuseError, match=text) as caught:
         make(store, tmp_path / "files", field)
-    assert f"call_{field}" in str(caught.value)
+    said = str(caught.value)
+    assert said.startswith(f"call_{field}/3.1{'.0' if field == 'GP' else ''}: ")
+    numbers = ", ".join(f"{x:g}" for x in np.atleast_1d(values[16, 20]))
+    assert f": {numbers} (variant 16 of the store and sample 20, counted from 0)" in said
+    assert said.endswith("; --bgen-field GT shows its calls instead")
+
+
+def test_an_error_names_the_sample_of_the_store_not_of_the_view(tmp_path):
+    genotypes = np.zeros((VARIANTS, SAMPLES, 2), dtype=np.int8)
+    values = random_ds(genotypes, seed=23)
+    values[16, 30] = 2.5
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=(7, 13))
+    add_field(store, "call_DS", values, chunks=(7, 13))
+    with pytest.raises(BiofuseError, match="sample 30,") as caught:
+        make(store, tmp_path / "files", "DS", "-s", "S0003,S0030", "-i", "POS > 70")
+    assert str(caught.value).startswith("call_DS/2.2: ")
     assert "variant 16 of the store" in str(caught.value)
 
 

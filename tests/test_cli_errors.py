@@ -121,6 +121,7 @@ def test_bad_options(name, biofuse, stores):
 BAD_SELECTIONS = {
     "unknown-sample-in-file": (["-S", "{}/plain.txt"], ["hello"]),
     "unknown-sample-left-out": (["-s", "^nobody"], ["nobody"]),
+    "no-sample-left": (["-s", "nobody", "--force-samples"], ["no samples are left"]),
     "repeated-sample": (["-s", "S0001,S0001"], ["S0001", "uplicate"]),
     "no-regions-file": (["-R", "{}/nowhere"], ["nowhere"]),
     "no-targets-file": (["-T", "^{}/nowhere"], ["nowhere"]),

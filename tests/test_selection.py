@@ -7,7 +7,7 @@ from support.depths import add_depths
 from support.oracles import bcftools_view, plink2, plink2_make_bed, vcztools_view_plink
 from support.stores import convert, vcf_store
 from support.vcf import DIPLOID, HALF, HAPLOID, Site, Vcf, random_vcf, sample_names
-from support.views import make_view
+from support.views import make_view, plan_view
 
 from biofuse.errors import BiofuseError
 
@@ -258,6 +258,19 @@ def test_only_selected_sites_are_held_against_the_policy(made, tmp_path):
     assert seen == vcztools_view_plink(store, tmp_path / "v", "-t", "chr3:1-200")
     with pytest.raises(BiofuseError, match="chr3:260 has 3 alleles"):
         make_view(store, tmp_path / "other", "-t", "chr3:211-")
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("chr3:300-320", "1 site of more than two alleles is left out"),
+        ("chr3:300-370", "2 sites of more than two alleles are left out"),
+    ],
+)
+def test_how_many_sites_are_dropped_is_said(region, said, made, tmp_path):
+    _, store = made("multi", make_multiallelic)
+    plan = plan_view(store, tmp_path / "plan", "--multiallelic", "drop", "-r", region)
+    assert plan.warnings == [said]
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,41 @@ def test_wide_values_in_one_block_only():
     ]
     check_rows(ChunkRow(chunks, None), [*range(64), *range(63, -1, -1)])
     check_rows(ChunkRow(chunks, np.arange(0, 100, 3, dtype=np.uint32)), range(64))
+
+
+def full_row_reader(values: np.ndarray, kept, widths) -> native.Rows:
+    """Rows of a chunk row of bits in chunks of samples of these widths, at most 40."""
+    rows = native.Rows(len(values), 40, 1, np.array(widths, dtype=np.uint32), kept)
+    start = 0
+    for i, width in enumerate(widths):
+        chunk = np.zeros((len(values), 40), dtype=np.int8)
+        chunk[:, :width] = values[:, start : start + width]
+        frame = frames.encode(chunk[..., None], blocksize=128)
+        rows.set_frame(i, frame, frame, 0, len(frame))
+        start += width
+    return rows
+
+
+@PROPERTY
+@given(data=st.data())
+def test_full_rows_are_those_with_every_bit_set(data):
+    """Of all samples, or of some in any order."""
+    widths = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+    total = sum(widths)
+    values = np.ones((12, total), dtype=np.int8)
+    for row in data.draw(st.sets(st.integers(0, 11))):
+        values[row, data.draw(st.integers(0, total - 1))] = 0
+    kept = data.draw(st.none() | st.lists(st.integers(0, total - 1), min_size=1, max_size=90))
+    wanted = sorted(data.draw(st.sets(st.integers(0, 11))))
+    rows = full_row_reader(values, None if kept is None else np.array(kept, np.uint32), widths)
+    found = rows.full_rows(np.array(wanted, dtype=np.uint32))
+    seen = values if kept is None else values[:, kept]
+    assert found.tolist() == [row for row in wanted if seen[row].all()]
+
+
+def test_full_rows_of_what_was_not_given():
+    rows = native.Rows(3, 40, 1, np.array([40], dtype=np.uint32))
+    with pytest.raises(native.NativeError) as caught:
+        rows.full_rows(np.array([1], dtype=np.uint32))
+    assert (caught.value.chunk, caught.value.row) == (0, 1)
+    assert len(rows.full_rows(np.array([], dtype=np.uint32))) == 0

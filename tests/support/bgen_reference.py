@@ -95,11 +95,14 @@ def from_gp(names, genotypes, gp: np.ndarray, bits=8, as_diploid=False) -> Store
     """A variant of probabilities, (samples, 2 or more).
 
     A call has two of them, if there are no more, if the third is fill, or if it is missing and
-    the genotype is haploid; otherwise three.
+    the genotype is haploid; otherwise three. One that is followed by fill alone is of the one
+    genotype that a site without ALT has, for a call of the genotype's ploidy.
     """
     fill = is_fill(gp)
 
     def of_sample(i, haploid):
+        if not np.isnan(gp[i, 0]) and fill[i, 1:3].all():
+            return [Fraction(1), *[Fraction(0)] * (1 if haploid else 2)]
         count = 3
         if gp.shape[1] == 2 or fill[i, 2] or (haploid and np.isnan(gp[i, 2])):
             count = 2

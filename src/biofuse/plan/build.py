@@ -26,7 +26,7 @@ from biofuse.plan.files import (
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.phase import Phase
 from biofuse.plan.preview import Preview
-from biofuse.plan.selection import read_field, resolve
+from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
@@ -70,7 +70,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         raise BiofuseError(
             f"{location.path} has no samples to show"
             if options.selection.is_everything
-            else "no samples are left: the selection has none of the store's"
+            else NO_SAMPLES
         )
     subject = Subject(names, genotypes.ploidy, call_shapes(group), options.format_options)
     left_out = LeftOut(options)

@@ -9,7 +9,9 @@ from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import PHASED
 from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
+from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan
 from biofuse.stores import Location, Range, Store, open_store
 
@@ -21,6 +23,8 @@ _ROWS = 1024
 _ROWS_UNRANGED = 64
 # Chunks up to this size that are alike are decoded once: those of one value throughout.
 _SMALL = 4096
+# Bytes that are kept of what is looked at.
+_CACHE = 16 << 20
 
 
 class Phase(Enum):
@@ -75,8 +79,10 @@ class PhaseSearch:
         else:
             self._chunks = sorted({sample // width for sample in samples})
             first = [sample for sample in samples if sample // width == self._chunks[0]]
-        self._screen = GenotypeReader(self._store, location, self._array, first)
-        self._all = GenotypeReader(self._store, location, self._array, samples)
+        cache = ByteCache(_CACHE)
+        whole = WholeChunks(self._store, location, cache)
+        self._screen = GenotypeReader(self._store, whole, self._array, first, cache)
+        self._all = GenotypeReader(self._store, whole, self._array, samples, cache)
         self._left = _CHUNKS
 
     def find(self) -> Phase:
@@ -135,7 +141,7 @@ class PhaseSearch:
         return array("I", (v - base for v in self._variants[first:last]))
 
     def _heads(self, chunk_rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
-        """Each chunk row, and its first chunk: empty if it is large, None if it is not stored."""
+        """Each chunk row, and its first chunk: empty unless small, None if it is not stored."""
         step = _ROWS_UNRANGED
         for start in range(0, len(chunk_rows), step):
             part = chunk_rows[start : start + step]
@@ -144,10 +150,11 @@ class PhaseSearch:
             pieces = self._store.get_many([Range(key, 0, _SMALL) for key in keys])
             for row, piece in zip(part, pieces, strict=True):
                 if piece is None:
-                    # The inner chunks of a shard are no objects of their own.
-                    yield row, b"" if self._array.sharded else None
+                    yield row, None
                 else:
-                    yield row, bytes(piece.data) if piece.size <= _SMALL else b""
+                    # What a shard holds of one chunk row is not told by the whole of it.
+                    small = piece.size <= _SMALL and not self._array.sharded
+                    yield row, bytes(piece.data) if small else b""
 
     def _full_rows(
         self, reader: GenotypeReader, num_chunks: int, chunk_row: int, wanted: array

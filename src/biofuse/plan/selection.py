@@ -30,6 +30,7 @@ def read_field(group, name: str) -> np.ndarray:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
 
+NO_SAMPLES = "no samples are left: the selection has none of the store's"
 # How many contigs an error message names.
 _CONTIGS_NAMED = 5
 
@@ -155,6 +156,8 @@ def _explain(error: Exception, selection: Selection, group) -> str:
         return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
     if isinstance(error, KeyError):
         return f"the store has no field {text}, which the selection needs"
+    if text.startswith("Empty sample set"):
+        return NO_SAMPLES
     unknown = re.fullmatch(r"'(.*)' is not in list", text)
     if unknown:
         if not unknown[1].strip():

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats import get_format
-from biofuse.formats.base import Layout, Subject
+from biofuse.formats.base import PHASED, Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.options import ViewOptions
 from biofuse.plan.fields import describe_field
@@ -79,4 +79,11 @@ def open_view(name: str, group, subject: Subject) -> View:
     """
     module = get_format(name)
     layout = module.layout(subject)
-    return View(module, layout, {field: describe_field(group, field) for field in layout.fields})
+    fields = {}
+    for field in layout.fields:
+        try:
+            fields[field] = describe_field(group, field)
+        except BiofuseError as error:
+            hint = "; --unphased does without it" if field == PHASED else ""
+            raise BiofuseError(f"{error}{hint}") from error
+    return View(module, layout, fields)
