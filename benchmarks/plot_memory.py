@@ -14,27 +14,33 @@ NAMES = {"ours": "biofuse", "peer": "biofuse 0.1.0"}
 STYLES = ("-", "--", ":", "-.")
 
 
-def draw(results: list[dict], settings: list[str], output: Path) -> None:
-    """Draw PSS over time, a panel for each store and view.
+def draw(results: list[dict], store: str, settings: list[str], output: Path) -> None:
+    """Draw PSS over time, a panel for each view.
 
     Parameters
     ----------
     results : list of dict
         As ``python -m benchmarks.probes mounts --json`` writes them.
+    store : str
+        Which store to draw.
     settings : list of str
         Those to draw; of ours just the default.
     output : Path
         The SVG file.
     """
-    mounts = [one for one in results if one["probe"] == "mounts"]
-    keys = list(dict.fromkeys((one["store"], one["view"]) for one in mounts))
+    mounts = [
+        one
+        for one in results
+        if one["probe"] == "mounts" and one["store"] == store and "failed" not in one
+    ]
+    views = list(dict.fromkeys(one["view"] for one in mounts))
     figure, axes = pyplot.subplots(
-        len(keys), figsize=(8, 2.6 * len(keys)), squeeze=False, layout="constrained"
+        len(views), figsize=(8, 2.6 * len(views)), squeeze=False, layout="constrained"
     )
-    for axis, (store, view) in zip(axes[:, 0], keys, strict=True):
+    for axis, view in zip(axes[:, 0], views, strict=True):
         style = dict.fromkeys(COLOURS, 0)
         for one in mounts:
-            if (one["store"], one["view"]) != (store, view) or one["setting"] not in settings:
+            if one["view"] != view or one["setting"] not in settings:
                 continue
             seconds = [row["seconds"] for row in one["timeline"]]
             sizes = [row["pss"] / 2**20 for row in one["timeline"]]
@@ -61,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--store", default="wide_bench", help="Store to draw.")
     parser.add_argument(
         "--setting",
         action="append",
@@ -71,7 +78,7 @@ def main() -> None:
     pyplot.rcParams["svg.hashsalt"] = "biofuse"
     pyplot.rcParams["svg.fonttype"] = "none"
     settings = args.setting or ["default", "default (32 workers)", "32 workers, 2 arenas"]
-    draw(json.loads(args.results.read_text()), settings, args.output)
+    draw(json.loads(args.results.read_text()), args.store, settings, args.output)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ class Resolved:
         """Indices of kept variants within [start, stop), relative to start, ascending."""
         if self._variants is None:
             return np.arange(stop - start)
-        first, last = np.searchsorted(self._variants, [start, stop])
+        # Bounds of another type would have the whole array converted.
+        bounds = np.array([start, stop], dtype=self._variants.dtype)
+        first, last = np.searchsorted(self._variants, bounds)
         return self._variants[first:last] - start
 
 
