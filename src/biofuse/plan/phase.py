@@ -18,9 +18,9 @@ from biofuse.stores import Location, Range, Store, open_store
 # Chunks that are decoded at most, where a slow one counts for many.
 _CHUNKS = 64
 _SLOW_CHUNK = 8
-# Chunk rows that are looked at at most; fewer where each is fetched whole, over a network maybe.
+# Chunk rows that are looked at at most; fewer where each is a request over a network.
 _ROWS = 1024
-_ROWS_UNRANGED = 64
+_ROWS_REMOTE = 64
 # Chunks up to this size that are alike are decoded once: those of one value throughout.
 _SMALL = 4096
 # Bytes that are kept of what is looked at.
@@ -70,6 +70,7 @@ class PhaseSearch:
         self._array = GenotypeArray.from_json(plan.fields[PHASED])
         self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._look_at = look_at
+        self._is_local = location.is_local
         self._store: Store = open_store(location, opened_ns)
         samples = tables[plan.samples].cast("I") if plan.samples else None
         width, count = self._array.chunks[1], self._array.shape[1]
@@ -88,7 +89,7 @@ class PhaseSearch:
     def find(self) -> Phase:
         """Look at one chunk row after another until there is a phased variant in one."""
         order = self._chunk_rows()
-        most = _ROWS if self._store.ranged else _ROWS_UNRANGED
+        most = _ROWS if self._is_local else _ROWS_REMOTE
         unphased: set[bytes] = set()
         for chunk_row, head in self._heads(order[:most]):
             if (head is None and not self._array.fill) or head in unphased:
@@ -142,7 +143,7 @@ class PhaseSearch:
 
     def _heads(self, chunk_rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
         """Each chunk row, and its first chunk: empty unless small, None if it is not stored."""
-        step = _ROWS_UNRANGED
+        step = _ROWS_REMOTE
         for start in range(0, len(chunk_rows), step):
             part = chunk_rows[start : start + step]
             keys = [self._array.key(row, self._chunks[0]) for row in part]
