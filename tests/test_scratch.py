@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import zarr
 from support import stores
+from support.program import wait_until
 from support.stores import add_field, blosc, make_store, random_genotypes
 from support.views import open_encoder, plan_view
 
+from biofuse.encode.turns import Turns
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.describe import describe
 from biofuse.genotypes.frames import FrameReader
@@ -138,3 +140,23 @@ def test_no_more_calls_are_under_way_than_there_is_room_for(genotypes, tmp_path,
         thread.join()
     assert most[0] <= 2
     assert len(encoder._idle_rows) <= 2
+
+
+def test_turns_are_taken_in_order():
+    turns = Turns(1)
+    order = []
+
+    def wait(number):
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(6)]
+    with turns:
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            wait_until(lambda count=count: len(turns._waiting) == count, "it waits")
+    # It comes back at once, and overtakes none.
+    wait(6)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(7))

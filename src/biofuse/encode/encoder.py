@@ -1,6 +1,5 @@
 """Records of streamed files, made from a plan and its store."""
 
-import threading
 from array import array
 from bisect import bisect_left
 from collections import deque
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from biofuse import native
+from biofuse.encode.turns import Turns
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
@@ -95,9 +95,13 @@ class Encoder:
         # One chunk may be decoded whole at a time.
         scratch_bytes = max(0, scratch_bytes - plan.decoded_chunk)
         own = self._scratch_of_a_call()
+        if plan.decoded_chunk:
+            # Chunks are decoded one at a time in any case, and calls that read different
+            # rows of chunks would have each other's planes dropped between two of theirs.
+            threads = 1
         self._calls = max(1, min(threads, int(_OWN_PART * scratch_bytes) // max(1, own)))
         self._loaded_bytes = max(0, scratch_bytes // self._calls - own)
-        self._slots = threading.Semaphore(self._calls)
+        self._slots = Turns(self._calls)
         self._idle_rows: list[dict[str, native.Rows]] = []
         self._ends: deque[tuple[int, int]] = deque(maxlen=16)
         self._hinted: deque[tuple[str, int]] = deque(maxlen=32)
