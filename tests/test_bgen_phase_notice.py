@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.damage import DAMAGE
 from support.stores import add_field, chunk_files, make_store, random_genotypes
 from support.views import plan_view
 
@@ -29,6 +30,8 @@ def notice(store, folder, *options) -> str | None:
 
 def rows(*numbers) -> np.ndarray:
     phased = np.zeros((VARIANTS, SAMPLES), dtype=bool)
+    # Chunks of one value would not be stored.
+    phased[:, 3] = True
     phased[list(numbers)] = True
     return phased
 
@@ -97,6 +100,24 @@ def test_what_it_may_cost_is_bounded(tmp_path, monkeypatch):
     assert notice(store, tmp_path / "rows") == MAY
     monkeypatch.setattr(phase, "_ROWS", 10)
     assert notice(store, tmp_path / "more-rows") is None
+
+
+@pytest.mark.parametrize("damage", ["half", "text", "directory"])
+def test_chunks_that_cannot_be_read(damage, tmp_path):
+    """They are said, and the others are looked at."""
+    store = phased_store(tmp_path / "x.vcz", rows())
+    phased = rows(150)
+    phased[3, :19] = True
+    add_field(store, "call_genotype_phased", phased, chunks=(20, 8))
+    chunk = store / "call_genotype_phased" / "5.0"
+    DAMAGE[damage](chunk)
+    plan = plan_view(store, tmp_path / "some", "--format", "bgen")
+    assert not plan.lasting
+    assert ["call_genotype_phased/5.0" in text for text in plan.warnings] == [True]
+    assert plan.notices["bgen"][0].startswith(HAS)
+    add_field(store, "call_genotype_phased", rows(), chunks=(20, 8))
+    DAMAGE[damage](chunk)
+    assert notice(store, tmp_path / "none") == MAY
 
 
 def test_who_is_told(biofuse, tmp_path):

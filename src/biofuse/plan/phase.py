@@ -148,14 +148,18 @@ class PhaseSearch:
             part = chunk_rows[start : start + step]
             keys = [self._array.key(row, self._chunks[0]) for row in part]
             self._look_at(keys)
-            pieces = self._store.get_many([Range(key, 0, _SMALL) for key in keys])
+            try:
+                pieces = self._store.get_many([Range(key, 0, _SMALL) for key in keys])
+            except StoreChangedError:
+                raise
+            except BiofuseError:
+                # Each alone will tell which of them it is.
+                yield from ((row, b"") for row in part)
+                continue
             for row, piece in zip(part, pieces, strict=True):
-                if piece is None:
-                    yield row, None
-                else:
-                    # What a shard holds of one chunk row is not told by the whole of it.
-                    small = piece.size <= _SMALL and not self._array.sharded
-                    yield row, bytes(piece.data) if small else b""
+                # What a shard holds of one chunk row is not told by the whole of it.
+                small = piece is not None and piece.size <= _SMALL and not self._array.sharded
+                yield row, None if piece is None else bytes(piece.data) if small else b""
 
     def _full_rows(
         self, reader: GenotypeReader, num_chunks: int, chunk_row: int, wanted: array
