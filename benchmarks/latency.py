@@ -27,7 +27,7 @@ READ_BYTES = {"plink": 300 << 20, "bgen": 900 << 20}
 
 
 class RemoteStore:
-    """A store as `biofuse.stores.remote` has them, at some distance: objects come whole.
+    """A store at some distance.
 
     Parameters
     ----------
@@ -37,20 +37,15 @@ class RemoteStore:
         What every batch of reads takes longer.
     """
 
-    ranged = False
-
     def __init__(self, store, seconds: float):
         self._store = store
         self._seconds = seconds
 
     def get_many(self, ranges: Sequence) -> list:
-        """Read whole objects, after a while."""
-        from biofuse.stores import Range
-
-        if not ranges:
-            return []
-        time.sleep(self._seconds)
-        return self._store.get_many([Range(one.key) for one in ranges])
+        """Read, after a while."""
+        if ranges:
+            time.sleep(self._seconds)
+        return self._store.get_many(ranges)
 
     def hint(self, keys: Sequence[str]) -> None:
         """Do nothing, as such stores do."""

@@ -14,7 +14,7 @@ from support.vcf import random_vcf
 from biofuse import allocators, native
 from biofuse.encode.worker import Worker
 from biofuse.errors import BiofuseError
-from biofuse.protocol import MAX_MESSAGE, Request
+from biofuse.protocol import MAX_MESSAGE, CacheUse, Request
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,8 @@ def test_another_c_library_has_nothing_to_trim(flags, code, tmp_path):
 
 class _Encoder:
     """Answers when it is told to."""
+
+    cache_use = CacheUse()
 
     def __init__(self):
         self.go = threading.Semaphore(0)
