@@ -53,8 +53,12 @@ def gp_call(genotype: list[int], values: np.ndarray) -> Call | None:
     """A call of call_GP's values; None if they are no probabilities."""
     haploid = _is_haploid(genotype)
     third = len(values) > 2
+    if not np.isnan(values[0]) and (values.view(np.uint32)[1:3] == FILL).all():
+        return _of_one_genotype(haploid, float(values[0]))
     if np.isnan(values[:2]).any():
         return Call(haploid, [])
+    if not third and len(genotype) == 2 and not haploid:
+        return None
     if not third or values.view(np.uint32)[2] == FILL:
         haploid = True
     elif np.isnan(values[2]):
@@ -77,6 +81,17 @@ def gp_call(genotype: list[int], values: np.ndarray) -> Call | None:
     if abs(total - 1) > SUM_TOLERANCE:
         return None
     return Call(haploid, [x / total for x in exact])
+
+
+def _of_one_genotype(haploid: bool, probability: float) -> Call | None:
+    """A call at a site of one allele, whose one probability is that of REF."""
+    if not np.isfinite(probability) or not -TOLERANCE <= probability <= 1 + TOLERANCE:
+        return None
+    if probability <= 0:
+        return Call(haploid, [])
+    if abs(probability - 1) > SUM_TOLERANCE:
+        return None
+    return Call(haploid, [Fraction(1), *[Fraction(0)] * (1 if haploid else 2)])
 
 
 def ds_call(genotype: list[int], values: np.ndarray) -> Call | None:

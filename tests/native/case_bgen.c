@@ -54,18 +54,23 @@ naive_hard(const bgen_case *c, const int8_t *call, naive_call *out)
 static verdict
 naive_probabilities(const bgen_case *c, const float *v, naive_call *out)
 {
-    uint32_t third = FILL;
+    uint32_t second, third = FILL;
     double sum = 0;
-    int n;
+    int n = 0;
 
-    if (isnan(v[0]) || isnan(v[1])) {
-        out->missing = 1;
-        return SHOWN;
-    }
+    memcpy(&second, v + 1, sizeof(second));
     if (c->num_values > 2) {
         memcpy(&third, v + 2, sizeof(third));
     }
-    if (third == FILL) {
+    if (!isnan(v[0]) && second == FILL && third == FILL) {
+        /* The one genotype of a site of one allele. */
+        n = 1;
+    } else if (isnan(v[0]) || isnan(v[1])) {
+        out->missing = 1;
+        return SHOWN;
+    } else if (c->num_values == 2 && c->ploidy == 2 && !out->haploid) {
+        return NOT_SHOWN;
+    } else if (third == FILL) {
         out->haploid = 1;
     } else if (isnan(v[2])) {
         out->missing = !out->haploid;
@@ -77,7 +82,7 @@ naive_probabilities(const bgen_case *c, const float *v, naive_call *out)
     } else {
         out->haploid = 0;
     }
-    n = out->haploid ? 2 : 3;
+    n = n == 1 ? 1 : out->haploid ? 2 : 3;
     for (int i = 0; i < n; i++) {
         if (!(v[i] >= -1e-3 && v[i] <= 1 + 1e-3)) {
             return NOT_SHOWN;

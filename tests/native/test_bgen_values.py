@@ -175,6 +175,23 @@ def test_a_third_probability_of_a_haploid_store():
     assert check_records(Kind("GP"), np.zeros((1, 1, 1), dtype=np.int8), drawn) == 1
 
 
+@pytest.mark.parametrize("dip", [False, True])
+@pytest.mark.parametrize("values", [(1.0, FILL, FILL), (0.9995, FILL, FILL), (1.0, FILL)])
+def test_one_probability_is_that_of_ref(values, dip):
+    genotypes = np.array([[[0, 0], [0, -2], [-1, -1]]], dtype=np.int8)
+    drawn = np.stack([floats(*values)] * 3)[np.newaxis]
+    assert check_records(Kind("GP", 8, dip), genotypes, drawn) == 0
+    for bad in (0.5, 1.2, -0.5):
+        drawn[0, 1, 0] = bad
+        assert check_records(Kind("GP", 8, dip), genotypes, drawn) == 1
+
+
+def test_two_probabilities_of_a_diploid_call():
+    genotypes = np.array([[[0, -2], [0, 0]], [[0, -2], [1, -2]]], dtype=np.int8)
+    drawn = np.full((2, 2, 2), 0.5, dtype=np.float32)
+    assert check_records(Kind("GP"), genotypes, drawn) == 1
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("dip", [False, True])
 @pytest.mark.parametrize("field", ["GP", "DS"])
