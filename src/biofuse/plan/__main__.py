@@ -7,6 +7,7 @@ Standard input stays open until then: if it ends before, whoever wanted the plan
 
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -31,6 +32,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whoever asked for the plan may be gone.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # What a user should know is in the plan; the rest is for the worker's log.
+    logging.getLogger("biofuse").addHandler(logging.NullHandler())
     request = json.loads(sys.stdin.readline())
     directory = request["directory"]
     done = threading.Event()
