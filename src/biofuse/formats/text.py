@@ -16,7 +16,7 @@ class SampleText:
     header : str
         What precedes these lines.
     line : str
-        A line as a format string of `sample`.
+        A line, with {sample} in place of the ID.
     option : str
         That leaves the file out.
     """
@@ -35,6 +35,16 @@ class SampleText:
         BiofuseError
             If a sample ID has white space in it.
         """
+        together = "\0".join(samples)
+        if "" in samples or together.split() != [together]:
+            self._refuse(samples)
+        between = self._line.split("{sample}")
+        with open(path, "wb") as out:
+            out.write(self._header.encode())
+            out.write("".join([sample.join(between) for sample in samples]).encode())
+
+    def _refuse(self, samples: Sequence[str]) -> None:
+        """Raise `BiofuseError` with the first sample that is no word."""
         for sample in samples:
             if sample.split() != [sample]:
                 raise BiofuseError(
@@ -42,9 +52,6 @@ class SampleText:
                     f"of a {self.suffix} file; leave the sample out with -s ^ID, rename it, or do "
                     f"without that file with {self._option}"
                 )
-        with open(path, "wb") as out:
-            out.write(self._header.encode())
-            out.write("".join(self._line.format(sample=s) for s in samples).encode())
 
     def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
         """Nothing: variants have no part in it."""
