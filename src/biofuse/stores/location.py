@@ -105,7 +105,43 @@ def open_store(location: Location, opened_ns: int | None = None) -> Store:
     return ZarrStore(zarr_group(location).store)
 
 
-def zarr_group(location: Location):
+class Members:
+    """A Zarr group that reads the metadata of each of its members once.
+
+    zarr-python reads them whenever a member is looked up, at a millisecond or a round trip each.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Everything but looking up members is its own.
+    """
+
+    def __init__(self, group):
+        self._group = group
+        self._found: dict[str, Any] = {}
+
+    def _get(self, name: str):
+        if name not in self._found:
+            try:
+                self._found[name] = self._group[name]
+            except KeyError:
+                self._found[name] = None
+        return self._found[name]
+
+    def __contains__(self, name: str) -> bool:
+        return self._get(name) is not None
+
+    def __getitem__(self, name: str):
+        found = self._get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __getattr__(self, name: str):
+        return getattr(self._group, name)
+
+
+def zarr_group(location: Location) -> Members:
     """The store as a zarr-python group.
 
     Raises
@@ -123,14 +159,16 @@ def zarr_group(location: Location):
                 if os.path.isdir(location.path)
                 else zarr.storage.ZipStore(location.path, mode="r")
             )
-            return zarr.open_group(store, mode="r")
+            return Members(zarr.open_group(store, mode="r"))
         import vcztools
 
-        return vcztools.open_zarr(
-            location.path,
-            mode="r",
-            backend_storage=location.backend,
-            storage_options=location.options or None,
+        return Members(
+            vcztools.open_zarr(
+                location.path,
+                mode="r",
+                backend_storage=location.backend,
+                storage_options=location.options or None,
+            )
         )
     except BiofuseError:
         raise
