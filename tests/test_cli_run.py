@@ -98,7 +98,10 @@ def test_a_signal_to_run_leaves_nothing(number, code, store, biofuse):
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     [path] = wait_until(lambda: mounts_below(biofuse.temporary), "the store is mounted")
-    wait_until(lambda: "sleep" in str(biofuse.processes()), "the command runs")
+    wait_until(
+        lambda: [p.pid for p in biofuse.processes() if p.command.startswith("sleep")],
+        "the command runs",
+    )
     process.send_signal(number)
     assert finish(process, code) == ""
     assert mounts_below(biofuse.temporary) == []

@@ -48,7 +48,7 @@ def family(pid: int) -> list[int]:
 
 @contextmanager
 def sampled(pid: int) -> Iterator[list[int]]:
-    """What a serving process and its worker hold, every 50 ms until the block ends.
+    """What a serving process and its worker hold, every 50 ms and when the block ends.
 
     An error of the sampling is raised at the block's end.
     """
@@ -70,5 +70,6 @@ def sampled(pid: int) -> Iterator[list[int]]:
     finally:
         stopped.set()
         thread.join()
+    samples.append(held(family(pid)))
     if errors:
         raise errors[0]
