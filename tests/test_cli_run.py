@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 
 import pytest
 from support import reference
@@ -108,6 +109,30 @@ def test_a_signal_to_run_leaves_nothing(number, code, store, biofuse):
     assert not os.path.exists(path)
     wait_until(lambda: not biofuse.processes(), "no process is left")
     assert list(biofuse.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "mount"])
+@pytest.mark.parametrize("later", [0, 0.002, 0.005, 0.01, 0.02, 0.05])
+def test_a_signal_while_the_mount_comes_up_leaves_nothing(command, later, store, biofuse):
+    """At any moment from that at which the kernel has the mount."""
+    directory = biofuse.new_directory() if command == "mount" else None
+    words = [directory] if directory else ["--", "sleep", "100"]
+    process = biofuse.popen(
+        *(command, store, *words), preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    )
+    deadline = time.monotonic() + 20
+    while not mounts_below(biofuse.home):
+        assert time.monotonic() < deadline
+    time.sleep(later)
+    process.send_signal(signal.SIGTERM)
+    if command == "mount" and process.wait(20) == 0:
+        # It was ready by then.
+        biofuse("umount", directory)
+    else:
+        assert process.wait(20) == 143
+    assert finish(process, process.returncode) == ""
+    assert mounts_below(biofuse.home) == []
+    wait_until(lambda: not biofuse.processes(), "no process is left")
 
 
 def test_a_mount_of_run_ends_with_run(store, biofuse):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from biofuse.cli.options import budget_from
+from biofuse.cli.signals import ignore_signals
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
@@ -158,6 +159,7 @@ class ServingProcess:
 
     def __init__(self, config: ServeConfig, bound: bool = False):
         log_file = config.log_file or path_for(config.mountpoint, ".log")
+        self._bound = bound
         self._reader, writer = os.pipe()
         fds = [writer]
         lifeline = None
@@ -215,15 +217,21 @@ class ServingProcess:
         """
         assert self._process.stdin is not None
         config = _with_plan(self._config, plan)
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(config.to_json().encode())
-        message = _wait_ready(self._reader)
-        if message == "ready":
-            self._serving = True
-            return
+        try:
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+                stdin.write(config.to_json().encode())
+            message = _wait_ready(self._reader)
+            if message == "ready":
+                if not self._bound:
+                    # A mount that stays is not to be told as one that failed.
+                    ignore_signals()
+                self._serving = True
+                return
+        finally:
+            # A process that serves has its files open.
+            if plan.temporary:
+                shutil.rmtree(plan.path, ignore_errors=True)
         self._process.wait()
-        if plan.temporary:
-            shutil.rmtree(plan.path, ignore_errors=True)
         assert self._config.log_file is not None
         raise BiofuseError(_reason(message, self._config.log_file, self._log_offset))
 

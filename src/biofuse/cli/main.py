@@ -2,12 +2,12 @@
 
 import importlib
 import os
-import signal
 import sys
 
 import click
 
 from biofuse import __version__
+from biofuse.cli.signals import exit_on_signals
 from biofuse.errors import BiofuseError, one_line
 
 # Name to module and help line: `biofuse --help` imports none of the modules.
@@ -73,10 +73,7 @@ def _open_standard_streams() -> None:
 def main() -> None:
     """Entry point: errors are one line on standard error."""
     _open_standard_streams()
-    # What a command has begun it cleans up, also when a scheduler ends it.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda n, _: sys.exit(128 + n))
+    exit_on_signals()
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except BiofuseError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from biofuse.cli import options as o
+from biofuse.cli import signals
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
 from biofuse.errors import BiofuseError
@@ -156,9 +157,8 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
 
     # The terminal sends an interrupt to the command too; it decides what to do with it.
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, forward)
+    for number in signals.wanted():
+        signal.signal(number, forward)
     try:
         process = subprocess.Popen(
             words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)

@@ -14,34 +14,63 @@ import signal
 import sys
 import threading
 import time
+from typing import NoReturn
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import ViewOptions
 
 
-def _end_with_input(directory: str, done: threading.Event) -> None:
-    """Remove the unfinished plan and end, if standard input ends before it is done."""
-    sys.stdin.read()
-    if not done.is_set():
-        shutil.rmtree(directory, ignore_errors=True)
+class _Abandonment:
+    """Ends this process, without its unfinished plan, once nobody waits for that any more.
+
+    Parameters
+    ----------
+    directory : str
+        The plan's.
+    """
+
+    def __init__(self, directory: str):
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        sys.stdin.read()
+        if not self._done.is_set():
+            self.end()
+
+    def end(self) -> NoReturn:
+        """Remove the plan and end."""
+        # Held to the end: the other thread, if it comes here too, must not end it early.
+        self._lock.acquire()
+        for _ in range(1000):
+            shutil.rmtree(self._directory, ignore_errors=True)
+            # Files may have been added meanwhile; to a directory that is gone none are.
+            if not os.path.exists(self._directory):
+                break
         os._exit(1)
+
+    def plan_is_done(self) -> None:
+        """Leave the plan where it is, whatever follows."""
+        self._done.set()
 
 
 def main() -> int:
     """Make the plan. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whoever asked for the plan may be gone.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # What a user should know is in the plan; the rest is for the worker's log.
     logging.getLogger("biofuse").addHandler(logging.NullHandler())
     request = json.loads(sys.stdin.readline())
     directory = request["directory"]
-    done = threading.Event()
-    threading.Thread(target=_end_with_input, args=(directory, done), daemon=True).start()
+    abandonment = _Abandonment(directory)
     said = 0.0
 
     def say(**message) -> None:
-        print(json.dumps(message), flush=True)
+        try:
+            print(json.dumps(message), flush=True)
+        except BrokenPipeError:
+            abandonment.end()
 
     def progress(done: int, total: int) -> None:
         nonlocal said
@@ -70,8 +99,8 @@ def main() -> int:
             raise
         say(error=f"{type(error).__name__}: {one_line(error)}")
         return 1
-    done.set()
     say(done=True)
+    abandonment.plan_is_done()
     return 0
 
 

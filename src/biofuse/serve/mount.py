@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import AsyncIterator
 
 import pyfuse3
 import trio
@@ -182,14 +183,22 @@ class MountedView:
         config = self._config
         if config.metrics is not None:
             self.metrics = MetricsEndpoint(parse_address(config.metrics))
+        # One that is ignored, as SIGHUP under nohup, stays so.
+        wanted = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
         try:
-            self._mount()
-            await self._serve(on_ready)
+            # From before there is a mount to be left behind.
+            with trio.open_signal_receiver(*wanted) as signals:
+                self._mount()
+                await self._serve(on_ready, signals)
         finally:
             if self.metrics is not None:
                 self.metrics.close()
 
-    async def _serve(self, on_ready) -> None:
+    async def _serve(self, on_ready, signals: AsyncIterator[int]) -> None:
         config = self._config
         try:
             record = MountRecord(
@@ -201,7 +210,7 @@ class MountedView:
             )
             status = Status(self, config)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._stop_on_signal)
+                nursery.start_soon(self._stop_on_signal, signals)
                 if config.lifeline_fd is not None:
                     nursery.start_soon(self._stop_on_end, config.lifeline_fd)
                 nursery.start_soon(self.link.run)
@@ -237,8 +246,8 @@ class MountedView:
 
     async def _announce(self, record: MountRecord, on_ready) -> None:
         """Say that the mount is ready, once it has answered a first request."""
-        # From a thread, since it is this process that answers.
-        await trio.to_thread.run_sync(os.stat, record.mountpoint)
+        # From a thread, since it is this process that answers; or does not, if told to stop.
+        await trio.to_thread.run_sync(os.stat, record.mountpoint, abandon_on_cancel=True)
         # The kernel lowers the value to its own default when the mount is set up.
         mount = find_mount(record.mountpoint)
         if mount is not None:
@@ -267,16 +276,9 @@ class MountedView:
         await trio.lowlevel.wait_readable(fd)
         self._stop()
 
-    async def _stop_on_signal(self) -> None:
-        # One that is ignored, as SIGHUP under nohup, stays so.
-        wanted = [
-            number
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        ]
-        with trio.open_signal_receiver(*wanted) as signals:
-            async for _ in signals:
-                self._stop()
+    async def _stop_on_signal(self, signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            self._stop()
 
     def _stop(self) -> None:
         """End the mount; reads that still wait fail."""

@@ -1,0 +1,29 @@
+"""Signals that end a program: SIGTERM of schedulers, SIGHUP of terminals."""
+
+import signal
+import sys
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def wanted() -> list[signal.Signals]:
+    """Those that end this program: one that is ignored, as SIGHUP under nohup, stays so."""
+    return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def exit_on_signals() -> None:
+    """Have them raise SystemExit, so that what a command has begun is cleaned up."""
+    for number in wanted():
+        signal.signal(number, _exit)
+
+
+def _exit(number: int, _) -> None:
+    # A second one is not to interrupt the cleaning.
+    ignore_signals()
+    sys.exit(128 + number)
+
+
+def ignore_signals() -> None:
+    """Have them change nothing any more."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
