@@ -131,6 +131,23 @@ def test_an_option_of_bgen_where_ploidy_is_3(biofuse, tmp_path):
         assert "3 alleles a call; BGEN files are made of haploid and diploid calls" in said
 
 
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ("plink", ["--bgen-field", "DS"]),
+        ("plink", ["--bits", "16"]),
+        ("plink", ["--haploid-as-diploid"]),
+        ("bgen", ["--no-fam"]),
+    ],
+)
+def test_an_option_of_a_format_that_is_not_shown(shown, words, biofuse, tmp_path):
+    """Who asks for dosages is not to get calls."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES)
+    said = biofuse.fails("mount", store, biofuse.new_directory(), "--format", shown, *words)
+    other = {"plink": "bgen", "bgen": "plink"}[shown]
+    assert said.startswith(f"{words[0]} is for --format {other}, which is not among")
+
+
 def test_a_format_named_twice_is_one(biofuse, tmp_path):
     store = make_store(tmp_path / "x.vcz", GENOTYPES)
     words = ["--format", "bgen", "--format", "plink", "--format", "bgen"]

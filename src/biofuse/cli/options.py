@@ -392,11 +392,23 @@ def _formats(
     """Formats to show, and those of them that must be there.
 
     Those are the ones that are named, or that are used, or that an option is for.
+
+    Raises
+    ------
+    BiofuseError
+        If an option is for a format that is not to be shown.
     """
+    made_for = {name: "plink" if name in _PLINK_FLAGS else "bgen" for name in options}
     if names:
         chosen = list(dict.fromkeys(names))
+        for name, format_name in made_for.items():
+            if format_name not in chosen:
+                raise BiofuseError(
+                    f"--{name.replace('_', '-')} is for --format {format_name}, which is not among "
+                    "the formats to show: add the one or leave out the other"
+                )
         return chosen, chosen
-    asked = {*used, *("plink" if name in _PLINK_FLAGS else "bgen" for name in options)}
+    asked = {*used, *made_for.values()}
     return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
 
 

@@ -102,16 +102,15 @@ def _header(num_variants: int, num_samples: int, samples: bytes | None) -> bytes
 
 
 def _sample_block(samples: Sequence[str]) -> bytes:
-    parts = []
-    for sample in samples:
-        encoded = sample.encode()
-        if len(encoded) > _MAX_STRING:
-            raise BiofuseError(
-                f"sample ID {sample[:20]}... is of {len(encoded)} bytes; "
-                f"BGEN holds up to {_MAX_STRING}"
-            )
-        parts.append(struct.pack("<H", len(encoded)) + encoded)
-    body = b"".join(parts)
+    encoded = [sample.encode() for sample in samples]
+    longest = max(encoded, key=len, default=b"")
+    if len(longest) > _MAX_STRING:
+        raise BiofuseError(
+            f"sample ID {longest[:20].decode(errors='ignore')}... is of {len(longest)} bytes; "
+            f"BGEN holds up to {_MAX_STRING}"
+        )
+    sizes = {size: struct.pack("<H", size) for size in set(map(len, encoded))}
+    body = b"".join(part for sample in encoded for part in (sizes[len(sample)], sample))
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 

@@ -15,6 +15,7 @@ import time
 
 import platformdirs
 
+from biofuse.durable import is_intact, mark_unsettled
 from biofuse.manifest import MANIFEST, is_whole
 from biofuse.plan.fingerprint import Fingerprint
 
@@ -49,7 +50,7 @@ def is_current(directory: str) -> bool:
     try:
         with open(os.path.join(directory, _DEPENDENCIES)) as f:
             value = json.load(f)
-        return is_whole(directory) and Fingerprint.still_holds(value)
+        return is_intact(directory) and is_whole(directory) and Fingerprint.still_holds(value)
     except Exception:
         # Whatever a damaged entry makes of itself, it is not used.
         return False
@@ -97,6 +98,7 @@ class PlanCache:
     def keep(self, directory: str, key: str) -> str:
         """Make a finished plan the entry for a key. Returns where it is now."""
         entry = os.path.join(self.path, key)
+        mark_unsettled(directory)
         for _ in range(3):
             try:
                 os.rename(directory, entry)

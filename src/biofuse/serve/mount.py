@@ -13,6 +13,7 @@ import pyfuse3
 import trio
 
 from biofuse.address import parse_address
+from biofuse.durable import settle
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, Plan, StaticFile, StreamedFile, read_plan
 from biofuse.memory import SCRATCH_PART, budget_warning
@@ -258,6 +259,7 @@ class MountedView:
         # The first read mostly follows at once.
         self.scheduler.warm_up()
         on_ready()
+        await trio.to_thread.run_sync(settle, self._config.plan_dir, abandon_on_cancel=True)
 
     def _options(self) -> set[str]:
         options = set(pyfuse3.default_options)
