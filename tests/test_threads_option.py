@@ -5,7 +5,7 @@ import os
 import click
 import pytest
 
-from biofuse.cli import options
+from biofuse.cli import options, settings
 
 
 def threads(monkeypatch, cores: int, *words: str) -> int:
@@ -14,7 +14,7 @@ def threads(monkeypatch, cores: int, *words: str) -> int:
     command = options.store_options(options.serving_options(lambda **kwargs: kwargs))
     made = click.command(cls=options.GroupedCommand)(options.log_options(command))
     kwargs = made.main([*words], standalone_mode=False)
-    return options.serve_config_from("x.vcz", "/m", kwargs).threads
+    return settings.serve_config_from("x.vcz", "/m", kwargs).threads
 
 
 REMOTE = ["--backend-storage", "fsspec"]

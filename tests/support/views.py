@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biofuse.cli import mount, mount_bgen
-from biofuse.cli.options import view_options_from
+from biofuse.cli.settings import view_options_from
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.manifest import Plan

@@ -5,6 +5,7 @@ import json
 import click
 
 from biofuse.cli import options as o
+from biofuse.cli.settings import location_from
 from biofuse.memory import budget_warning, default_budget, format_size
 
 MULTIALLELIC_WARNING = (
@@ -19,7 +20,7 @@ MULTIALLELIC_WARNING = (
 @o.store_options
 def command(store, as_json, **kwargs):
     """Describe STORE: its shape, its encoding, and how large each view of it is."""
-    value = describe_store(o.location_from(store, kwargs))
+    value = describe_store(location_from(store, kwargs))
     if as_json:
         click.echo(json.dumps(value, indent=2))
         return

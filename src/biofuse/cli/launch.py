@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from biofuse.cli.options import budget_from
+from biofuse.cli.settings import budget_from
 from biofuse.cli.signals import ignore_signals
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan

@@ -9,6 +9,7 @@ from biofuse.cli.launch import (
     mount_in_background,
     run_foreground,
 )
+from biofuse.cli.settings import serve_config_from, view_options_from
 
 _EPILOG = """\b
 Examples:
@@ -38,9 +39,9 @@ def command(store, directory, format_names, foreground, **kwargs):
 
     Returns when the files are there; `biofuse umount DIR` ends the mount.
     """
-    options = o.view_options_from(store, format_names, kwargs)
+    options = view_options_from(store, format_names, kwargs)
     mountpoint = check_mountpoint(directory)
-    config = o.serve_config_from(store, mountpoint, kwargs)
+    config = serve_config_from(store, mountpoint, kwargs)
     if foreground:
         run_foreground(make_plan(options, kwargs), config)
     mount_in_background(options, config, kwargs)

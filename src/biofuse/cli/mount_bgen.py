@@ -4,6 +4,7 @@ import click
 
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
+from biofuse.cli.settings import serve_config_from, view_options_from
 
 _EPILOG = """\b
 Examples:
@@ -39,7 +40,7 @@ def command(store, directory, **kwargs):
     Takes the options of biofuse 0.1.0, and writes its .sample of three columns. In the
     background: `biofuse mount --format bgen`, of which the .sample has a fourth for the sex.
     """
-    options = o.view_options_from(store, ["bgen"], {**kwargs, "sample_of_0_1_0": True})
+    options = view_options_from(store, ["bgen"], {**kwargs, "sample_of_0_1_0": True})
     mountpoint = check_mountpoint(directory)
-    config = o.serve_config_from(store, mountpoint, kwargs)
+    config = serve_config_from(store, mountpoint, kwargs)
     run_foreground(make_plan(options, kwargs), config)

@@ -17,6 +17,7 @@ from biofuse.cli import options as o
 from biofuse.cli import signals
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
+from biofuse.cli.settings import serve_config_from, view_options_from
 from biofuse.errors import BiofuseError
 from biofuse.mounts import find_mount, resolve_mountpoint
 
@@ -74,14 +75,14 @@ def command(store, command_line, format_names, **kwargs):
     there is no such command, 126 if it cannot be run.
     """
     used = _used_formats(command_line, format_names, kwargs)
-    options = o.view_options_from(store, format_names, kwargs, used)
+    options = view_options_from(store, format_names, kwargs, used)
     _check_command(command_line[0])
     check_fuse()
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         log_file = kwargs.get("log_file") or os.path.join(private, "log")
-        config = o.serve_config_from(store, directory, {**kwargs, "log_file": log_file})
+        config = serve_config_from(store, directory, {**kwargs, "log_file": log_file})
         try:
             mount_in_background(options, config, kwargs, bound=True)
             code = _run(command_line, directory, options.stem)
