@@ -14,7 +14,7 @@ from biofuse.errors import BiofuseError
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 7
+PLAN_FORMAT = 8
 
 
 @dataclass(frozen=True)

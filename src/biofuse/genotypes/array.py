@@ -34,6 +34,9 @@ class GenotypeArray:
         Bytes of an element.
     per_object : tuple of int
         How many chunks of variants and of samples a stored object holds.
+    plain : dict or None
+        Of an array whose chunks `genotypes.plain` can decode: their numpy `dtype` and
+        `order`, and the configuration of a numcodecs `codec` or None.
     """
 
     path: str
@@ -48,6 +51,7 @@ class GenotypeArray:
     codec: str
     item_size: int
     per_object: tuple[int, int] = (1, 1)
+    plain: dict[str, Any] | None = None
 
     @property
     def fast(self) -> bool:

@@ -2,6 +2,7 @@
 
 from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.plain import zarr2_encoding, zarr3_encoding
 
 
 def describe(array, values: bool = False) -> GenotypeArray:
@@ -33,12 +34,14 @@ def describe(array, values: bool = False) -> GenotypeArray:
     if metadata.zarr_format == 2:
         separator = metadata.dimension_separator
         codec, reason = _zarr2_codec(metadata)
+        plain = zarr2_encoding(array.dtype, metadata)
     else:
         encoding = metadata.chunk_key_encoding
         separator = encoding.separator
         if encoding.name == "default":
             prefix += f"c{separator}"
         codec, reason = _zarr3_codec(array, metadata)
+        plain = zarr3_encoding(array.dtype, [codec.to_dict() for codec in metadata.codecs])
     unit = (1,) if flat else ()
     chunks = (*(int(n) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
@@ -67,6 +70,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         codec=codec,
         item_size=array.dtype.itemsize,
         per_object=_chunks_per_object(array),
+        plain=plain if chunks[2] == shape[2] else None,
     )
 
 

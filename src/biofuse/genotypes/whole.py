@@ -1,4 +1,7 @@
-"""The slow path: chunks of any array that zarr-python reads, decoded whole, one at a time."""
+"""The slow path: chunks of any array that zarr-python reads, decoded whole, one at a time.
+
+Those of one plain codec are decoded without it.
+"""
 
 import logging
 import threading
@@ -9,6 +12,7 @@ from biofuse import native
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
+from biofuse.genotypes.plain import decode
 from biofuse.memory import format_size
 from biofuse.stores import Location, Range, Store
 
@@ -41,6 +45,7 @@ class WholeChunks:
         self._location = location
         self._cache = cache
         self._arrays: dict = {}
+        self._begun: set[str] = set()
         self._lock = threading.RLock()
 
     def range_rows(self, array: GenotypeArray, row_bytes: int) -> int:
@@ -106,24 +111,52 @@ class WholeChunks:
 
     def _decode(self, array: GenotypeArray, chunk_row: int, sample_chunk: int):
         key = array.key(chunk_row, sample_chunk)
-        try:
-            values = self._open(array)(
-                *(
-                    slice(number * size, min((number + 1) * size, whole))
-                    for number, size, whole in zip(
-                        (chunk_row, sample_chunk), array.chunks, array.shape, strict=False
-                    )
-                )
+        part = tuple(
+            slice(number * size, min((number + 1) * size, whole))
+            for number, size, whole in zip(
+                (chunk_row, sample_chunk), array.chunks, array.shape, strict=False
             )
+        )
+        self._begin(array)
+        try:
+            values = self._decode_plain(array, key, part)
+            if values is None:
+                values = self._open(array)(*part)
+        except BiofuseError:
+            raise
         except Exception as error:
             self._check_unchanged(key)
-            raise BiofuseError(f"{key}: zarr cannot read the chunk: {one_line(error)}") from error
+            raise BiofuseError(f"{key}: the chunk cannot be read: {one_line(error)}") from error
         self._check_unchanged(key)
         return values
+
+    def _decode_plain(self, array: GenotypeArray, key: str, part: tuple[slice, ...]):
+        """Decode a chunk that is not zarr-python's business; None if it is, or is not stored."""
+        if array.plain is None:
+            return None
+        [piece] = self._store.get_many([Range(key)])
+        if piece is None:
+            return None
+        values = decode(array, piece.data)
+        return values[tuple(slice(each.stop - each.start) for each in part)]
 
     def _check_unchanged(self, key: str) -> None:
         """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
         self._store.get_many([Range(key, 0, 1)])
+
+    def _begin(self, array: GenotypeArray) -> None:
+        """Prepare for the first chunk of an array."""
+        if array.path in self._begun:
+            return
+        self._begun.add(array.path)
+        if array.fast:
+            logger.warning(
+                "%s has chunks that are not what its metadata says: they are decoded whole, "
+                "%s each",
+                array.path,
+                format_size(array.decoded_size),
+            )
+        native.give_back_blocks_of(_LARGE)
 
     def _open(self, array: GenotypeArray) -> Callable:
         opened = self._arrays.get(array.path)
@@ -131,15 +164,6 @@ class WholeChunks:
             from biofuse.genotypes.capture import capture
             from biofuse.stores.location import zarr_group
 
-            if array.fast:
-                size = format_size(array.decoded_size)
-                logger.warning(
-                    "%s has chunks that are not what its metadata says: they are decoded "
-                    "whole, %s each",
-                    array.path,
-                    size,
-                )
-            native.give_back_blocks_of(_LARGE)
             zarr_array = zarr_group(self._location)[array.path]
 
             def opened(*selection):
