@@ -1,5 +1,6 @@
 """What surrounds a mount on real machines: closed streams, full disks, no home, stuck processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import reference
+from support.commands import finish
 from support.program import mounts_below, wait_until
 from support.stores import make_store, random_genotypes
 
@@ -95,6 +97,30 @@ def test_a_plan_that_nobody_waits_for_is_removed(store, biofuse):
     for log in biofuse.runtime.glob("*.log"):
         assert log.stat().st_size == 0
         log.unlink()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_mount_that_waits_for_the_mountpoint_can_be_ended(number, store, biofuse):
+    directory = biofuse.new_directory()
+    fd = os.open(directory, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        process = biofuse.popen("mount", store, directory)
+        wait_until(lambda: waits_for_a_lock(biofuse), "it waits")
+        process.send_signal(number)
+        said = finish(process, 128 + number)
+    finally:
+        os.close(fd)
+    assert said.strip() in ("", "biofuse: interrupted")
+    assert not mounts_below(biofuse.home)
+    wait_until(lambda: not biofuse.processes(), "no process is left")
+
+
+def waits_for_a_lock(biofuse) -> bool:
+    """Whether a serving process does, by the kernel's table."""
+    waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    pids = {int(words[5]) for words in waiting if words[1] == "->"}
+    return any(process.role == "serve" and process.pid in pids for process in biofuse.processes())
 
 
 def test_umount_tells_of_a_stopped_process(store, biofuse, monkeypatch):

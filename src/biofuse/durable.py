@@ -6,19 +6,33 @@ itself that it is not settled, which this machine need not mind until it is star
 """
 
 import contextlib
+import errno
 import os
 
 _MARK = "unsettled"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# In place of a boot's ID: no machine may use the directory.
+_NOBODY = ""
+# Some file systems have no way to sync a folder.
+_NOT_FOR_FOLDERS = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 
 
 def _this_boot() -> str:
-    with open(_BOOT_ID) as f:
-        return f.read().strip()
+    try:
+        with open(_BOOT_ID) as f:
+            return f.read().strip()
+    except OSError:
+        return _NOBODY
 
 
 def mark_unsettled(directory: str) -> None:
-    """Say that the files of a directory may not be on disk yet."""
+    """Say that the files of a directory may not be on disk yet.
+
+    Raises
+    ------
+    OSError
+        If that cannot be written.
+    """
     with open(os.path.join(directory, _MARK), "w") as f:
         f.write(_this_boot())
 
@@ -27,27 +41,45 @@ def is_intact(directory: str) -> bool:
     """Whether no crash can have damaged the files: it is settled, or was made since the start."""
     try:
         with open(os.path.join(directory, _MARK)) as f:
-            return f.read() == _this_boot()
+            made_by = f.read()
     except FileNotFoundError:
         return True
+    except OSError:
+        return False
+    return made_by != _NOBODY and made_by == _this_boot()
 
 
 def settle(directory: str) -> None:
-    """Wait until the files are on disk, and say so. Leaves a directory alone that says it."""
-    mark = os.path.join(directory, _MARK)
-    if not os.path.exists(mark):
-        return
-    # Another process may have replaced it, or be as far.
+    """Wait until the files are on disk, and say so. Leaves a directory alone that says it.
+
+    One of which a file cannot be written is for nobody to use from then on.
+    """
     with contextlib.suppress(OSError):
-        for entry in os.scandir(directory):
-            _sync(entry.path)
-        _sync(directory)
-        os.unlink(mark)
+        # By its descriptor: another process may put another in its place.
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if _MARK in os.listdir(folder):
+                _settle(folder)
+        finally:
+            os.close(folder)
 
 
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _settle(folder: int) -> None:
     try:
-        os.fsync(fd)
-    finally:
+        for name in os.listdir(folder):
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    except OSError:
+        # The kernel tells of an error once.
+        fd = os.open(_MARK, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, dir_fd=folder)
         os.close(fd)
+        return
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+    os.unlink(_MARK, dir_fd=folder)

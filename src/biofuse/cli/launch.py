@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
+from biofuse.cli.live import end_mount
 from biofuse.cli.settings import budget_from
 from biofuse.cli.signals import ignore_signals
 from biofuse.errors import BiofuseError
@@ -22,6 +24,9 @@ from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.window import shape_window, window_bytes
+
+# Seconds that a serving process has to end in once it is told to.
+_PATIENCE = 15
 
 
 def check_mountpoint(path: str) -> str:
@@ -76,14 +81,15 @@ def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDi
         made.check_has(options.required)
         memory = budget_from(kwargs)
         too_large = _too_large(made, memory, options.required)
+        budget = budget_warning(made.decoded_chunk, memory)
+        notices = [text for name in options.required for text in made.notices.get(name, [])]
+        warnings = [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
+        for warning in warnings:
+            click.echo(f"biofuse: {warning}", err=True)
     except BaseException:
         if plan.temporary:
             shutil.rmtree(plan.path, ignore_errors=True)
         raise
-    budget = budget_warning(made.decoded_chunk, memory)
-    notices = [text for name in options.required for text in made.notices.get(name, [])]
-    for warning in [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]:
-        click.echo(f"biofuse: {warning}", err=True)
     return dataclasses.replace(plan, left_out=tuple(too_large))
 
 
@@ -202,10 +208,20 @@ class ServingProcess:
         if not self._serving:
             self._process.stdin.close()
             self._process.terminate()
-            self._process.wait()
+            self._wait_for_end()
             if self._config.log_file == path_for(self._config.mountpoint, ".log"):
                 with contextlib.suppress(OSError):
                     os.unlink(self._config.log_file)
+
+    def _wait_for_end(self) -> None:
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            # It may hang where it mounts.
+            self._process.kill()
+            self._process.wait()
+            with contextlib.suppress(BiofuseError):
+                end_mount(self._config.mountpoint, lazy=True)
 
     def serve(self, plan: PlanDirectory) -> None:
         """Have it mount a plan; returns when the files are there.
@@ -224,7 +240,7 @@ class ServingProcess:
             if message == "ready":
                 if not self._bound:
                     # A mount that stays is not to be told as one that failed.
-                    ignore_signals()
+                    ignore_signals(signal.SIGINT)
                 self._serving = True
                 return
         finally:

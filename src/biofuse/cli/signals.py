@@ -23,7 +23,7 @@ def _exit(number: int, _) -> None:
     sys.exit(128 + number)
 
 
-def ignore_signals() -> None:
-    """Have them change nothing any more."""
-    for number in _ENDING:
+def ignore_signals(*more: signal.Signals) -> None:
+    """Have them, and more, change nothing any more."""
+    for number in (*_ENDING, *more):
         signal.signal(number, signal.SIG_IGN)

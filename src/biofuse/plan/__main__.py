@@ -44,11 +44,12 @@ class _Abandonment:
         """Remove the plan and end."""
         # Held to the end: the other thread, if it comes here too, must not end it early.
         self._lock.acquire()
-        for _ in range(1000):
+        for _ in range(50):
             shutil.rmtree(self._directory, ignore_errors=True)
             # Files may have been added meanwhile; to a directory that is gone none are.
             if not os.path.exists(self._directory):
                 break
+            time.sleep(0.01)
         os._exit(1)
 
     def plan_is_done(self) -> None:

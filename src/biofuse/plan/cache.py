@@ -46,11 +46,15 @@ def write_dependencies(directory: str, fingerprint: Fingerprint) -> None:
 
 
 def is_current(directory: str) -> bool:
-    """Whether the store is as it was when this plan was made."""
+    """Whether a plan can be used: the store is as it was when it was made, and it is intact."""
+    return is_intact(directory) and _still_holds(directory)
+
+
+def _still_holds(directory: str) -> bool:
     try:
         with open(os.path.join(directory, _DEPENDENCIES)) as f:
             value = json.load(f)
-        return is_intact(directory) and is_whole(directory) and Fingerprint.still_holds(value)
+        return is_whole(directory) and Fingerprint.still_holds(value)
     except Exception:
         # Whatever a damaged entry makes of itself, it is not used.
         return False
@@ -96,9 +100,15 @@ class PlanCache:
         return tempfile.mkdtemp(prefix="new-", dir=self.path)
 
     def keep(self, directory: str, key: str) -> str:
-        """Make a finished plan the entry for a key. Returns where it is now."""
+        """Make a finished plan the entry for a key. Returns where it is now.
+
+        It stays where it is if it cannot be kept.
+        """
         entry = os.path.join(self.path, key)
-        mark_unsettled(directory)
+        try:
+            mark_unsettled(directory)
+        except OSError:
+            return directory
         for _ in range(3):
             try:
                 os.rename(directory, entry)
@@ -107,6 +117,8 @@ class PlanCache:
                     # Another mount was faster.
                     shutil.rmtree(directory, ignore_errors=True)
                     break
+                if self._is_of_another_machine(entry):
+                    return directory
                 stale = tempfile.mkdtemp(prefix="old-", dir=self.path)
                 with contextlib.suppress(OSError):
                     os.rename(entry, os.path.join(stale, "plan"))
@@ -117,6 +129,12 @@ class PlanCache:
             return directory
         self.prune()
         return entry
+
+    def _is_of_another_machine(self, entry: str) -> bool:
+        """Whether another machine has just made this entry, and may be opening it."""
+        with contextlib.suppress(OSError):
+            return time.time() - os.stat(entry).st_mtime < _GRACE and _still_holds(entry)
+        return False
 
     def prune(self) -> None:
         """Remove the entries unused for longest until the rest fits the limit."""

@@ -72,16 +72,16 @@ def get_plan(
         directory = tempfile.mkdtemp(prefix="biofuse-plan-")
     try:
         _make(options, directory, progress)
+        kept = directory
+        if cache is not None and open_plan(directory).lasting:
+            kept = cache.keep(directory, key)
+        return PlanDirectory(kept, temporary=kept == directory)
     except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)
         if not isinstance(error, _NoRoomError) or cache is None:
             raise
         # A home directory's quota is often used up where there is room elsewhere.
         return get_plan(options, None, progress)
-    if cache is None or not open_plan(directory).lasting:
-        return PlanDirectory(directory, temporary=True)
-    kept = cache.keep(directory, key)
-    return PlanDirectory(kept, temporary=kept == directory)
 
 
 def open_plan(directory: str) -> Plan:

@@ -1,5 +1,6 @@
 """One mount from beginning to end."""
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -7,7 +8,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pyfuse3
 import trio
@@ -34,6 +35,32 @@ from biofuse.serve.window import Window, shape_window, window_bytes
 logger = logging.getLogger("biofuse.serve")
 
 _READ_AHEAD_BLOCKS = 6
+
+
+@contextlib.contextmanager
+def _ending_signals() -> Iterator[AsyncIterator[int]]:
+    """Receive the signals that end a mount, from which it is not to be torn.
+
+    One that is ignored, as SIGHUP under nohup, stays so.
+    """
+    wanted = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    # A second one that comes while the mount ends is given to these handlers at last.
+    for number in wanted:
+        signal.signal(number, lambda *_: None)
+    if not wanted:
+        yield _nothing()
+        return
+    with trio.open_signal_receiver(*wanted) as signals:
+        yield signals
+
+
+async def _nothing() -> AsyncIterator[int]:
+    await trio.sleep_forever()
+    yield 0
 
 
 class MountedView:
@@ -184,16 +211,16 @@ class MountedView:
         config = self._config
         if config.metrics is not None:
             self.metrics = MetricsEndpoint(parse_address(config.metrics))
-        # One that is ignored, as SIGHUP under nohup, stays so.
-        wanted = [
-            number
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        ]
+        directory = os.open(config.mountpoint, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            # Before signals are received: who waits here can be told to end.
+            fcntl.flock(directory, fcntl.LOCK_EX)
             # From before there is a mount to be left behind.
-            with trio.open_signal_receiver(*wanted) as signals:
-                self._mount()
+            with _ending_signals() as signals:
+                try:
+                    self._mount()
+                finally:
+                    os.close(directory)
                 await self._serve(on_ready, signals)
         finally:
             if self.metrics is not None:
@@ -236,14 +263,9 @@ class MountedView:
         """Mount, unless another process was faster."""
         config = self._config
         operations = self.operations()
-        directory = os.open(config.mountpoint, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            if find_mount(config.mountpoint) is not None:
-                raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
-            pyfuse3.init(operations, config.mountpoint, self._options())
-        finally:
-            os.close(directory)
+        if find_mount(config.mountpoint) is not None:
+            raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
+        pyfuse3.init(operations, config.mountpoint, self._options())
 
     async def _announce(self, record: MountRecord, on_ready) -> None:
         """Say that the mount is ready, once it has answered a first request."""
