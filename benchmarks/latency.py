@@ -37,6 +37,8 @@ class RemoteStore:
         What every batch of reads takes longer.
     """
 
+    far = True
+
     def __init__(self, store, seconds: float):
         self._store = store
         self._seconds = seconds

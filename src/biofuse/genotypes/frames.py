@@ -1,6 +1,8 @@
 """The fast path: chunks as Blosc frames, of which only the needed blocks are read."""
 
 import math
+import threading
+from collections import deque
 from dataclasses import dataclass
 
 from biofuse import native
@@ -13,6 +15,10 @@ from biofuse.stores import Piece, Range, Store
 _HEAD_SIZE = 4096
 # A frame is read whole if at least this part of its rows is wanted: one read, not two.
 _WHOLE_FRACTION = 0.6
+# Frames of a chunk row of a store at some distance are kept if they fit this part of the cache.
+_KEPT_PART = 4
+# Chunk rows whose frames may be fetched at the same time.
+_LOCKS = 16
 # The largest block that is read here.
 _MAX_BLOCK = 8 << 20
 
@@ -62,7 +68,8 @@ class FrameReader:
     sample_chunks : list of int
         Those that are read.
     cache : ByteCache
-        Holds offset tables, and whole frames that are no larger than one.
+        Holds offset tables, and whole frames that are no larger than one; of a store at some
+        distance all frames of a chunk row that is read on in, if they are small.
     """
 
     def __init__(
@@ -77,6 +84,10 @@ class FrameReader:
         self._raw_size = array.chunks[0] * self._row_size
         # From this many rows on, a frame is read whole.
         self._whole_rows = max(1, math.ceil(_WHOLE_FRACTION * array.chunks[0]))
+        self._lock = threading.Lock()
+        # Chunk rows of which a block was read lately.
+        self._begun: deque[int] = deque(maxlen=_LOCKS)
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def read(self, chunk_row: int, sizes, first: int, last: int) -> list[Frame | None]:
         """Frames with the blocks of rows `first` to `last`, inclusive.
@@ -96,7 +107,10 @@ class FrameReader:
             With `unsupported` set, if a frame is of another kind than the metadata says.
         """
         keys = self._keys(chunk_row)
-        heads = self._heads(keys, last - first + 1 >= self._whole_rows)
+        if self._keeps(chunk_row):
+            heads = self._kept(chunk_row, keys)
+        else:
+            heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
         frames: list[Frame | None] = [None] * len(keys)
         wanted = []
@@ -160,6 +174,33 @@ class FrameReader:
             shape = _Shape(sum(head.size for head in heads), max(blocks, default=0))
             self._cache.put(key, shape, 256)
         return shape
+
+    def _keeps(self, chunk_row: int) -> bool:
+        """Whether frames are read whole, and kept for the blocks that are read next.
+
+        Not for the first block: who reads here and there wants no more.
+        """
+        if not self._store.far:
+            return False
+        with self._lock:
+            if chunk_row not in self._begun:
+                self._begun.append(chunk_row)
+                return False
+        return self._shape(chunk_row).encoded <= self._cache.limit // _KEPT_PART
+
+    def _kept(self, chunk_row: int, keys: list[str]) -> list[Piece | None]:
+        """The whole frames, read by one thread where several want them."""
+        with self._locks[chunk_row % _LOCKS]:
+            found: list[Piece | None] = [self._cache.get(key) for key in keys]
+            missing = [
+                i for i, piece in enumerate(found) if piece is None or len(piece.data) < piece.size
+            ]
+            pieces = self._store.get_many([Range(keys[i]) for i in missing])
+            for i, piece in zip(missing, pieces, strict=True):
+                found[i] = piece
+                if piece is not None:
+                    self._cache.put(keys[i], piece, len(piece.data) + 256)
+        return found
 
     def _heads(self, keys: list[str], whole: bool) -> list[Piece | None]:
         heads: list[Piece | None] = [self._cache.get(key) for key in keys]

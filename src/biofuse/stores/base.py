@@ -51,7 +51,15 @@ class Piece:
 
 
 class Store(Protocol):
-    """Read access to a store's objects. Safe to use from several threads."""
+    """Read access to a store's objects. Safe to use from several threads.
+
+    Attributes
+    ----------
+    far : bool
+        Whether each read takes its time, whatever its size: few large ones are better.
+    """
+
+    far: bool
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
         """Read all of these, concurrently where that is faster.

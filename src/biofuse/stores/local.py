@@ -24,6 +24,8 @@ class LocalStore:
         `StoreChangedError`.
     """
 
+    far = False
+
     def __init__(self, root: str, opened_ns: int | None = None):
         self.root = os.path.abspath(root)
         self._opened_ns = opened_ns

@@ -18,6 +18,8 @@ _MAX_SIZES = 10_000
 class ZarrStore:
     """Any zarr-python store."""
 
+    far = True
+
     def __init__(self, store):
         self._store = store
         self._prototype = zarr.core.buffer.default_buffer_prototype()

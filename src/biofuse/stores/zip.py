@@ -23,6 +23,8 @@ class ZipStore:
     what precedes a range is decompressed as well, and forgotten.
     """
 
+    far = False
+
     def __init__(self, path: str):
         self._path = path
         # Open as long as the store is.
