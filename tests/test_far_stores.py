@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import zarr
-from support.stores import make_store
+from support.stores import chunk_files, copy_store, make_store
 
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.describe import describe
@@ -108,3 +108,38 @@ def test_frames_that_do_not_fit_are_not_kept(path):
         reader.read(0, SIZES, first, first + 9)
     assert store.whole() == []
     assert reader._cache.used <= reader._cache.limit
+
+
+def test_a_few_rows_at_a_time(path):
+    """Who reads in more rows at once than are kept does not fetch them again and again."""
+    store, reader = open_reader(path, 64 * MIB)
+    reader._begun.extend([10, 11])
+    for _ in range(3):
+        for other in (20, 21):
+            reader.read(0, SIZES, 3, 3)
+            reader._begun.extend([other, other + 5, other + 9])
+    assert store.whole() == []
+
+
+def test_what_is_not_there_is_asked_for_once(path, tmp_path):
+    part = copy_store(path, tmp_path / "x.vcz")
+    missing = chunk_files(part)[1]
+    missing.unlink()
+    store, reader = open_reader(part, 64 * MIB)
+    for first in range(0, 50, 10):
+        frames = reader.read(0, SIZES, first, first + 9)
+        assert [frame is None for frame in frames] == [False, True, False]
+    key = str(missing.relative_to(part))
+    assert [asked for asked in store.asked if asked[0] == key] == [(key, 0, HEAD)]
+
+
+def test_a_store_here_is_asked_again(path, tmp_path):
+    """It sees that something came to be there, and says so."""
+    part = copy_store(path, tmp_path / "x.vcz")
+    chunk_files(part)[1].unlink()
+    store, reader = open_reader(part, 64 * MIB)
+    store.far = False
+    for _ in range(2):
+        store.asked.clear()
+        assert reader.read(0, SIZES, 0, 0)[1] is None
+        assert len(store.asked) >= 1

@@ -72,6 +72,18 @@ def test_a_zip_whose_member_is_damaged(tmp_path):
         store.get_many([Range("a/0", 0, 10)])
 
 
+def test_a_zip_whose_member_has_rotted(tmp_path):
+    """Read whole, as chunks are that no checksum of a codec guards."""
+    store = as_zip(tmp_path, zipfile.ZIP_STORED)
+    assert store.get_many([Range("a/0")])[0].data == DATA
+    with open(tmp_path / "s.zip", "r+b") as f:
+        at = f.read().index(DATA)
+        f.seek(at + 2)
+        f.write(bytes([DATA[2] ^ 1]))
+    with pytest.raises(BiofuseError, match="a/0 cannot be read: its checksum does not match"):
+        store.get_many([Range("a/0")])
+
+
 class _Server:
     """A zarr-python store that answers with whole objects, and counts."""
 

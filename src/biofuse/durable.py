@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 
-_MARK = "unsettled"
+MARK = "unsettled"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # In place of a boot's ID: no machine may use the directory.
 _NOBODY = ""
@@ -33,14 +33,14 @@ def mark_unsettled(directory: str) -> None:
     OSError
         If that cannot be written.
     """
-    with open(os.path.join(directory, _MARK), "w") as f:
+    with open(os.path.join(directory, MARK), "w") as f:
         f.write(_this_boot())
 
 
 def is_intact(directory: str) -> bool:
     """Whether no crash can have damaged the files: it is settled, or was made since the start."""
     try:
-        with open(os.path.join(directory, _MARK)) as f:
+        with open(os.path.join(directory, MARK)) as f:
             made_by = f.read()
     except FileNotFoundError:
         return True
@@ -58,7 +58,7 @@ def settle(directory: str) -> None:
         # By its descriptor: another process may put another in its place.
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if _MARK in os.listdir(folder):
+            if MARK in os.listdir(folder):
                 _settle(folder)
         finally:
             os.close(folder)
@@ -74,7 +74,7 @@ def _settle(folder: int) -> None:
                 os.close(fd)
     except OSError:
         # The kernel tells of an error once.
-        fd = os.open(_MARK, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, dir_fd=folder)
+        fd = os.open(MARK, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, dir_fd=folder)
         os.close(fd)
         return
     try:
@@ -82,4 +82,4 @@ def _settle(folder: int) -> None:
     except OSError as error:
         if error.errno not in _NOT_FOR_FOLDERS:
             raise
-    os.unlink(_MARK, dir_fd=folder)
+    os.unlink(MARK, dir_fd=folder)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 import signal
@@ -220,8 +221,16 @@ class ServingProcess:
             # It may hang where it mounts.
             self._process.kill()
             self._process.wait()
-            with contextlib.suppress(BiofuseError):
-                end_mount(self._config.mountpoint, lazy=True)
+            self._end_dead_mount()
+
+    def _end_dead_mount(self) -> None:
+        """End a mount that has no process; another process's is left alone."""
+        try:
+            os.stat(self._config.mountpoint)
+        except OSError as error:
+            if error.errno == errno.ENOTCONN:
+                with contextlib.suppress(BiofuseError):
+                    end_mount(self._config.mountpoint, lazy=True)
 
     def serve(self, plan: PlanDirectory) -> None:
         """Have it mount a plan; returns when the files are there.

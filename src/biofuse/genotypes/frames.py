@@ -17,8 +17,8 @@ _HEAD_SIZE = 4096
 _WHOLE_FRACTION = 0.6
 # Frames of a chunk row of a store at some distance are kept if they fit this part of the cache.
 _KEPT_PART = 4
-# Chunk rows whose frames may be fetched at the same time.
-_LOCKS = 16
+# In the cache, in place of a chunk that a store at some distance does not have.
+_ABSENT = Piece(b"", 0, 0, "absent")
 # The largest block that is read here.
 _MAX_BLOCK = 8 << 20
 
@@ -86,8 +86,8 @@ class FrameReader:
         self._whole_rows = max(1, math.ceil(_WHOLE_FRACTION * array.chunks[0]))
         self._lock = threading.Lock()
         # Chunk rows of which a block was read lately.
-        self._begun: deque[int] = deque(maxlen=_LOCKS)
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._begun: deque[int] = deque(maxlen=_KEPT_PART - 1)
+        self._fetching = threading.Lock()
 
     def read(self, chunk_row: int, sizes, first: int, last: int) -> list[Frame | None]:
         """Frames with the blocks of rows `first` to `last`, inclusive.
@@ -108,7 +108,7 @@ class FrameReader:
         """
         keys = self._keys(chunk_row)
         if self._keeps(chunk_row):
-            heads = self._kept(chunk_row, keys)
+            heads = self._kept(keys)
         else:
             heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
@@ -186,33 +186,46 @@ class FrameReader:
             if chunk_row not in self._begun:
                 self._begun.append(chunk_row)
                 return False
-        return self._shape(chunk_row).encoded <= self._cache.limit // _KEPT_PART
+        return 0 < self._shape(chunk_row).encoded <= self._cache.limit // _KEPT_PART
 
-    def _kept(self, chunk_row: int, keys: list[str]) -> list[Piece | None]:
-        """The whole frames, read by one thread where several want them."""
-        with self._locks[chunk_row % _LOCKS]:
-            found: list[Piece | None] = [self._cache.get(key) for key in keys]
+    def _kept(self, keys: list[str]) -> list[Piece | None]:
+        """The whole frames, of one chunk row at a time: read once where several threads want them.
+
+        So what is not in the cache yet is never more than the part of it that they may take.
+        """
+        with self._fetching:
+            found = [self._cache.get(key) for key in keys]
             missing = [
                 i for i, piece in enumerate(found) if piece is None or len(piece.data) < piece.size
             ]
             pieces = self._store.get_many([Range(keys[i]) for i in missing])
             for i, piece in zip(missing, pieces, strict=True):
-                found[i] = piece
-                if piece is not None:
-                    self._cache.put(keys[i], piece, len(piece.data) + 256)
-        return found
+                found[i] = self._keep(keys[i], piece)
+        return [None if piece is _ABSENT else piece for piece in found]
+
+    def _keep(self, key: str, piece: Piece | None) -> Piece | None:
+        """Put what was read, or that there is nothing, into the cache, and return it."""
+        if piece is None:
+            if not self._store.far:
+                # It may come to be there, which the store sees.
+                return None
+            piece = _ABSENT
+        self._cache.put(key, piece, len(piece.data) + 256)
+        return piece
 
     def _heads(self, keys: list[str], whole: bool) -> list[Piece | None]:
         heads: list[Piece | None] = [self._cache.get(key) for key in keys]
-        missing = [i for i, head in enumerate(heads) if head is None or whole]
+        missing = [
+            i for i, head in enumerate(heads) if head is None or (whole and head is not _ABSENT)
+        ]
         stop = None if whole else _HEAD_SIZE
         pieces = self._store.get_many([Range(keys[i], 0, stop) for i in missing])
         for i, piece in zip(missing, pieces, strict=True):
             heads[i] = piece
-            if piece is not None and not whole:
-                piece = heads[i] = self._complete(keys[i], piece)
-                self._cache.put(keys[i], piece, len(piece.data) + 256)
-        return heads
+            if not whole:
+                complete = None if piece is None else self._complete(keys[i], piece)
+                heads[i] = self._keep(keys[i], complete)
+        return [None if head is _ABSENT else head for head in heads]
 
     def _complete(self, key: str, piece: Piece) -> Piece:
         """The piece, read again if the offset table does not lie in it."""

@@ -74,6 +74,10 @@ def decode(array: GenotypeArray, data: bytes | memoryview):
         from numcodecs.registry import get_codec
 
         if config["id"] == "blosc":
+            from numcodecs import blosc
+
+            # Threads are the worker's own, as many as were asked for.
+            blosc.use_threads = False
             _check_frame(data)
         data = get_codec(config).decode(data)
     values = np.frombuffer(data, np.dtype(array.plain["dtype"]))

@@ -104,11 +104,17 @@ class PlanCache:
 
         It stays where it is if it cannot be kept.
         """
-        entry = os.path.join(self.path, key)
         try:
             mark_unsettled(directory)
+            kept = self._put(directory, os.path.join(self.path, key))
         except OSError:
             return directory
+        if kept != directory:
+            with contextlib.suppress(OSError):
+                self.prune()
+        return kept
+
+    def _put(self, directory: str, entry: str) -> str:
         for _ in range(3):
             try:
                 os.rename(directory, entry)
@@ -127,7 +133,6 @@ class PlanCache:
                 break
         else:
             return directory
-        self.prune()
         return entry
 
     def _is_of_another_machine(self, entry: str) -> bool:

@@ -14,7 +14,7 @@ import pyfuse3
 import trio
 
 from biofuse.address import parse_address
-from biofuse.durable import settle
+from biofuse.durable import MARK, settle
 from biofuse.errors import BiofuseError
 from biofuse.manifest import MANIFEST, Plan, StaticFile, StreamedFile, read_plan
 from biofuse.memory import SCRATCH_PART, budget_warning
@@ -48,13 +48,16 @@ def _ending_signals() -> Iterator[AsyncIterator[int]]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not signal.SIG_IGN
     ]
-    # A second one that comes while the mount ends is given to these handlers at last.
-    for number in wanted:
-        signal.signal(number, lambda *_: None)
     if not wanted:
         yield _nothing()
         return
+    # None is lost between the one handler and the other.
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    # A second one that comes while the mount ends is given to these handlers at last.
+    for number in wanted:
+        signal.signal(number, lambda *_: None)
     with trio.open_signal_receiver(*wanted) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
         yield signals
 
 
@@ -80,7 +83,8 @@ class MountedView:
     def __init__(self, config: ServeConfig):
         self._config = config
         self._fds: dict[str, int] = {}
-        self.plan_size = sum(entry.stat().st_size for entry in os.scandir(config.plan_dir))
+        entries = os.scandir(config.plan_dir)
+        self.plan_size = sum(entry.stat().st_size for entry in entries if entry.name != MARK)
         self.plan = self._open_plan()
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed if self._shows(f)), default=0)

@@ -55,7 +55,7 @@ class ZarrStore:
         buffer = await self._store.get(wanted.key, self._prototype, request)
         if buffer is None:
             return None
-        data = buffer.to_bytes()
+        data = memoryview(buffer.as_numpy_array()).cast("B")
         # Some servers answer with the whole object, whatever was asked for.
         start = 0 if len(data) == size else wanted.start
         return Piece(data, start, size, size)

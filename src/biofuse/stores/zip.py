@@ -49,6 +49,8 @@ class ZipStore:
         try:
             if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
                 data = pread_all(self._file.fileno(), self._data_start(info) + wanted.start, size)
+                if size == info.file_size and zlib.crc32(data) != info.CRC:
+                    raise zipfile.BadZipFile("its checksum does not match its content")
             else:
                 # A ZipFile's members share one file position.
                 with self._lock, self._archive.open(info) as member:
