@@ -87,7 +87,7 @@ def panels(series: list[dict]) -> list[tuple[str, list[Bar]]]:
 
 
 def draw(results: dict, output: Path) -> None:
-    """Draw the panels, one below the other, and save them as SVG.
+    """Draw the panels, one below the other, and save them as SVG; nothing where there are none.
 
     Parameters
     ----------
@@ -97,6 +97,9 @@ def draw(results: dict, output: Path) -> None:
         The SVG file.
     """
     found = panels(results["series"])
+    if not found:
+        print(f"{output} is not drawn: none of its measures was made")
+        return
     heights = [len(bars) for _, bars in found]
     figure, axes = pyplot.subplots(
         len(found),

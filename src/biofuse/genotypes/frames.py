@@ -87,7 +87,7 @@ class FrameReader:
         self._lock = threading.Lock()
         # Chunk rows of which a block was read lately.
         self._begun: deque[int] = deque(maxlen=_KEPT_PART - 1)
-        self._fetching = threading.Lock()
+        self._fetching = (threading.Lock(), threading.Lock())
 
     def read(self, chunk_row: int, sizes, first: int, last: int) -> list[Frame | None]:
         """Frames with the blocks of rows `first` to `last`, inclusive.
@@ -108,7 +108,7 @@ class FrameReader:
         """
         keys = self._keys(chunk_row)
         if self._keeps(chunk_row):
-            heads = self._kept(keys)
+            heads = self._kept(chunk_row, keys)
         else:
             heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
@@ -188,12 +188,13 @@ class FrameReader:
                 return False
         return 0 < self._shape(chunk_row).encoded <= self._cache.limit // _KEPT_PART
 
-    def _kept(self, keys: list[str]) -> list[Piece | None]:
-        """The whole frames, of one chunk row at a time: read once where several threads want them.
+    def _kept(self, chunk_row: int, keys: list[str]) -> list[Piece | None]:
+        """The whole frames, of two chunk rows at a time: read once where several threads want them.
 
-        So what is not in the cache yet is never more than the part of it that they may take.
+        So what is not in the cache yet is never more than twice the part of it that a row may
+        take.
         """
-        with self._fetching:
+        with self._fetching[chunk_row % 2]:
             found = [self._cache.get(key) for key in keys]
             missing = [
                 i for i, piece in enumerate(found) if piece is None or len(piece.data) < piece.size
