@@ -14,7 +14,6 @@ import click
 
 from biofuse.cli.live import end_mount
 from biofuse.cli.settings import budget_from
-from biofuse.cli.signals import ignore_signals
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
@@ -25,6 +24,7 @@ from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.window import shape_window, window_bytes
+from biofuse.signals import ignore_signals
 
 # Seconds that a serving process has to end in once it is told to.
 _PATIENCE = 15

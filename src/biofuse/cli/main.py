@@ -7,8 +7,8 @@ import sys
 import click
 
 from biofuse import __version__
-from biofuse.cli.signals import exit_on_signals
 from biofuse.errors import BiofuseError, one_line
+from biofuse.signals import exit_on_signals
 
 # Name to module and help line: `biofuse --help` imports none of the modules.
 _COMMANDS = {

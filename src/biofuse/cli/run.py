@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from biofuse import signals
 from biofuse.cli import options as o
-from biofuse.cli import signals
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
 from biofuse.cli.settings import serve_config_from, view_options_from

@@ -40,8 +40,9 @@ def describe(array, values: bool = False) -> GenotypeArray:
         separator = encoding.separator
         if encoding.name == "default":
             prefix += f"c{separator}"
-        codec, reason = _zarr3_codec(array, metadata)
-        plain = zarr3_encoding(array.dtype, [codec.to_dict() for codec in metadata.codecs])
+        codecs = [codec.to_dict() for codec in metadata.codecs]
+        codec, reason = _zarr3_codec(codecs)
+        plain = zarr3_encoding(array.dtype, codecs)
     unit = (1,) if flat else ()
     chunks = (*(int(n) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
@@ -99,8 +100,7 @@ def _zarr2_codec(metadata) -> tuple[str, str | None]:
     return text, None
 
 
-def _zarr3_codec(array, metadata) -> tuple[str, str | None]:
-    codecs = [codec.to_dict() for codec in metadata.codecs]
+def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
     names = [codec["name"] for codec in codecs]
     text = "+".join(names)
     if names != ["bytes", "blosc"]:

@@ -122,7 +122,7 @@ class PlanCache:
                 if is_current(entry):
                     # Another mount was faster.
                     shutil.rmtree(directory, ignore_errors=True)
-                    break
+                    return entry
                 if self._is_of_another_machine(entry):
                     return directory
                 stale = tempfile.mkdtemp(prefix="old-", dir=self.path)
@@ -130,10 +130,8 @@ class PlanCache:
                     os.rename(entry, os.path.join(stale, "plan"))
                 shutil.rmtree(stale, ignore_errors=True)
             else:
-                break
-        else:
-            return directory
-        return entry
+                return entry
+        return directory
 
     def _is_of_another_machine(self, entry: str) -> bool:
         """Whether another machine has just made this entry, and may be opening it."""

@@ -8,6 +8,7 @@ of that. Everything else is read through zarr-python.
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
+from biofuse.genotypes.plain import frame_size
 from biofuse.stores import Range, Store
 
 
@@ -68,12 +69,8 @@ class Column:
     def _decode(self, key: str, data) -> np.ndarray:
         metadata = self._array.metadata
         compressor = metadata.compressor
-        # numcodecs trusts the size that a Blosc frame's header has.
-        if (
-            compressor is not None
-            and compressor.codec_id == "blosc"
-            and int.from_bytes(data[12:16], "little") != len(data)
-        ):
+        blosc = compressor is not None and compressor.codec_id == "blosc"
+        if blosc and frame_size(data) != len(data):
             raise BiofuseError(f"{key} is damaged: its size differs from the one in its header")
         try:
             if compressor is not None:

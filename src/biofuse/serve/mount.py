@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 import pyfuse3
 import trio
 
+from biofuse import signals
 from biofuse.address import parse_address
 from biofuse.durable import MARK, settle
 from biofuse.errors import BiofuseError
@@ -39,15 +40,8 @@ _READ_AHEAD_BLOCKS = 6
 
 @contextlib.contextmanager
 def _ending_signals() -> Iterator[AsyncIterator[int]]:
-    """Receive the signals that end a mount, from which it is not to be torn.
-
-    One that is ignored, as SIGHUP under nohup, stays so.
-    """
-    wanted = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
+    """Receive the signals that end a mount, from which it is not to be torn."""
+    wanted = signals.wanted(signal.SIGINT)
     if not wanted:
         yield _nothing()
         return
@@ -56,9 +50,16 @@ def _ending_signals() -> Iterator[AsyncIterator[int]]:
     # A second one that comes while the mount ends is given to these handlers at last.
     for number in wanted:
         signal.signal(number, lambda *_: None)
-    with trio.open_signal_receiver(*wanted) as signals:
+    with trio.open_signal_receiver(*wanted) as received:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
-        yield signals
+        yield received
+
+
+def _lock(mountpoint: str) -> int:
+    """Wait until no other process mounts there. Returns what is to be closed afterwards."""
+    directory = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    return directory
 
 
 async def _nothing() -> AsyncIterator[int]:
@@ -215,22 +216,18 @@ class MountedView:
         config = self._config
         if config.metrics is not None:
             self.metrics = MetricsEndpoint(parse_address(config.metrics))
-        directory = os.open(config.mountpoint, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # Before signals are received: who waits here can be told to end.
-            fcntl.flock(directory, fcntl.LOCK_EX)
+            lock = _lock(config.mountpoint)
             # From before there is a mount to be left behind.
-            with _ending_signals() as signals:
-                try:
-                    self._mount()
-                finally:
-                    os.close(directory)
-                await self._serve(on_ready, signals)
+            with _ending_signals() as received:
+                self._mount(lock)
+                await self._serve(on_ready, received)
         finally:
             if self.metrics is not None:
                 self.metrics.close()
 
-    async def _serve(self, on_ready, signals: AsyncIterator[int]) -> None:
+    async def _serve(self, on_ready, received: AsyncIterator[int]) -> None:
         config = self._config
         try:
             record = MountRecord(
@@ -242,7 +239,7 @@ class MountedView:
             )
             status = Status(self, config)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._stop_on_signal, signals)
+                nursery.start_soon(self._stop_on_signal, received)
                 if config.lifeline_fd is not None:
                     nursery.start_soon(self._stop_on_end, config.lifeline_fd)
                 nursery.start_soon(self.link.run)
@@ -263,13 +260,16 @@ class MountedView:
         mount = find_mount(self._config.mountpoint)
         return mount is not None and self._device in (None, mount.device)
 
-    def _mount(self) -> None:
-        """Mount, unless another process was faster."""
+    def _mount(self, lock: int) -> None:
+        """Mount, unless another process was faster, and give up the lock."""
         config = self._config
-        operations = self.operations()
-        if find_mount(config.mountpoint) is not None:
-            raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
-        pyfuse3.init(operations, config.mountpoint, self._options())
+        try:
+            operations = self.operations()
+            if find_mount(config.mountpoint) is not None:
+                raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
+            pyfuse3.init(operations, config.mountpoint, self._options())
+        finally:
+            os.close(lock)
 
     async def _announce(self, record: MountRecord, on_ready) -> None:
         """Say that the mount is ready, once it has answered a first request."""
@@ -304,8 +304,8 @@ class MountedView:
         await trio.lowlevel.wait_readable(fd)
         self._stop()
 
-    async def _stop_on_signal(self, signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
+    async def _stop_on_signal(self, received: AsyncIterator[int]) -> None:
+        async for _ in received:
             self._stop()
 
     def _stop(self) -> None:

@@ -6,9 +6,14 @@ import sys
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def wanted() -> list[signal.Signals]:
-    """Those that end this program: one that is ignored, as SIGHUP under nohup, stays so."""
-    return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+def wanted(*more: signal.Signals) -> list[signal.Signals]:
+    """Those, and more, that end this program.
+
+    One that is ignored, as SIGHUP under nohup, stays so.
+    """
+    return [
+        number for number in (*_ENDING, *more) if signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
 
 def exit_on_signals() -> None:
