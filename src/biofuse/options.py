@@ -9,14 +9,61 @@ MULTIALLELIC_POLICIES = ("error", "drop")
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which samples and variants, with the meaning that bcftools view gives the options.
+class SamplesFile:
+    """What a file of samples says.
 
     Attributes
     ----------
-    regions, regions_file, targets, targets_file : str or None
-    samples, samples_file : str or None
-        With a leading ^: all but these.
+    name : str
+        The file's, for messages.
+    exclude : bool
+        Whether the samples are those to leave out.
+    lines : list of str
+        Its lines but empty ones.
+    """
+
+    name: str
+    exclude: bool
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class RegionsFile:
+    """What a file of regions or targets says.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    exclude : bool
+        Whether the regions are those to leave out.
+    contigs : list of str
+    counts : list of int
+        How many regions each contig has.
+    bounds : str
+        First and last position of each, from 1, contig by contig: native int64, packed by
+        `biofuse.selection_files`. A last one before the first stands for no position.
+    """
+
+    name: str
+    exclude: bool
+    contigs: list[str]
+    counts: list[int]
+    bounds: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which samples and variants, with the meaning that bcftools view gives the options.
+
+    What files say is part of it, so that it is read once, and of its digest.
+
+    Attributes
+    ----------
+    regions, targets, samples : str or None
+        With a leading ^ (not `regions`): all but these.
+    regions_file, targets_file : RegionsFile or None
+    samples_file : SamplesFile or None
     force_samples : bool
         Whether unknown samples are left out in place of an error.
     include, exclude : str or None
@@ -26,11 +73,11 @@ class Selection:
     """
 
     regions: str | None = None
-    regions_file: str | None = None
+    regions_file: RegionsFile | None = None
     targets: str | None = None
-    targets_file: str | None = None
+    targets_file: RegionsFile | None = None
     samples: str | None = None
-    samples_file: str | None = None
+    samples_file: SamplesFile | None = None
     force_samples: bool = False
     include: str | None = None
     exclude: str | None = None
@@ -48,10 +95,18 @@ class Selection:
         """Whether fields other than the sites' own may decide."""
         return self.include is not None or self.exclude is not None
 
-    def files(self) -> list[str]:
-        """Paths of the files that the selection is read from."""
-        paths = (self.regions_file, self.targets_file, self.samples_file)
-        return [path.removeprefix("^") for path in paths if path is not None]
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Selection":
+        """The selection of which `dataclasses.asdict` made this."""
+        value = dict(value)
+        for name, kind in (
+            ("regions_file", RegionsFile),
+            ("targets_file", RegionsFile),
+            ("samples_file", SamplesFile),
+        ):
+            if value.get(name) is not None:
+                value[name] = kind(**value[name])
+        return cls(**value)
 
 
 @dataclass(frozen=True)
@@ -92,22 +147,13 @@ class ViewOptions:
     @classmethod
     def from_json(cls, text: str) -> "ViewOptions":
         value = json.loads(text)
-        value["selection"] = Selection(**value["selection"])
+        value["selection"] = Selection.from_json(value["selection"])
         return cls(**value)
 
     def digest(self, version: str) -> str:
         """A key for everything that a plan depends on but the store's content.
 
         What is required is no part of it: a plan tells what it has not.
-
-        Raises
-        ------
-        OSError
-            If a file of the selection cannot be read.
         """
         text = replace(self, required=[]).to_json()
-        state = hashlib.sha256(f"{version}\n{text}".encode())
-        for path in self.selection.files():
-            with open(path, "rb") as f:
-                state.update(hashlib.sha256(f.read()).digest())
-        return state.hexdigest()[:32]
+        return hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()[:32]

@@ -11,7 +11,8 @@ from biofuse.allocators import find_allocator
 from biofuse.cli.options import MAX_THREADS
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
-from biofuse.options import Selection, ViewOptions
+from biofuse.options import ViewOptions
+from biofuse.selection_files import read_selection
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, store_stem
 
@@ -113,11 +114,6 @@ def view_options_from(
     stem = kwargs.get("basename") or store_stem(location.path)
     if "/" in stem or stem in (".", ".."):
         raise BiofuseError(f"--basename {stem!r} is not a file name")
-    selection = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
-    for name in ("regions_file", "targets_file", "samples_file"):
-        if selection[name] is not None:
-            mark = "^" if selection[name].startswith("^") else ""
-            selection[name] = mark + os.path.abspath(selection[name].removeprefix("^"))
     format_options = _format_options(kwargs)
     chosen, required = _formats(names, used, format_options)
     return ViewOptions(
@@ -125,7 +121,7 @@ def view_options_from(
         stem=stem,
         formats=chosen,
         required=required,
-        selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
+        selection=read_selection(kwargs),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
         format_options=format_options,

@@ -63,7 +63,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     fingerprint = _fingerprint(location, group, options) if location.is_local else None
-    resolved = resolve(location, group, options.selection, progress)
+    resolved = resolve(location, group, store, options.selection, progress)
     sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
@@ -189,7 +189,7 @@ def _watched(location: Location, fields: Iterable[str]) -> list[str]:
 
 def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint:
     """The arrays that the plan is made from: every file of them if an expression decides."""
-    deep = [*REQUIRED, "variant_id", "variant_length", "region_index"]
+    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.

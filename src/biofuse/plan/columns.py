@@ -19,6 +19,20 @@ def as_text(values: np.ndarray) -> np.ndarray:
     return np.char.decode(values, "utf-8", "surrogateescape").astype(object)
 
 
+def read_field(group, name: str) -> np.ndarray:
+    """A whole field of a store; byte strings as text.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be read.
+    """
+    try:
+        return as_text(group[name][:])
+    except Exception as error:
+        raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
+
+
 class Column:
     """A field over the variants.
 
