@@ -211,6 +211,7 @@ class _Columns:
         self.zero_based = zero_based
         self.comment = comment
         self.skip = skip
+        self._only_positions = False
         self._most = max(contig, first, last) + 1
 
     @classmethod
@@ -254,6 +255,8 @@ class _Columns:
             return "BED has CHROM, START (from 0) and END, separated by tabs"
         if self._with_end:
             return "CHROM, POS and END are wanted, separated by tabs, as in the lines before"
+        if self._only_positions:
+            return "the lines before have no END, so it may have none"
         return "CHROM, POS and, if wanted, END are to be separated by tabs"
 
     def parse(self, line: bytes) -> tuple[bytes, int, int] | None:
@@ -267,12 +270,14 @@ class _Columns:
         if first is None:
             return None
         last = None
-        if self._with_end is not False and len(fields) > self._last:
+        # bcftools goes by the first line, and would take a later one's END for a name.
+        if (self._with_end is not False or self._only_positions) and len(fields) > self._last:
             last = _position(fields[self._last])
-        if last is None and self._with_end:
+        if (last is None) if self._with_end else (self._only_positions and last is not None):
             return None
         if self._with_end is None:
             self._with_end = last is not None
+            self._only_positions = len(fields) <= self._last
         return (
             fields[self._contig],
             first + self.zero_based,

@@ -39,6 +39,9 @@ class RegionIndex:
         array, positions = group["region_index"], group["variant_position"]
         if array.ndim != 2 or array.shape[1] != _COLUMNS or array.dtype.kind not in "iu":
             return None
+        if array.dtype.itemsize < 4:
+            # bio2zarr adds lengths to small positions in their own type, and ends are too small.
+            return None
         try:
             rows = np.asarray(array[:]).astype(np.int64)
         except Exception:

@@ -70,11 +70,6 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
         if not brace or (rest and not rest.startswith(":")):
             raise BiofuseError(f"{option}: {piece!r} is not understood: {{CONTIG}}:FIRST-LAST")
         return _region(name, rest[1:], piece, option) if rest else Region(name, *EVERYWHERE)
-    if piece.startswith("^") and piece not in contigs:
-        raise BiofuseError(
-            f"{option}: {piece!r} has a ^ that is not understood: it leaves out where it is the "
-            "first character of what -t, -T, -s or -S are given"
-        )
     found = [Region(piece, *EVERYWHERE)] if piece in contigs else []
     for colon in re.finditer(":", piece):
         name, rest = piece[: colon.start()], piece[colon.end() :]
@@ -89,6 +84,11 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
         )
     if found:
         return found[0]
+    if piece.startswith("^"):
+        raise BiofuseError(
+            f"{option}: {piece!r} has a ^ that is not understood: it leaves out where it is the "
+            "first character of what -t, -T, -s or -S are given"
+        )
     name, colon, rest = piece.partition(":")
     return _region(name, rest, piece, option) if colon else Region(name, *EVERYWHERE)
 

@@ -55,7 +55,7 @@ def select_samples(
         text = f"the store has no {_samples(unknown)}, which {given} names"
         if not selection.force_samples:
             raise BiofuseError(f"{text}; --force-samples leaves such out")
-        warnings.append(text)
+        warnings.append(f"{text}: left out")
     if exclude:
         left_out = set(names)
         kept = [i for i, name in enumerate(ids) if name != "" and name not in left_out]
