@@ -1,6 +1,7 @@
 """Regions and targets, held against bcftools on the VCF that a store was made from."""
 
 import gzip
+import mmap
 import random
 import shutil
 import subprocess
@@ -433,6 +434,12 @@ def test_only_chunks_that_the_index_points_to_are_read(stores):
     read = {int(key.split("/")[1]) for key in recorded.keys if key.startswith("variant_position")}
     assert read == set(wanted.tolist())
     assert 0 < len(read) < 6
+
+
+def test_what_is_kept_is_in_a_file(stores):
+    """Tens of millions of indices are no memory that stays."""
+    found, _ = select_regions(*opened(stores["whole"]), read_selection({"regions": "1,X"}))
+    assert isinstance(found.base, mmap.mmap)
 
 
 def test_nothing_is_read_where_the_index_has_no_such_position(stores):

@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -155,7 +155,7 @@ def parse_position(text: str) -> int | None:
     if not digits:
         return None
     power = int(exponent or _POWERS.get((unit or "").lower(), 0)) - len(fraction or "")
-    value = int(digits[:30]) * 10 ** max(power, 0) // 10 ** max(-power, 0)
+    value: int = int(digits[:30]) * 10 ** max(power, 0) // 10 ** max(-power, 0)
     return (-1 if sign == "-" else 1) * min(value, MAX_POSITION)
 
 
@@ -169,7 +169,7 @@ def _as_text(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
 
 
-def _packed(parts) -> str:
+def _packed(parts: "Iterable[array[int]]") -> str:
     packer = zlib.compressobj(1)
     data = bytearray()
     for bounds in parts:
@@ -325,7 +325,7 @@ def _decompressed(raw: io.FileIO, shown: str) -> BinaryIO:
     return _checked(io.BufferedReader(gzip.GzipFile(fileobj=source), 1 << 17), shown)
 
 
-def _checked(file: io.BufferedReader, shown: str) -> BinaryIO:
+def _checked(file: Any, shown: str) -> BinaryIO:
     """The file, after its first bytes have been looked at."""
     head = file.peek(4)
     if head.startswith((b"BCF", b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
@@ -333,7 +333,8 @@ def _checked(file: io.BufferedReader, shown: str) -> BinaryIO:
         raise BiofuseError(f"{shown} is {kind}; a file of a selection is text, may be gzipped")
     if head.startswith(_BOM):
         file.read(len(_BOM))
-    return file
+    lines: BinaryIO = file
+    return lines
 
 
 class _Rest(io.RawIOBase):
@@ -351,7 +352,7 @@ class _Rest(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         if not self._head:
             return self._raw.readinto(buffer) or 0
         size = min(len(buffer), len(self._head))

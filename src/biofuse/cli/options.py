@@ -103,11 +103,20 @@ def _group(heading: str, *rows: tuple[tuple[str, ...], dict[str, Any]]) -> Calla
 selection_options = _group(
     "Selection (as in bcftools view)",
     (("-r", "--regions"), {"help": "Regions to include, such as 20:1-5000,21."}),
-    (("-R", "--regions-file"), {"help": "File of regions to include."}),
+    (
+        ("-R", "--regions-file"),
+        {"help": "File of regions to include: tab-delimited, BED or VCF; - is standard input."},
+    ),
     (("-t", "--targets"), {"help": "Targets to include; with ^, to exclude."}),
-    (("-T", "--targets-file"), {"help": "File of targets; with ^, to exclude."}),
+    (("-T", "--targets-file"), {"help": "File of targets, as for -R; with ^, to exclude."}),
     (("-s", "--samples"), {"help": "Samples to include, in this order; with ^, to exclude."}),
-    (("-S", "--samples-file"), {"help": "File of samples; with ^, to exclude."}),
+    (
+        ("-S", "--samples-file"),
+        {
+            "help": "File of samples, one a line or FID IID; with ^, to exclude; - is standard "
+            "input."
+        },
+    ),
     (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
     (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
     (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),

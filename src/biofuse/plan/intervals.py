@@ -1,6 +1,6 @@
 """Intervals of positions on contigs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -39,7 +39,8 @@ class Intervals:
             # The first interval that does not end before.
             found = np.searchsorted(bounds[:, 1], first[rows])
             begins = np.append(bounds[:, 0], _MOST + 1)
-            return begins[found] <= last[rows]
+            matching: np.ndarray = begins[found] <= last[rows]
+            return matching
 
         return self._each(contig, matches)
 
@@ -57,7 +58,9 @@ class Intervals:
         """
         return self._each(contig, lambda bounds, rows: bounds[-1, 1] > position[rows])
 
-    def _each(self, contig: np.ndarray, matches) -> np.ndarray:
+    def _each(
+        self, contig: np.ndarray, matches: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         result = np.zeros(len(contig), dtype=bool)
         for each in np.unique(contig):
             bounds = self._by_contig.get(int(each))

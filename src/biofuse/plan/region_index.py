@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from biofuse.stores.location import Members
+
 # Its columns: chunk of variant_position, contig, position of the first and the last variant,
 # the largest end, number of variants. A row stands for variants of one contig in one chunk.
 _COLUMNS = 6
@@ -27,7 +29,7 @@ class RegionIndex:
         self._start = self._stop - count
 
     @classmethod
-    def of(cls, group) -> "RegionIndex | None":
+    def of(cls, group: Members) -> "RegionIndex | None":
         """The index of a store; None if it has none, or one that cannot be right.
 
         Parameters

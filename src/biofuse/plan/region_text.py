@@ -71,8 +71,8 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
             raise BiofuseError(f"{option}: {piece!r} is not understood: {{CONTIG}}:FIRST-LAST")
         return _region(name, rest[1:], piece, option) if rest else Region(name, *EVERYWHERE)
     found = [Region(piece, *EVERYWHERE)] if piece in contigs else []
-    for colon in re.finditer(":", piece):
-        name, rest = piece[: colon.start()], piece[colon.end() :]
+    for at in re.finditer(":", piece):
+        name, rest = piece[: at.start()], piece[at.end() :]
         # A name with colons in it may have a part that looks like another contig's.
         if name in contigs and _bounds(rest) is not None:
             found.append(_region(name, rest, piece, option))

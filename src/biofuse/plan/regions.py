@@ -16,6 +16,7 @@ from biofuse.plan.region_index import RegionIndex, StaleIndexError
 from biofuse.plan.region_text import parse_regions
 from biofuse.selection_files import unpack_bounds
 from biofuse.stores import Store
+from biofuse.stores.location import Members
 
 # Variants that are looked at together; and where their alleles are too.
 _BATCH = 200_000
@@ -25,7 +26,7 @@ _NAMED = 5
 
 
 def select_regions(
-    group,
+    group: Members,
     store: Store,
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -151,7 +152,7 @@ class _Look:
 
     def __init__(
         self,
-        group,
+        group: Members,
         store: Store,
         regions: _Chosen | None,
         targets: _Chosen | None,
@@ -236,7 +237,7 @@ class Lengths:
         The same store.
     """
 
-    def __init__(self, group, store: Store):
+    def __init__(self, group: Members, store: Store):
         def column(name: str) -> Column | None:
             with contextlib.suppress(KeyError):
                 array = group[name]

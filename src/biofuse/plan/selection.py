@@ -13,6 +13,7 @@ from biofuse.plan.filters import filter_variants
 from biofuse.plan.regions import select_regions
 from biofuse.plan.samples import NO_SAMPLES, select_samples
 from biofuse.stores import Location, Store
+from biofuse.stores.location import Members
 
 __all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
 
@@ -61,7 +62,7 @@ class Resolved:
 
 def resolve(
     location: Location,
-    group,
+    group: Members,
     store: Store,
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -97,7 +98,7 @@ def resolve(
         raise
     except Exception as error:
         raise BiofuseError(_explain(error, selection)) from error
-    return Resolved(samples, variants, dict.fromkeys([*warnings, *heard.texts]))
+    return Resolved(samples, variants, list(dict.fromkeys([*warnings, *heard.texts])))
 
 
 def _explain(error: Exception, selection: Selection) -> str:
