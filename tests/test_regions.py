@@ -498,3 +498,12 @@ def test_an_index_of_small_integers(made):
     for regions in ("1:113", "X:118-130", "chr2:1-5"):
         expected = kept_by_bcftools(vcf, regions=regions)
         assert kept(store, regions=regions) == expected != []
+
+
+def test_contigs_of_one_name(stores, tmp_path):
+    path = shutil.copytree(stores["neither"], tmp_path / "twice.vcz")
+    root = zarr.open_group(path, mode="r+")
+    root["contig_id"][2] = "1"
+    with pytest.raises(BiofuseError, match="contig_id names a contig more than once"):
+        kept(path, regions="1")
+    assert len(kept(path)) == 120

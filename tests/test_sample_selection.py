@@ -85,6 +85,14 @@ def test_null_samples_are_never_selected():
         selected({"samples": "S1,"}, names)
 
 
+def test_samples_of_one_name():
+    names = ["S1", "S2", "S1"]
+    assert selected({"samples": "S2"}, names) == ["S2"]
+    assert selected({"samples": "^S1"}, names) == ["S2"]
+    with pytest.raises(BiofuseError, match="more than one sample 'S1'"):
+        selected({"samples": "S2,S1"}, names)
+
+
 # Files of columns, and the samples that they name.
 COLUMNS = {
     "keep": ("f1 S3\nf1 S1\nf2 S2\n", ["S3", "S1", "S2"]),

@@ -28,6 +28,8 @@ _EXCLUSIVE = (
     ("targets", "-t", "targets_file", "-T"),
     ("samples", "-s", "samples_file", "-S"),
 )
+# How lines of BED begin that are for genome browsers.
+_FOR_BROWSERS = (b"track ", b"browser ")
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 # No position is larger than this.
@@ -109,12 +111,12 @@ def read_regions_file(path: str, may_exclude: bool = True) -> RegionsFile:
             line = line.rstrip(b"\r\n")
             if number == 1 and line.startswith(b"##fileformat=VCF"):
                 columns = _Columns(with_end=False)
-            if number <= columns.skip or line[:1] in (b"#", columns.comment) or not line.strip():
-                continue
-            if columns.zero_based and line.startswith((b"track ", b"browser ")):
+            if line[:1] in columns.no_data or number <= columns.skip:
                 continue
             region = columns.parse(line)
             if region is None:
+                if not line.strip() or (columns.zero_based and line.startswith(_FOR_BROWSERS)):
+                    continue
                 shown = line[:60].decode(errors="replace").replace("\t", " ")
                 raise BiofuseError(
                     f"line {number} of {path} is no region: {shown!r}; {columns.expected}"
@@ -209,9 +211,10 @@ class _Columns:
         self._contig, self._first, self._last = contig, first, last
         self._with_end = with_end
         self.zero_based = zero_based
-        self.comment = comment
+        self.no_data = (b"", b"#", comment)
         self.skip = skip
         self._only_positions = False
+        self._least = max(contig, first)
         self._most = max(contig, first, last) + 1
 
     @classmethod
@@ -232,6 +235,8 @@ class _Columns:
             with gzip.open(path) as file:
                 data = file.read(44)
             start = {b"TBI\x01": 8, b"CSI\x01": 16}[data[:4]]
+            if start == 16 and struct.unpack_from("<i", data, 12)[0] < 24:
+                return None
             kind, contig, first, last, comment, skip = struct.unpack_from("<6i", data, start)
         except (OSError, EOFError, zlib.error, KeyError, struct.error):
             return None
@@ -264,7 +269,7 @@ class _Columns:
         fields = line.split(b"\t", self._most)
         if len(fields) == 1:
             fields = line.split(None, self._most)
-        if len(fields) <= max(self._contig, self._first):
+        if len(fields) <= self._least:
             return None
         first = _position(fields[self._first])
         if first is None:

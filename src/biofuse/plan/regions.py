@@ -56,11 +56,12 @@ def select_regions(
     BiofuseError
         If a region is not understood, or none is on a contig of the store.
     """
+    names = ("regions", "regions_file", "targets", "targets_file")
+    if all(getattr(selection, name) is None for name in names):
+        return None, []
     named = _Contigs(read_field(group, "contig_id").tolist())
     regions = named.intervals("-r", selection.regions, "-R", selection.regions_file)
     targets = named.intervals("-t", selection.targets, "-T", selection.targets_file)
-    if regions is None and targets is None:
-        return None, []
     look = _Look(group, store, regions, targets, progress)
     index = RegionIndex.of(group)
     warnings = named.warnings
@@ -96,6 +97,8 @@ class _Contigs:
 
     def __init__(self, names: Sequence[str]):
         self._index = {name: i for i, name in enumerate(names)}
+        if len(self._index) < len(names):
+            raise BiofuseError("contig_id names a contig more than once: regions may be of either")
         self.warnings: list[str] = []
 
     def intervals(

@@ -1,5 +1,6 @@
 """Which samples a selection keeps."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -64,6 +65,10 @@ def select_samples(
         twice = _first_repeated(known)
         if twice is not None:
             raise BiofuseError(f"duplicate sample {twice!r}: {given} names it more than once")
+        counts = Counter(ids)
+        unclear = next((name for name in known if counts[name] > 1), None)
+        if unclear is not None:
+            raise BiofuseError(f"the store has more than one sample {unclear!r}")
         kept = [index[name] for name in known]
     if not kept and (names or not exclude):
         raise BiofuseError(NO_SAMPLES)
