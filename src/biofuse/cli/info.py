@@ -5,7 +5,7 @@ import json
 import click
 
 from biofuse.cli import options as o
-from biofuse.cli.params import Command
+from biofuse.cli.params import Command, Name
 from biofuse.memory import budget_warning, default_budget, format_size
 
 MULTIALLELIC_WARNING = (
@@ -15,7 +15,7 @@ MULTIALLELIC_WARNING = (
 
 
 @click.command("info", cls=Command, epilog="Example: biofuse info cohort.vcz")
-@click.argument("store")
+@click.argument("store", type=Name())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes are in bytes.")
 @o.store_options
 def command(store, as_json, source):

@@ -9,7 +9,7 @@ from biofuse.cli.launch import (
     mount_in_background,
     run_foreground,
 )
-from biofuse.cli.params import Command
+from biofuse.cli.params import Command, Name
 from biofuse.cli.settings import serve_config, view_options
 
 _EPILOG = """\b
@@ -23,8 +23,8 @@ Examples:
 
 
 @click.command("mount", cls=Command, epilog=_EPILOG)
-@click.argument("store")
-@click.argument("directory", metavar="DIR")
+@click.argument("store", type=Name())
+@click.argument("directory", metavar="DIR", type=Name("dir"))
 @o.format_choice
 @o.name_options
 @o.contig_options()

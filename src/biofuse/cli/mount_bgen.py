@@ -7,7 +7,7 @@ import click
 
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
-from biofuse.cli.params import Command
+from biofuse.cli.params import Command, Name
 from biofuse.cli.settings import FormatOptions, ViewChoices, serve_config, view_options
 from biofuse.options import Selection, ViewOptions
 from biofuse.stores.location import Location
@@ -36,8 +36,8 @@ def bgen_view(
 
 
 @click.command("mount-bgen", cls=Command, epilog=_EPILOG)
-@click.argument("store", metavar="VCZ_URL")
-@click.argument("directory", metavar="MOUNT_DIR")
+@click.argument("store", metavar="VCZ_URL", type=Name())
+@click.argument("directory", metavar="MOUNT_DIR", type=Name("dir"))
 @o.name_options
 @o.contig_options("store")
 @o.format_options("bgen", phased=True)

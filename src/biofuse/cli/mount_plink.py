@@ -6,7 +6,7 @@ import click
 
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
-from biofuse.cli.params import Command
+from biofuse.cli.params import Command, Name
 from biofuse.cli.settings import serve_config, view_options
 
 _EPILOG = """\b
@@ -17,8 +17,8 @@ Examples:
 
 
 @click.command("mount-plink", cls=Command, epilog=_EPILOG)
-@click.argument("store", metavar="VCZ_URL")
-@click.argument("directory", metavar="MOUNT_DIR")
+@click.argument("store", metavar="VCZ_URL", type=Name())
+@click.argument("directory", metavar="MOUNT_DIR", type=Name("dir"))
 @o.name_options
 @o.contig_options()
 @o.format_options("plink")

@@ -13,7 +13,8 @@ import click
 from biofuse import formats
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.cli import settings
-from biofuse.cli.params import ListenAddress, Part, Row, Seconds, Size, options
+from biofuse.cli.completion import names_of
+from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.memory import MIN_BUDGET
 from biofuse.options import CONTIG_NAMES, MULTIALLELIC_POLICIES, Selection
 
@@ -25,15 +26,30 @@ _SERVING = Part("serving", settings.ServingOptions)
 _CACHE = Part("cache", settings.CacheOptions)
 _LOG = Part("log", settings.LogOptions)
 
+_CONTIGS = names_of("contig_id")
+_SAMPLES = names_of("sample_id")
+
 selection_options = options(
     _SELECTION,
     "Selection (as in bcftools view)",
-    (("-r", "--regions"), {"help": "Regions to include, such as 20:1-5000,21."}),
-    (("-R", "--regions-file"), {"help": "File of regions to include."}),
-    (("-t", "--targets"), {"help": "Targets to include; with ^, to exclude."}),
-    (("-T", "--targets-file"), {"help": "File of targets; with ^, to exclude."}),
-    (("-s", "--samples"), {"help": "Samples to include, in this order; with ^, to exclude."}),
-    (("-S", "--samples-file"), {"help": "File of samples; with ^, to exclude."}),
+    (
+        ("-r", "--regions"),
+        {"shell_complete": _CONTIGS, "help": "Regions to include, such as 20:1-5000,21."},
+    ),
+    (("-R", "--regions-file"), {"type": Name(), "help": "File of regions to include."}),
+    (
+        ("-t", "--targets"),
+        {"shell_complete": _CONTIGS, "help": "Targets to include; with ^, to exclude."},
+    ),
+    (("-T", "--targets-file"), {"type": Name(), "help": "File of targets; with ^, to exclude."}),
+    (
+        ("-s", "--samples"),
+        {
+            "shell_complete": _SAMPLES,
+            "help": "Samples to include, in this order; with ^, to exclude.",
+        },
+    ),
+    (("-S", "--samples-file"), {"type": Name(), "help": "File of samples; with ^, to exclude."}),
     (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
     (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
     (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),
@@ -198,7 +214,7 @@ cache_options = options(
     "Serving",
     (
         ("--cache-dir",),
-        {"type": click.Path(file_okay=False), "help": "Where plans are kept between mounts."},
+        {"type": Name("dir"), "help": "Where plans are kept between mounts."},
     ),
     (("--no-cache",), {"is_flag": True, "help": "Neither use nor keep a plan."}),
 )
@@ -217,11 +233,11 @@ log_options = options(
     ),
     (
         ("--log-file",),
-        {"type": click.Path(dir_okay=False), "help": "Append the log to this file."},
+        {"type": Name(), "help": "Append the log to this file."},
     ),
     (
         ("--access-log",),
-        {"type": click.Path(dir_okay=False), "help": "Append a line of JSON a read to this file."},
+        {"type": Name(), "help": "Append a line of JSON a read to this file."},
     ),
 )
 

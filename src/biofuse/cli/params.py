@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from biofuse.address import parse_address
 from biofuse.errors import BiofuseError
@@ -63,6 +64,26 @@ class ListenAddress(click.ParamType):
             return str(parse_address(value))
         except BiofuseError as error:
             self.fail(str(error), param, ctx)
+
+
+class Name(click.ParamType):
+    """A name of a file or directory, which a shell completes. Nothing is asked of the file.
+
+    Parameters
+    ----------
+    kind : str
+        "file" or "dir".
+    """
+
+    name = "path"
+
+    def __init__(self, kind: str = "file"):
+        self._kind = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type=self._kind)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from biofuse import formats, signals
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
-from biofuse.cli.params import Command
+from biofuse.cli.params import Command, Name
 from biofuse.cli.settings import FormatOptions, serve_config, view_options
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import File
@@ -50,7 +50,11 @@ class RunCommand(Command):
     """`run`, whose command comes after `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--" not in args and not any(name in args for name in ctx.help_option_names):
+        if (
+            "--" not in args
+            and not ctx.resilient_parsing
+            and not any(name in args for name in ctx.help_option_names)
+        ):
             raise click.UsageError(
                 "there is no -- before the command: biofuse run STORE [options] -- COMMAND...", ctx
             )
@@ -58,7 +62,7 @@ class RunCommand(Command):
 
 
 @click.command("run", cls=RunCommand, epilog=_EPILOG)
-@click.argument("store")
+@click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
 @o.format_choice
 @o.name_options

@@ -171,12 +171,13 @@ def _look_into(
         said = each.view.format.notices(each.view.options, findings)
         if said:
             plan.notices[each.view.format.NAME] = said
-    errors = [*preview.errors, *findings.errors]
-    for text in dict.fromkeys(str(error) for error in errors):
+    for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(
             f"there are calls that cannot be shown, and reads of them fail: {text}"
         )
-    return replace(plan, lasting=not errors)
+    if not preview.errors and findings.errors:
+        plan.warnings.append(f"not all calls can be looked at: {findings.errors[0]}")
+    return replace(plan, lasting=not preview.errors and not findings.errors)
 
 
 def _watched(location: Location, fields: Iterable[str]) -> list[str]:
