@@ -32,18 +32,28 @@ EXIT_NOT_FOUND = 127
 # How like a file's name a word is that was probably meant to be one.
 _CLOSE = 0.75
 
-_EPILOG = """\b
-In COMMAND and its environment these stand for the files:
-  {bed} {bim} {fam}      the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
-  {bgen} {bgi} {sample}
-  {stem}                 their path, no suffix    $BIOFUSE_STEM
-  {dir}                  their directory          $BIOFUSE_DIR
+_EXAMPLES = """
 \b
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
 """
+
+
+def _epilog() -> str:
+    """What a command may name, and examples."""
+    rows = [
+        " ".join(f"{{{file.name}}}" for file in formats.get_format(name).FILES)
+        for name in formats.NAMES
+    ]
+    rows[0] = f"{rows[0]:<24} the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ..."
+    rows += [
+        f"{'{stem}':<24} their path, no suffix    $BIOFUSE_STEM",
+        f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
+    ]
+    head = "\b\nIn COMMAND and its environment these stand for the files:\n"
+    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES
 
 
 class RunCommand(Command):
@@ -61,7 +71,7 @@ class RunCommand(Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("run", cls=RunCommand, epilog=_EPILOG)
+@click.command("run", cls=RunCommand, epilog=_epilog())
 @click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
 @o.format_choice

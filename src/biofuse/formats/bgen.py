@@ -38,6 +38,8 @@ FILES = (
 FIELDS = ("GT", "GP", "DS")
 BITS = (8, 16)
 
+_UNSURE = " (not all were looked at)"
+
 _HEADER_SIZE = 20
 _ZLIB = 1
 _LAYOUT_2 = 2 << 2
@@ -232,10 +234,10 @@ def notices(options: Options, findings: Findings) -> list[str]:
     if options.bgen_field == "GT" and options.phased is not False:
         phase = findings.phase()
         if options.phased and phase is not Phase.NO:
-            has = "has" if phase is Phase.YES else "may have (not all were looked at)"
+            has, unsure = ("has", "") if phase is Phase.YES else ("may have", _UNSURE)
             found.append(
-                f"the .bgen {has} phased variants, which REGENIE and SAIGE do not take (BOLT-LMM "
-                "2.4 does); REGENIE looks at the first one only, and where others differ its "
+                f"the .bgen {has} phased variants{unsure}, which REGENIE and SAIGE do not take "
+                "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others differ its "
                 "numbers are wrong: give --unphased for those"
             )
         elif phase is Phase.YES:
