@@ -237,8 +237,8 @@ def notices(options: Options, findings: Findings) -> list[str]:
             has, unsure = ("has", "") if phase is Phase.YES else ("may have", _UNSURE)
             found.append(
                 f"the .bgen {has} phased variants{unsure}, which REGENIE and SAIGE do not take "
-                "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others differ its "
-                "numbers are wrong: give --unphased for those"
+                "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others "
+                "differ its numbers are wrong: give --unphased for those"
             )
         elif phase is Phase.YES:
             found.append(
