@@ -86,7 +86,7 @@ def opened(path: Path):
 def kept(path: Path, **options) -> list[int]:
     """Indices of the variants that a selection keeps."""
     group, store = opened(path)
-    found, _ = select_regions(group, store, read_selection(options))
+    found, _ = select_regions(group, store, read_selection(**options))
     if found is None:
         return list(range(group["variant_position"].shape[0]))
     assert found.dtype == np.uint32
@@ -345,7 +345,7 @@ def test_refused_files(name, stores, tmp_path):
 
 def test_what_is_said_of_contigs_that_are_not_there(stores, tmp_path):
     def said(**options) -> list[str]:
-        return select_regions(*opened(stores["whole"]), read_selection(options))[1]
+        return select_regions(*opened(stores["whole"]), read_selection(**options))[1]
 
     has = "it has 1, chr2, X"
     assert said(regions="1,20") == [f"the store has no contig '20', which -r names; {has}"]
@@ -425,7 +425,7 @@ class Recorded:
 def test_only_chunks_that_the_index_points_to_are_read(stores):
     group, store = opened(stores["whole"])
     recorded = Recorded(store)
-    selection = read_selection({"regions": "chr2:100040-100050", "targets": "chr2"})
+    selection = read_selection(**{"regions": "chr2:100040-100050", "targets": "chr2"})
     found, _ = select_regions(group, recorded, selection)
     assert found.tolist() == kept_by_bcftools(stores["vcf"], regions="chr2:100040-100050")
     index = group["region_index"][:]
@@ -438,14 +438,14 @@ def test_only_chunks_that_the_index_points_to_are_read(stores):
 
 def test_what_is_kept_is_in_a_file(stores):
     """Tens of millions of indices are no memory that stays."""
-    found, _ = select_regions(*opened(stores["whole"]), read_selection({"regions": "1,X"}))
+    found, _ = select_regions(*opened(stores["whole"]), read_selection(**{"regions": "1,X"}))
     assert isinstance(found.base, mmap.mmap)
 
 
 def test_nothing_is_read_where_the_index_has_no_such_position(stores):
     group, store = opened(stores["whole"])
     recorded = Recorded(store)
-    found, _ = select_regions(group, recorded, read_selection({"regions": "chr2:500000-"}))
+    found, _ = select_regions(group, recorded, read_selection(**{"regions": "chr2:500000-"}))
     assert len(found) == 0
     assert recorded.keys == set()
 
@@ -481,7 +481,7 @@ def test_the_user_is_told_of_an_index_that_differs(stores, tmp_path):
     path = shutil.copytree(stores["whole"], tmp_path / "stale.vcz")
     root = zarr.open_group(path, mode="r+")
     root["variant_position"][:] = root["variant_position"][:] + 1
-    _, said = select_regions(*opened(path), read_selection({"regions": "1:100020-100060"}))
+    _, said = select_regions(*opened(path), read_selection(**{"regions": "1:100020-100060"}))
     assert said == ["region_index is not used: it differs from variant_contig and variant_position"]
 
 

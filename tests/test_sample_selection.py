@@ -24,7 +24,7 @@ NAMES = ["S1", "S2", "S3", "1", "2", "M", "a b", "Zoë", "F"]
 
 def selected(options: dict, names: list[str] = NAMES) -> list[str]:
     """Names of the samples that a selection keeps."""
-    found, _ = select_samples(np.array(names, dtype=object), read_selection(options))
+    found, _ = select_samples(np.array(names, dtype=object), read_selection(**options))
     return list(names) if found is None else [names[i] for i in found]
 
 
@@ -178,7 +178,7 @@ def test_what_is_said(options, words):
 
 def test_what_is_left_out_is_said():
     options = {"samples": "S1,x,y", "force_samples": True}
-    _, said = select_samples(np.array(NAMES, dtype=object), read_selection(options))
+    _, said = select_samples(np.array(NAMES, dtype=object), read_selection(**options))
     assert said == ["the store has no samples 'x', 'y' (2 in all), which -s names: left out"]
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
+# How contigs are named: as plink2 does, or as the store has them.
+CONTIG_NAMES = ("plink2", "store")
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,11 @@ class ViewOptions:
         One of `MULTIALLELIC_POLICIES`.
     variant_id_template : str or None
         How missing IDs are filled in, in plink2's syntax.
-    format_options : dict
-        Passed to the formats, such as {"no_fam": True}.
+    contig_names : str
+        One of `CONTIG_NAMES`.
+    format_options : dict of str to dict
+        By format, those of its options that differ from the default, such as
+        {"plink": {"no_fam": True}}.
     """
 
     store: dict[str, Any]
@@ -139,7 +144,13 @@ class ViewOptions:
     selection: Selection = field(default_factory=Selection)
     multiallelic: str = "error"
     variant_id_template: str | None = None
-    format_options: dict[str, Any] = field(default_factory=dict)
+    contig_names: str = "plink2"
+    format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked for but the whole store, under whatever name."""
+        return self == ViewOptions(self.store, self.stem, self.formats, self.required)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

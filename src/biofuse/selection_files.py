@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -38,12 +38,12 @@ _NUMBER = re.compile(r"\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,2})|([kKmMgG
 _POWERS = {"k": 3, "m": 6, "g": 9}
 
 
-def read_selection(options: Mapping[str, Any]) -> Selection:
+def read_selection(**options: Any) -> Selection:
     """The selection that a command's options ask for, with what their files say.
 
     Parameters
     ----------
-    options : mapping
+    **options
         Values by the names of `Selection`'s fields; files are named, `-` is standard input,
         and a leading `^` leaves out what a file of samples or targets has.
 

@@ -5,7 +5,7 @@ import json
 import click
 
 from biofuse.cli import options as o
-from biofuse.cli.settings import location_from
+from biofuse.cli.params import Command, Name
 from biofuse.memory import budget_warning, default_budget, format_size
 
 MULTIALLELIC_WARNING = (
@@ -14,13 +14,13 @@ MULTIALLELIC_WARNING = (
 )
 
 
-@click.command("info", cls=o.GroupedCommand, epilog="Example: biofuse info cohort.vcz")
-@click.argument("store")
+@click.command("info", cls=Command, epilog="Example: biofuse info cohort.vcz")
+@click.argument("store", type=Name())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes are in bytes.")
 @o.store_options
-def command(store, as_json, **kwargs):
+def command(store, as_json, source):
     """Describe STORE: its shape, its encoding, and how large each view of it is."""
-    value = describe_store(location_from(store, kwargs))
+    value = describe_store(source.location(store))
     if as_json:
         click.echo(json.dumps(value, indent=2))
         return
@@ -33,7 +33,7 @@ def describe_store(location) -> dict:
     from biofuse.plan.checks import check_fields, store_warnings
     from biofuse.plan.fields import describe_field, main_field
     from biofuse.plan.selection import read_field
-    from biofuse.plan.sizes import view_sizes
+    from biofuse.plan.sizes import view_notices, view_sizes
     from biofuse.stores.location import zarr_group
 
     group = zarr_group(location)
@@ -49,6 +49,8 @@ def describe_store(location) -> dict:
     if group["variant_allele"].shape[1] > 2:
         warnings.append(MULTIALLELIC_WARNING)
     budget = budget_warning(array.decoding_need, default_budget())
+    views = view_sizes(location, group, genotypes)
+    shown = [name for name, view in views.items() if view["file"] is not None]
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
@@ -64,8 +66,12 @@ def describe_store(location) -> dict:
         "codec": array.codec,
         "fast_path": array.fast,
         "slow_reason": array.slow_reason,
-        "warnings": [*warnings, *([budget] if budget else [])],
-        "views": view_sizes(location, group, genotypes),
+        "warnings": [
+            *warnings,
+            *([budget] if budget else []),
+            *view_notices(location, group, shown),
+        ],
+        "views": views,
     }
 
 

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from biofuse.cli.live import end_mount
-from biofuse.cli.settings import budget_from
+from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
-from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
@@ -69,21 +68,25 @@ def check_fuse() -> None:
         raise BiofuseError("fusermount3 is not installed; it is in the package fuse3")
 
 
-def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDirectory:
-    """Find or make the plan of a view, with progress on a terminal."""
-    cache = None
-    directory = kwargs.get("cache_dir") or default_cache_dir()
-    if directory is not None and not kwargs.get("no_cache"):
-        cache = PlanCache(os.path.abspath(directory))
-    with _progress(quiet) as progress:
-        plan = get_plan(options, cache, progress)
+def make_plan(options: ViewOptions, cache: CacheOptions, memory: int) -> PlanDirectory:
+    """Find or make the plan of a view, with progress on a terminal; say what it warns of.
+
+    Parameters
+    ----------
+    options : ViewOptions
+    cache : CacheOptions
+    memory : int
+        The mount's budget, in bytes.
+    """
+    with _progress() as progress:
+        plan = get_plan(options, cache.open(), progress)
     try:
         made = open_plan(plan.path)
         made.check_has(options.required)
-        memory = budget_from(kwargs)
         too_large = _too_large(made, memory, options.required)
         budget = budget_warning(made.decoded_chunk, memory)
-        notices = [text for name in options.required for text in made.notices.get(name, [])]
+        shown = [name for name in options.formats if name not in too_large]
+        notices = [text for name in shown for text in made.notices.get(name, [])]
         warnings = [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
         for warning in warnings:
             click.echo(f"biofuse: {warning}", err=True)
@@ -115,9 +118,9 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
 
 
 @contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator:
+def _progress() -> Iterator:
     """A progress bar, once there is something to show on a terminal."""
-    if quiet or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield lambda done, total: None
         return
     bar = None
@@ -299,11 +302,11 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
 
 
 def mount_in_background(
-    options: ViewOptions, config: ServeConfig, kwargs: dict, bound: bool = False
+    options: ViewOptions, config: ServeConfig, cache: CacheOptions, bound: bool = False
 ) -> None:
     """Make the plan of a view and mount it; returns when the files are there.
 
     If `bound`, the mount ends with this process.
     """
     with ServingProcess(config, bound) as process:
-        process.serve(make_plan(options, kwargs))
+        process.serve(make_plan(options, cache, config.memory))

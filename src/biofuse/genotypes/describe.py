@@ -12,7 +12,8 @@ def describe(array, values: bool = False) -> GenotypeArray:
     ----------
     array : zarr.Array
         call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
-        call_genotype_phased, of shape (variants, samples) and bool.
+        call_genotype_phased, of shape (variants, samples) and bool, or int8 with the
+        attribute dtype "bool", as xarray writes them.
     values : bool
         Whether it is a field of floating-point values instead, of either shape.
 
@@ -22,7 +23,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         If it is not such an array.
     """
     kind = array.dtype.kind
-    flat = array.ndim == 2 and kind in ("f" if values else "b")
+    flat = array.ndim == 2 and (kind == "f" if values else _is_bool(array))
     if not flat and (array.ndim != 3 or kind not in ("f" if values else "iu")):
         raise BiofuseError(
             f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
@@ -73,6 +74,13 @@ def describe(array, values: bool = False) -> GenotypeArray:
         per_object=_chunks_per_object(array),
         plain=plain if chunks[2] == shape[2] else None,
     )
+
+
+def _is_bool(array) -> bool:
+    """Whether an array has booleans; xarray writes them as int8 and says so in an attribute."""
+    if array.dtype.kind == "b":
+        return True
+    return array.dtype.str in ("|i1", "|u1") and array.attrs.get("dtype") == "bool"
 
 
 def _chunks_per_object(array) -> tuple[int, int]:

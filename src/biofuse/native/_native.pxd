@@ -44,6 +44,7 @@ cdef extern from "planes.h" nogil:
     ctypedef struct bf_planes:
         uint8_t *plane[8]
         uint64_t capacity
+        int no_sign
         int wide
 
     ctypedef struct bf_gather:

@@ -388,6 +388,31 @@ cdef class Rows:
                 raise_error(&err)
         return full.base[:found]
 
+    def has_fill(self, uint32_t row):
+        """Whether a row has fill (-2): a call of fewer alleles than there is room for.
+
+        Raises
+        ------
+        NativeError
+            If a frame is malformed.
+        """
+        cdef bf_error err
+        cdef bf_row out
+        cdef const uint8_t *low
+        cdef const uint8_t *sign
+        cdef uint64_t i
+        clear(&err)
+        if bf_rows_read(&self.rows, row, &out, &err) != BF_OK:
+            raise_error(&err)
+        if out.planes.no_sign:
+            return False
+        low, sign = out.planes.plane[0], out.planes.plane[7]
+        # Bits after the last allele are zero.
+        for i in range((<uint64_t> out.num_samples * out.ploidy + 7) // 8):
+            if sign[i] & ~low[i]:
+                return True
+        return False
+
     def alleles(self, uint32_t row):
         """One row as bytes of int8 alleles, num_samples x ploidy: what the planes say."""
         cdef bf_error err

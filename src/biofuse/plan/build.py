@@ -23,22 +23,14 @@ from biofuse.plan.files import (
     ViewFiles,
     write_file,
 )
+from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
-from biofuse.plan.phase import Phase
 from biofuse.plan.preview import Preview
 from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
 from biofuse.stores.location import zarr_group
-
-# What those are told who ask for BGEN files, if these are so.
-_PHASED = {
-    Phase.YES: "the .bgen has phased variants, which REGENIE and SAIGE do not take (BOLT-LMM 2.4 "
-    "does): give --unphased for those",
-    Phase.UNKNOWN: "the .bgen may have phased variants (not all were looked at), which REGENIE "
-    "and SAIGE do not take (BOLT-LMM 2.4 does): give --unphased for those",
-}
 
 
 def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
@@ -72,15 +64,13 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             if options.selection.is_everything
             else NO_SAMPLES
         )
-    subject = Subject(names, genotypes.ploidy, call_shapes(group), options.format_options)
+    subject = Subject(names, genotypes.ploidy, call_shapes(group))
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
     watched = _watched(location, {name for each in files for name in each.view.fields})
     signature = store.signature(watched)
 
-    variant_pass = VariantPass(
-        group, store, resolved, options.multiallelic, options.variant_id_template, progress
-    )
+    variant_pass = VariantPass(group, store, resolved, options, progress)
     index = VariantIndex(directory, genotypes.chunks[0])
     for batch in variant_pass.batches():
         index.add(batch.index)
@@ -97,7 +87,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         fields={name: array.to_json() for name, array in fields.items()},
         num_samples=len(names),
         num_variants=index.count,
-        modified_ns=_modified_ns(location, group),
+        modified_ns=_modified_ns(location, group, options),
         static=[],
         streamed=[each.streamed() for each in files],
         chunk_starts=CHUNK_STARTS,
@@ -122,7 +112,15 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     elif variant_pass.dropped:
         plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
     look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
-    plan = _look_into(plan, directory, files, look_at)
+    findings = CallFindings(
+        location,
+        group,
+        None if everything else index.mapped(),
+        resolved.samples,
+        variant_pass.contig_starts,
+        look_at,
+    )
+    plan = _look_into(plan, directory, files, findings, look_at)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
     plan.write(directory)
@@ -135,7 +133,7 @@ def _begin_files(
     """The files of every view that is possible, begun."""
 
     def begin(number: int, name: str) -> ViewFiles:
-        view = open_view(name, group, subject)
+        view = open_view(name, group, subject, options.format_options.get(name, {}))
         return ViewFiles(directory, options.stem, number, view, subject)
 
     found = [
@@ -160,20 +158,26 @@ def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
 
 
 def _look_into(
-    plan: Plan, directory: str, files: list[ViewFiles], look_at: Callable[[Iterable[str]], None]
+    plan: Plan,
+    directory: str,
+    files: list[ViewFiles],
+    findings: CallFindings,
+    look_at: Callable[[Iterable[str]], None],
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
     preview = Preview(plan, directory, look_at)
     for i, each in enumerate(files):
         plan.static.extend(each.finish(plan, i, preview))
-    phase = preview.phase()
-    if phase in _PHASED:
-        plan.notices["bgen"] = [_PHASED[phase]]
+        said = each.view.format.notices(each.view.options, findings)
+        if said:
+            plan.notices[each.view.format.NAME] = said
     for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(
             f"there are calls that cannot be shown, and reads of them fail: {text}"
         )
-    return replace(plan, lasting=not preview.errors)
+    if not preview.errors and findings.errors:
+        plan.warnings.append(f"not all calls can be looked at: {findings.errors[0]}")
+    return replace(plan, lasting=not preview.errors and not findings.errors)
 
 
 def _watched(location: Location, fields: Iterable[str]) -> list[str]:
@@ -197,8 +201,13 @@ def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint
     return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
 
 
-def _modified_ns(location: Location, group) -> int:
-    if not location.is_local:
+def _modified_ns(location: Location, group, options: ViewOptions) -> int:
+    """Time stamp of the files: the store's, or if they show a part of it the present.
+
+    So make and its like see that another view than the last one is mounted, and the same
+    view, whose plan is kept, has the same time again.
+    """
+    if not location.is_local or not options.is_plain:
         return time.time_ns()
     path = location.path
     if os.path.isdir(path):

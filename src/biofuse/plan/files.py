@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
+from biofuse.formats import main_suffix
 from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
 from biofuse.manifest import Plan, StaticFile, StreamedFile
 from biofuse.plan.views import View
@@ -64,6 +66,10 @@ class VariantIndex:
         write_file(self._directory, CHUNK_STARTS, self._chunk_starts.tobytes())
         return everything
 
+    def mapped(self) -> memoryview:
+        """The indices of the view's variants, uint32, once finished with some left out."""
+        return MappedTables.open(self._directory, [VARIANTS]).views[VARIANTS].cast("I")
+
 
 class ViewFiles:
     """The files of one view: header, heads, offsets, sidecars.
@@ -108,7 +114,7 @@ class ViewFiles:
             self._offsets_out.write(np.uint64(self._end).tobytes())
 
     def _begin_sidecars(self, subject: Subject) -> None:
-        for writer in self.view.format.sidecars(subject.options):
+        for writer in self.view.format.sidecars(self.view.options):
             name = f"{self._number}{writer.suffix}"
             try:
                 writer.begin(os.path.join(self._directory, name), subject.samples)
@@ -165,7 +171,7 @@ class ViewFiles:
             self._heads_out.close()
             self._offsets_out.close()
         return StreamedFile(
-            name=self._stem + self.view.format.SUFFIX,
+            name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,
             header=self._header,
             header_size=layout.header_size,

@@ -1,4 +1,4 @@
-"""What the files of a plan begin with, and whether they have phased variants."""
+"""What the files of a plan begin with."""
 
 import os
 import time
@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.formats.base import PHASED
 from biofuse.manifest import Plan
-from biofuse.plan.phase import Phase, PhaseSearch
 
 _CACHE = 1 << 20
 
@@ -73,13 +71,3 @@ class Preview:
             data += out
             record += 1
         return data[:size]
-
-    def phase(self) -> Phase:
-        """Whether a streamed file has phased variants."""
-        if not any(PHASED in streamed.fields for streamed in self._plan.streamed):
-            return Phase.NO
-        search = PhaseSearch(self._plan, self._tables, self._opened_ns, self._look_at)
-        found = search.find()
-        if search.error is not None:
-            self.errors.append(search.error)
-        return found

@@ -1,12 +1,17 @@
-"""How large the views of a store are."""
+"""How large the views of a store are, and what their users should know."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from biofuse import formats
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
+from biofuse.options import ViewOptions
 from biofuse.plan.fields import call_shapes, describe_field
+from biofuse.plan.findings import CallFindings
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.variants import VariantPass
 from biofuse.stores import Location, open_store
@@ -30,7 +35,7 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
     for name in formats.NAMES:
         module = formats.get_format(name)
         try:
-            layout = module.layout(Subject(names, genotypes.ploidy, shapes))
+            layout = module.layout(Subject(names, genotypes.ploidy, shapes), module.Options())
             for field in layout.fields:
                 describe_field(group, field)
             heads, exact = _head_bytes(location, group, layout)
@@ -38,7 +43,7 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
             views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}
             continue
         views[name] = {
-            "file": store_stem(location.path) + module.SUFFIX,
+            "file": store_stem(location.path) + formats.main_suffix(name),
             "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
             "exact": exact and biallelic,
             "reason": None,
@@ -46,12 +51,29 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
     return views
 
 
+def view_notices(location: Location, group, names: Sequence[str]) -> list[str]:
+    """What is said of the whole store in these formats, with default options."""
+    sample_id = read_field(group, "sample_id")
+    kept = np.flatnonzero(np.asarray(sample_id != ""))
+    samples = None if len(kept) == len(sample_id) else kept.tolist()
+    findings = CallFindings(location, group, samples=samples)
+    said = []
+    for name in names:
+        module = formats.get_format(name)
+        said += module.notices(module.Options(), findings)
+    return [*said, *(f"calls cannot be shown: {error}" for error in findings.errors)]
+
+
 def _head_bytes(location: Location, group, layout: Layout) -> tuple[int, bool]:
     """Bytes of all records' heads; and whether that is exact."""
     if layout.heads is None:
         return 0, True
     variant_pass = VariantPass(
-        group, open_store(location), Resolved(None, None), "drop", None, lambda done, total: None
+        group,
+        open_store(location),
+        Resolved(None, None),
+        ViewOptions({}, "", [], multiallelic="drop"),
+        lambda done, total: None,
     )
     count = group["variant_position"].shape[0]
     batch = next(variant_pass.batches(), None)

@@ -8,6 +8,7 @@ import numpy as np
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
+from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, template_function
 from biofuse.plan.selection import Resolved, read_field
@@ -46,12 +47,18 @@ class VariantPass:
     store : Store
         The same store.
     resolved : Resolved
-    multiallelic : str
-        "error" or "drop": what to do with sites of more than two alleles.
-    template : str or None
-        How missing IDs are filled in.
+    options : ViewOptions
+        Of which what is said of sites counts: `multiallelic`, `variant_id_template` and
+        `contig_names`.
     progress : callable
         Called with the variants read so far and their number.
+
+    Attributes
+    ----------
+    dropped : int
+        Sites of more than two alleles that were left out until now.
+    contig_starts : list of int
+        The view's variants, of those read until now, with which a contig begins.
     """
 
     def __init__(
@@ -59,18 +66,24 @@ class VariantPass:
         group,
         store: Store,
         resolved: Resolved,
-        multiallelic: str,
-        template: str | None,
+        options: ViewOptions,
         progress: Callable[[int, int], None],
     ):
-        self._contigs = np.asarray(read_field(group, "contig_id").tolist(), dtype=object)
+        contigs = read_field(group, "contig_id").tolist()
+        if options.contig_names == "plink2":
+            contigs = [chromosome_name(name) for name in contigs]
+        self._contigs = np.asarray(contigs, dtype=object)
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
-        self._multiallelic = multiallelic
+        self._multiallelic = options.multiallelic
+        template = options.variant_id_template
         self._fill = template_function(template) if template is not None else None
         self._progress = progress
         self.dropped = 0
+        self.contig_starts: list[int] = []
+        self._count = 0
+        self._last_contig = -1
 
     def batches(self) -> Iterator[Batch]:
         """The variants.
@@ -119,7 +132,8 @@ class VariantPass:
                 self.dropped += int(many.sum())
                 keep = ~many
                 alleles, chrom, position = alleles[keep], chrom[keep], position[keep]
-                index = index[keep]
+                index, contig = index[keep], contig[keep]
+        self._note_contigs(contig)
         chroms, positions = chrom.tolist(), position.tolist()
         refs = alleles[:, 0].tolist()
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
@@ -128,9 +142,17 @@ class VariantPass:
             ids = (ids if keep is None else ids[keep]).tolist()
         else:
             ids = [""] * len(refs)
-        names = [chromosome_name(c) for c in chroms] if self._fill else chroms
-        ids = fill_missing(ids, self._fill, names, positions, refs, alts)
+        ids = fill_missing(ids, self._fill, chroms, positions, refs, alts)
         return Batch(index, Variants(chroms, positions, ids, refs, alts))
+
+    def _note_contigs(self, contig: np.ndarray) -> None:
+        """Note where contigs begin among the next variants of the view."""
+        if not len(contig):
+            return
+        begins = np.flatnonzero(np.diff(contig.astype(np.int64), prepend=self._last_contig))
+        self.contig_starts += (begins + self._count).tolist()
+        self._count += len(contig)
+        self._last_contig = int(contig[-1])
 
     def _refuse(self, i: int, chrom, position, alleles) -> None:
         shown = [a if len(a) <= 20 else a[:17] + "..." for a in alleles[i].tolist() if a != ""]
