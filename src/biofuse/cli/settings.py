@@ -113,7 +113,9 @@ def view_options_from(
     stem = kwargs.get("basename") or store_stem(location.path)
     if "/" in stem or stem in (".", ".."):
         raise BiofuseError(f"--basename {stem!r} is not a file name")
-    selection = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
+    selection = {
+        each.name: kwargs.get(each.name, each.default) for each in dataclasses.fields(Selection)
+    }
     for name in ("regions_file", "targets_file", "samples_file"):
         if selection[name] is not None:
             mark = "^" if selection[name].startswith("^") else ""
@@ -125,7 +127,7 @@ def view_options_from(
         stem=stem,
         formats=chosen,
         required=required,
-        selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
+        selection=Selection(**selection),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
         format_options=format_options,

@@ -6,13 +6,13 @@ import mmap
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
 
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
 from biofuse.plan.columns import as_text
+from biofuse.plan.filters import filter_variants
 from biofuse.stores import Location
 
 
@@ -114,24 +114,26 @@ def resolve(
         raise BiofuseError(_explain(error, selection, group)) from error
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
-    return Resolved(samples, variants, dict.fromkeys(heard.texts))
+    variants = filter_variants(location, group, selection, samples, variants, progress)
+    return Resolved(samples, variants, list(dict.fromkeys(heard.texts)))
 
 
 def _resolve_variants(
     location: Location, selection: Selection, progress: Callable[[int, int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of kept samples and variants, as vcztools finds them."""
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Indices of kept samples, and of variants in the regions and targets; None for all."""
     with _open_reader(location, selection) as reader:
         samples = np.asarray(reader.samples_selection, dtype=np.int64)
-        if selection.exclude is None or reader.variant_filter.scope == "variant":
-            return samples, _collect(_variant_indices(reader, progress))
-    # A site goes if any sample matches; vcztools itself would want all of them to.
-    without = replace(selection, exclude=None)
-    with _open_reader(location, without) as reader:
-        rest = _collect(_variant_indices(reader, progress))
-    with _open_reader(location, replace(without, include=selection.exclude)) as reader:
-        matching = _collect(_variant_indices(reader, progress))
-    return samples, np.setdiff1d(rest, matching, assume_unique=True)
+        named = (selection.regions, selection.regions_file)
+        if all(each is None for each in (*named, selection.targets, selection.targets_file)):
+            return samples, None
+        return samples, _collect(_variant_indices(reader, progress))
+
+
+_WHERE = (
+    *("regions", "regions_file", "targets", "targets_file"),
+    *("samples", "samples_file", "force_samples"),
+)
 
 
 def _open_reader(location: Location, selection: Selection):
@@ -140,7 +142,7 @@ def _open_reader(location: Location, selection: Selection):
 
     options = vcztools.ViewPlinkOptions.from_click_kwargs(
         {
-            **asdict(selection),
+            **{name: getattr(selection, name) for name in _WHERE},
             "backend_storage": location.backend,
             "storage_options": tuple(f"{k}={json.dumps(v)}" for k, v in location.options.items()),
         }
@@ -151,11 +153,6 @@ def _open_reader(location: Location, selection: Selection):
 def _explain(error: Exception, selection: Selection, group) -> str:
     """What is wrong with a selection, in a line; vcztools's own words can be a page."""
     text = one_line(error)
-    if "parse error" in text:
-        expressions = [e for e in (selection.include, selection.exclude) if e is not None]
-        where = re.search(r"found (.+?)\s+\(at char (\d+)\)", text)
-        found = f": {where[1]} at character {int(where[2]) + 1} is not expected" if where else ""
-        return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
     if isinstance(error, KeyError):
         return f"the store has no field {text}, which the selection needs"
     if text.startswith("Empty sample set"):
