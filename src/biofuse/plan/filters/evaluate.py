@@ -20,7 +20,7 @@ from biofuse.plan.filters.grammar import (
     parse,
 )
 from biofuse.plan.filters.slab import Fields, Slab
-from biofuse.plan.filters.terms import Term, find_term, masks
+from biofuse.plan.filters.terms import FILL, MISSING, Term, find_term, masks
 from biofuse.plan.filters.words import Words, compile_words
 
 _PASSES = ("N_PASS", "F_PASS", "COUNT")
@@ -125,7 +125,7 @@ class _Compiler:
             try:
                 found = nb.compare(a, node.operator, b)
             except ExpressionError as error:
-                raise ExpressionError(str(error), node.start) from None
+                raise error.located(node.start) from None
             return Matches.of_values(found, a.of_calls or b.of_calls, len(slab))
 
         return compare
@@ -142,7 +142,10 @@ class _Compiler:
         return compile_words(others[0], self._term(others[0]), node.operator, texts[0], self.fields)
 
     def _side(self, side: Side) -> _Values:
-        return _Arithmetic(side, self._operand).compiled()
+        try:
+            return _Arithmetic(side, self._operand).compiled()
+        except ExpressionError as error:
+            raise error.located(side.start) from None
 
     def _operand(self, piece: Piece) -> _Values:
         if isinstance(piece, str):
@@ -199,8 +202,10 @@ def _as_numbers(values: np.ndarray, of_calls: bool) -> nb.Numbers:
 
 def _lengths(texts: np.ndarray) -> nb.Numbers:
     lengths = np.array([len(text) for text in texts.flat], dtype=np.float64).reshape(texts.shape)
-    found = _as_numbers(lengths, False)
-    return nb.Numbers(found.values, found.missing, found.values == 0, False)
+    # An alternative allele that is not there has none.
+    lengths[texts == "."] = MISSING
+    lengths[texts == ""] = FILL
+    return _as_numbers(lengths, False)
 
 
 class _Arithmetic:
@@ -221,8 +226,14 @@ class _Arithmetic:
 
     def _chain(self, operators: tuple[str, ...], part: Callable[[], _Values]) -> _Values:
         values = part()
+        before = ""
         while self._pieces and self._pieces[0] in operators:
-            values = _calculated(values, str(self._pieces.pop(0)), part())
+            operator = str(self._pieces.pop(0))
+            if before in ("-", "/"):
+                # bcftools begins at the right: it has 10-5-3 as 10-(5-3).
+                raise ExpressionError(f"brackets must tell what {before} and {operator} are of")
+            values = _calculated(values, operator, part())
+            before = operator
         return values
 
     def _value(self) -> _Values:

@@ -5,11 +5,12 @@
     condition = "(" either ")" | side OPERATOR side
     side      = numbers, texts in quotes, fields, functions, + - * / and brackets
 
-As in bcftools, `&` and `&&` bind alike, and so do `|` and `||`.
+As in bcftools, `&` and `&&` bind alike, and so do `|` and `||`; what comes later is combined
+first, which matters where samples are: `A & B && C` is `A & (B && C)`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from biofuse.errors import BiofuseError
@@ -39,6 +40,11 @@ class ExpressionError(BiofuseError):
 
     def __init__(self, what: str, position: int | None = None):
         super().__init__(what if position is None else f"{what}, at character {position + 1}")
+        self.position = position
+
+    def located(self, position: int) -> "ExpressionError":
+        """The same, with a position if it has none."""
+        return self if self.position is not None else ExpressionError(str(self), position)
 
 
 @dataclass(frozen=True)
@@ -178,12 +184,12 @@ class _Parser:
     def _both(self) -> Node:
         return self._combination(("&", "&&"), self._condition)
 
-    def _combination(self, operators, part) -> Node:
-        tree = part()
-        while self._is(*operators):
-            operator = self._take().text
-            tree = Combination(tree, operator, part())
-        return tree
+    def _combination(self, operators: tuple[str, ...], part: Callable[[], Node]) -> Node:
+        left = part()
+        if not self._is(*operators):
+            return left
+        operator = self._take().text
+        return Combination(left, operator, self._combination(operators, part))
 
     def _condition(self) -> Node:
         if self._is("(") and self._is_condition_within():

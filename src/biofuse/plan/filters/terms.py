@@ -158,18 +158,18 @@ def _texts(values: np.ndarray) -> np.ndarray:
 def _subscript(field: Field, term: Term) -> Term:
     index = field.index or ""
     number = index
-    if term.of_calls and term.kind != "genotype":
+    if term.of_calls:
         # Of every sample the value of this number.
         samples, colon, number = index.partition(":")
         if not colon or samples not in ("", "*"):
             number = "?"
     is_counted = any(term is each for each in _COUNTED.values())
-    if not number.isdigit() or term.kind not in ("numbers", "texts") or is_counted:
+    if not number.isdigit() or term.kind != "numbers" or is_counted:
         raise ExpressionError(
-            f"{field.name}[{index}] is not understood: INFO/X[1] and FORMAT/X[*:1] are", field.start
+            f"{field.name}[{index}] is not understood: numbers INFO/X[1] and FORMAT/X[*:1] are",
+            field.start,
         )
     which = int(number)
-    nothing = FILL if term.kind == "numbers" else ""
     axis = 2 if term.of_calls else 1
 
     def read(slab: Slab) -> np.ndarray:
@@ -177,10 +177,23 @@ def _subscript(field: Field, term: Term) -> Term:
         if values.ndim == axis:
             values = values[..., np.newaxis]
         if which < values.shape[axis]:
-            return values[..., which]
-        return np.full(values.shape[:axis], nothing, dtype=values.dtype)
+            found = values[..., which].copy()
+        else:
+            found = np.full(values.shape[:axis], FILL)
+        _, none = masks(found)
+        if not term.of_calls:
+            # What bcftools compares with there is of no use to anyone.
+            short = np.flatnonzero(none & ~np.logical_or(*masks(values[:, 0].copy())))
+            if len(short):
+                raise ExpressionError(
+                    f"{field.name} has no value {which} at variant {slab.rows[short[0]]} of the "
+                    "store, counted from 0",
+                    field.start,
+                )
+        found[none] = MISSING
+        return found
 
-    return replace(term, read=read)
+    return replace(term, read=read, may_be_missing=False)
 
 
 def _alternatives(slab: Slab) -> np.ndarray:
@@ -208,7 +221,10 @@ def _indel_lengths(slab: Slab) -> np.ndarray:
     kinds, lengths = classify(slab.field("variant_allele"))
     values = lengths.astype(np.float64)
     values[kinds != Kind.INDEL] = MISSING
-    values[slab.field("variant_allele")[:, 1:] == ""] = FILL
+    none = slab.field("variant_allele")[:, 1:] == ""
+    # Where a site has no alternative allele, its length is missing too.
+    none[:, :1] = False
+    values[none] = FILL
     return values
 
 

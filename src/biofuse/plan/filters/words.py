@@ -28,8 +28,8 @@ _KINDS = {
         for ending in ("", "s")
     },
 }
-# What POSIX's extended regular expressions and Python's mean alike.
-_ALIKE = re.compile(r"(?:[^\\{}\[*+?^$]|\\[^\w\s]|\[\^?[\w,:;./ -]+\]|\^|\$|[*+?](?![*+?]))*")
+# Patterns that mean the same as POSIX's basic and extended ones and as Python's.
+_ALIKE = re.compile(r"\^?(?:(?:[^][\\*+?(){}|^$]|\\[.*$^]|\[\^?[\w,:;./ -]+\])\*?)*\$?")
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,11 @@ def _missing(field: Field, term: Term, operator: str, text: Text, fields: Fields
 def _texts(field: Field, term: Term, operator: str, text: Text, fields: Fields) -> Words:
     if "~" in operator:
         pattern = _pattern(text)
+        # A missing text matches no pattern, but stores don't tell one from a dot.
+        if pattern.search(".") and field.name.upper() not in ("CHROM", "ID", "REF"):
+            raise ExpressionError(
+                f"the pattern {text.value!r} would match a missing text", text.start
+            )
         tests: list[Callable[[str], bool]] = [lambda value: pattern.search(value) is not None]
     else:
         # Of IDs a comma is a part.
@@ -194,8 +199,11 @@ def _pattern(text: Text) -> re.Pattern[str]:
     source, case = text.value, 0
     if source.endswith("/i"):
         source, case = source[:-2], re.IGNORECASE
-    if _ALIKE.fullmatch(source) is None or "(?" in source:
-        raise ExpressionError(f"the pattern {text.value!r} is not offered", text.start)
+    if _ALIKE.fullmatch(source) is None:
+        raise ExpressionError(
+            f"the pattern {text.value!r} is not offered: . * [] ^ $ are, not + ? | () {{}}",
+            text.start,
+        )
     try:
         return re.compile(source, case)
     except re.error as error:
