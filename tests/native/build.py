@@ -11,6 +11,7 @@ SOURCES = (
     "bgen.c",
     "bgen_values.c",
     "block_cache.c",
+    "count.c",
     "error.c",
     "frame.c",
     "planes.c",
@@ -22,7 +23,7 @@ SOURCES = (
 )
 
 # What harness and fuzz targets share.
-CASE = ("case.c", "case_bgen.c", "case_values.c")
+CASE = ("case.c", "case_bgen.c", "case_count.c", "case_values.c")
 
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),

@@ -68,12 +68,43 @@ selection_options = options(
         },
     ),
     (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
-    (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
+    (
+        ("-i", "--include"),
+        {"help": "Keep sites for which this expression is true, such as 'MAF>0.01 && QUAL>20'."},
+    ),
     (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),
-    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,other."}),
+    (("-f", "--apply-filters"), {"help": "Keep sites with one of these filters: PASS,."}),
+    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,bnd,other."}),
     (("-V", "--exclude-types"), {"help": "Leave out these types of variant."}),
     (("-m", "--min-alleles"), {"type": int, "help": "Keep sites with at least N alleles."}),
     (("-M", "--max-alleles"), {"type": int, "help": "Keep sites with at most N alleles."}),
+    (
+        ("-c", "--min-ac"),
+        {
+            "metavar": "N[:TYPE]",
+            "help": "Keep sites with at least N alternative alleles in the samples; TYPE counts "
+            "others: nref, alt1, minor, major, nonmajor, such as 3:minor.",
+        },
+    ),
+    (("-C", "--max-ac"), {"metavar": "N[:TYPE]", "help": "Keep sites with at most N."}),
+    (
+        ("-q", "--min-af"),
+        {"metavar": "F[:TYPE]", "help": "The same with frequencies, such as 0.01:minor."},
+    ),
+    (("-Q", "--max-af"), {"metavar": "F[:TYPE]", "help": "Keep sites of at most F."}),
+    (("-k", "--known"), {"is_flag": True, "help": "Keep sites that have an ID."}),
+    (("-n", "--novel"), {"is_flag": True, "help": "Keep sites that have none."}),
+    (("-u", "--uncalled"), {"is_flag": True, "help": "Keep sites where no allele is called."}),
+    (("-U", "--exclude-uncalled"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-x", "--private"),
+        {"is_flag": True, "help": "Keep sites that only the samples have alternative alleles at."},
+    ),
+    (("-X", "--exclude-private"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-g", "--genotype"),
+        {"metavar": "[^]hom|het|miss", "help": "Keep sites with such a call; with ^, the others."},
+    ),
 )
 
 variant_options = options(
