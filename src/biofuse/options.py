@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
+MISSING_CHUNKS_POLICIES = ("error", "fill")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class ViewOptions:
         One of `MULTIALLELIC_POLICIES`.
     variant_id_template : str or None
         How missing IDs are filled in, in plink2's syntax.
+    missing_chunks : str
+        One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
+        shown as Zarr's fill value where that makes no sense.
     format_options : dict
         Passed to the formats, such as {"no_fam": True}.
     """
@@ -84,6 +88,7 @@ class ViewOptions:
     selection: Selection = field(default_factory=Selection)
     multiallelic: str = "error"
     variant_id_template: str | None = None
+    missing_chunks: str = "error"
     format_options: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

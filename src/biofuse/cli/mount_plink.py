@@ -20,6 +20,7 @@ Examples:
 @o.plink_options
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.log_options

@@ -11,7 +11,7 @@ from biofuse.address import parse_address
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.errors import BiofuseError
 from biofuse.memory import MIN_BUDGET, format_size, parse_size
-from biofuse.options import MULTIALLELIC_POLICIES
+from biofuse.options import MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
 
 MAX_THREADS = 64
 
@@ -133,6 +133,20 @@ variant_options = _group(
         {
             "metavar": "TEMPLATE",
             "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+        },
+    ),
+)
+
+missing_chunks_option = _group(
+    "Store",
+    (
+        ("--missing-chunks",),
+        {
+            "type": click.Choice(MISSING_CHUNKS_POLICIES),
+            "default": "error",
+            "show_default": True,
+            "help": "Where chunks are not stored and Zarr's fill value makes no sense (a position "
+            "of 0, an empty REF): fail, or show it.",
         },
     ),
 )

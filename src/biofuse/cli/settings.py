@@ -128,6 +128,7 @@ def view_options_from(
         selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
         multiallelic=kwargs.get("multiallelic", "error"),
         variant_id_template=kwargs.get("variant_id_template"),
+        missing_chunks=kwargs.get("missing_chunks", "error"),
         format_options=format_options,
     )
 

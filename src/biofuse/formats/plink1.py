@@ -9,12 +9,15 @@ from typing import Any
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Layout, Sidecar, Subject, Variants
 from biofuse.formats.chromosome import chromosome_name
+from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText, VariantText
 
 NAME = "plink"
 SUFFIX = ".bed"
 
 _MAGIC = b"\x6c\x1b\x01"
+# Above it, plink 1.9 and plink2 call a coordinate invalid.
+_MAX_POSITION = 2**31 - 2
 
 
 def layout(subject: Subject) -> Layout:
@@ -60,6 +63,7 @@ class BimWriter(VariantText):
         self._names: dict[str, str] = {}
 
     def lines(self, variants: Variants) -> str:
+        check_positions(variants, _MAX_POSITION, "which no plink takes")
         names = self._names
         for contig in set(variants.chrom) - names.keys():
             names[contig] = chromosome_name(contig)
