@@ -21,7 +21,7 @@ _ADVICE = (
     "it is"
 )
 # Fields of which no chunk can be of the fill value alone, and what that would be.
-_NEEDED = {
+NEEDED = {
     "contig_id": "an empty contig name",
     "sample_id": "an empty sample ID",
     "variant_position": "a position of 0",
@@ -70,7 +70,7 @@ class AbsentChunks:
         by_region = selection.regions or selection.regions_file
         by_target = selection.targets or selection.targets_file
         asked = {"region_index": by_region, "variant_length": by_region or by_target}
-        for name, what in _NEEDED.items():
+        for name, what in NEEDED.items():
             if name in self._group and asked.get(name, True):
                 found = self._presence(name)
                 if found is not None and found.absent:
@@ -82,7 +82,7 @@ class AbsentChunks:
             found = self._presence("variant_id")
             # Without any, a store has no IDs; zarr leaves such an array out.
             if found is not None and 0 < len(found.absent) < len(found.grid):
-                self._notice(found, "shown as missing IDs")
+                self._notice(found, f"shown as {shown_as('variant_id', self._group['variant_id'])}")
         if selection.has_expression:
             self._check_others()
 
@@ -109,7 +109,35 @@ class AbsentChunks:
             # A store of which no call is phased has none of these.
             some = 1 if name == PHASED else 0
             if found.absent and len(found.grid) - len(found.absent) >= some:
-                self._notice(found, f"shown as {_shown(name, self._group[name])}")
+                self._notice(found, f"shown as {shown_as(name, self._group[name])}")
+
+    def breaks_order(self, grid: Grid, number: int) -> bool:
+        """Whether variants of a chunk that has the fill value as contig are out of order.
+
+        Parameters
+        ----------
+        grid : Grid
+            Of variant_contig.
+        number : int
+            The chunk's.
+
+        Raises
+        ------
+        BiofuseError
+            If the contigs and positions at it cannot be read.
+        """
+        start, stop = grid.rows(number)
+        first, last = max(0, start - 1), min(grid.shape[0], stop + 1)
+        contig = self._column("variant_contig").read(first, last).astype(np.int64)
+        here = contig[start - first]
+        if start > first and contig[0] > here:
+            return True
+        if start > first and last > stop and contig[0] == contig[-1] != here:
+            return True
+        position = self._column("variant_position").read(first, last).astype(np.int64)
+        # Positions of 0 come from chunks of their own that are not there.
+        back = (np.diff(position) < 0) & (position[1:] > 0)
+        return bool(np.any(back & (np.diff(contig) == 0)))
 
     def _presence(self, name: str) -> Presence | None:
         """Of a field that is read here."""
@@ -134,7 +162,7 @@ class AbsentChunks:
     def _check_contigs(self, found: Presence) -> None:
         """Tell of absent chunks of variant_contig that break the order of variants."""
         looked_at = found.absent[:_LOOKED_AT_FAR] if self._store.far else found.absent
-        wrong = [number for number in looked_at if self._breaks_order(found.grid, number)]
+        wrong = [number for number in looked_at if self.breaks_order(found.grid, number)]
         if wrong:
             name = self._contig_name(self._column("variant_contig").read(*_first_row(found, wrong)))
             place = self._where(Presence(found.grid, wrong))
@@ -144,22 +172,9 @@ class AbsentChunks:
                 "incomplete"
             )
 
-    def _breaks_order(self, grid: Grid, number: int) -> bool:
-        """Whether variants of a chunk that has the fill value as contig are out of order."""
-        start, stop = grid.rows(number)
-        first, last = max(0, start - 1), min(grid.shape[0], stop + 1)
-        contig = self._column("variant_contig").read(first, last).astype(np.int64)
-        here = contig[start - first]
-        if start > first and contig[0] > here:
-            return True
-        if start > first and last > stop and contig[0] == contig[-1] != here:
-            return True
-        position = self._column("variant_position").read(first, last).astype(np.int64)
-        return bool(np.any((np.diff(position) < 0) & (np.diff(contig) == 0)))
-
     def _check_others(self) -> None:
         """Tell of the fields that an expression may look at."""
-        known = {*_NEEDED, "variant_contig", "variant_id"}
+        known = {*NEEDED, "variant_contig", "variant_id"}
         for name in sorted(self._group.array_keys()):
             array = self._group[name]
             # Flags that no variant has are all fill.
@@ -169,7 +184,7 @@ class AbsentChunks:
                 continue
             found = self._presence(name)
             if found is not None and 0 < len(found.absent) < len(found.grid):
-                self._notice(found, f"taken for {_shown(name, array)} where an expression asks")
+                self._notice(found, f"taken for {shown_as(name, array)} where an expression asks")
 
     def _notice(self, found: Presence, shown: str) -> None:
         verb = "is" if len(found.absent) == 1 else "are"
@@ -186,24 +201,27 @@ class AbsentChunks:
         if found.grid.name == "sample_id":
             return f" ({found.first()}: samples {start:,} to {stop - 1:,}, counted from 0)"
         only = "" if len(found.absent) == 1 else "the first is "
-        return f" ({only}{found.first()}: {self._sites(start, stop)})"
-
-    def _sites(self, start: int, stop: int) -> str:
-        """The place of variants: contig and positions, or their numbers where those don't tell."""
         numbers = f"variants {start:,} to {stop - 1:,} of the store, counted from 0"
+        # The contig is what is not known.
+        known = found.grid.name != "variant_contig"
+        sites = self._sites(start, stop) if known else None
+        return f" ({only}{found.first()}: {sites or numbers})"
+
+    def _sites(self, start: int, stop: int) -> str | None:
+        """Contig and positions of variants; None where those don't tell."""
         try:
             ends = []
             for i in (start, stop - 1):
                 contig = self._contig_name(self._column("variant_contig").read(i, i + 1))
                 ends.append((contig, int(self._column("variant_position").read(i, i + 1)[0])))
         except (BiofuseError, IndexError):
-            return numbers
+            return None
         (contig, first), (last_contig, last) = ends
         if not contig or not last_contig or min(first, last) <= 0:
-            return numbers
+            return None
         if contig != last_contig:
             return f"sites {contig}:{first} to {last_contig}:{last}"
-        return f"sites {contig}:{first}-{last}" if first <= last else numbers
+        return f"sites {contig}:{first}-{last}" if first <= last else None
 
     def _contig_name(self, contig: np.ndarray) -> str:
         number = int(contig[0])
@@ -222,9 +240,11 @@ def _first_row(found: Presence, numbers: list[int]) -> tuple[int, int]:
     return start, start + 1
 
 
-def _shown(name: str, array) -> str:
-    """What an absent chunk is shown as."""
+def shown_as(name: str, array) -> str:
+    """What an absent chunk of a field is shown as, in a word."""
     fill = array.fill_value
+    if name == "variant_id":
+        return "missing IDs"
     if name == PHASED:
         return "phased" if fill else "unphased"
     if name == GENOTYPES:

@@ -13,6 +13,8 @@ from biofuse.stores import Range, Store
 _CHUNK_NAME = re.compile(r"(c[./])?\d+([./]\d+)*")
 # Chunks that are asked for one by one where a store cannot list them.
 _MAX_PROBES = 2048
+# More than any array has; metadata that declares them is not believed.
+_MAX_CHUNKS = 20_000_000
 # A far store's list of names comes in pages of a thousand.
 _MAX_LISTED_FAR = 20_000
 
@@ -144,9 +146,12 @@ def presence(store: Store, array) -> Presence | None:
     Raises
     ------
     BiofuseError
-        If the chunks are named otherwise than the array's metadata says.
+        If the chunks are named otherwise than the array's metadata says, or that declares more
+        of them than can be.
     """
     grid = Grid(array)
+    if len(grid) > _MAX_CHUNKS:
+        raise BiofuseError(f"{grid.name} is damaged: its metadata declares {len(grid):,} chunks")
     listing = None
     if not store.far or len(grid) <= _MAX_LISTED_FAR:
         listing = store.list(grid.name)

@@ -27,7 +27,7 @@ class Listing:
 
 
 def list_local(root: str, folder: str) -> Listing:
-    """List a folder of a local store.
+    """List a folder of a local store; one that is not there has nothing in it.
 
     Nothing is opened, and only what is neither a plain file nor a folder is looked at:
     one call a folder, whatever the number of files.
@@ -38,7 +38,8 @@ def list_local(root: str, folder: str) -> Listing:
         If a folder cannot be read.
     """
     found = Listing()
-    _scan(os.path.join(root, folder), folder, "", found, _MAX_DEPTH)
+    if os.path.isdir(os.path.join(root, folder)):
+        _scan(os.path.join(root, folder), folder, "", found, _MAX_DEPTH)
     return found
 
 

@@ -72,7 +72,7 @@ class ZipStore:
         pass
 
     def list(self, folder: str) -> Listing | None:
-        prefix = f"{folder}/"
+        prefix = f"{folder}/" if folder else ""
         names = self._archive.namelist()
         return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
 
