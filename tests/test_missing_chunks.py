@@ -297,7 +297,7 @@ def test_a_store_that_is_not_local(field, store, tmp_path):
 def test_a_store_that_has_no_list_of_names(made, tmp_path, monkeypatch):
     from biofuse.stores.remote import ZarrStore
 
-    monkeypatch.setattr(ZarrStore, "list", lambda self, folder: None)
+    monkeypatch.setattr(ZarrStore, "listing", lambda self, folder: None)
     store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
     lose(store, "variant_id/1")
     (warning,) = plan_view(f"file://{store}", tmp_path / "told", *FAR).warnings

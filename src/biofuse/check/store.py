@@ -1,5 +1,6 @@
 """Read every chunk of every array of a store once, and tell what is wrong."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,8 @@ _COPIES = 3
 _MAX_CHUNK = 4 << 30
 # Keys of absent chunks that a report has of an array.
 _KEYS_KEPT = 1000
+# What a group's folder has.
+_OF_GROUPS = ("/.zgroup", "/zarr.json")
 # More variants than files of genotypes hold.
 _MAX_VARIANTS = 2**32
 # Fields of which no part is likely to be of the fill value alone where another is not.
@@ -79,6 +82,12 @@ class StoreCheck:
         BiofuseError
             If there is no Zarr group, or it cannot be read at all.
         """
+        with warnings.catch_warnings():
+            # What zarr-python warns of is looked at here.
+            warnings.simplefilter("ignore")
+            return self._run()
+
+    def _run(self) -> Report:
         self._group = zarr_group(self._location)
         self._store = open_store(self._location)
         arrays = self._arrays = self._open_arrays()
@@ -99,7 +108,11 @@ class StoreCheck:
     def _open_arrays(self) -> dict[str, Any]:
         """All arrays by path; those that cannot be opened are findings."""
         arrays = {}
-        for name in _array_names(self._store, self._group):
+        names = _array_names(self._store, self._group)
+        for name, first in _without_metadata(self._store, names).items():
+            text = f"has files, such as {first}, and no metadata (.zarray or zarr.json)"
+            self.report.add(Finding("unreadable", name, None, text))
+        for name in names:
             try:
                 array = self._group[name]
                 Grid(array)
@@ -231,10 +244,10 @@ class StoreCheck:
             return found.absent
         if grid.name in _TELLING:
             return found.absent if len(found.absent) < len(grid) else []
-        if grid.name == "variant_contig":
+        if grid.name == "variant_contig" and "variant_position" in self._arrays:
             looker = AbsentChunks(self._group, self._store)
             try:
-                return [n for n in found.absent if looker.breaks_order(grid, n)]
+                return looker.out_of_order(grid, found.absent)
             except BiofuseError:
                 # Contigs or positions cannot be read, which is told of them.
                 return []
@@ -285,7 +298,7 @@ class _Reader:
 def _array_names(store: Store, group) -> list[str]:
     """Paths of all arrays, those that consolidated metadata alone know of too."""
     names: set[str] = set()
-    listing = None if store.far else store.list("")
+    listing = None if store.far else store.listing("")
     if listing is not None:
         for name in listing.names:
             folder, _, file = name.rpartition("/")
@@ -298,6 +311,21 @@ def _array_names(store: Store, group) -> list[str]:
         found = [] if listing is None else listing.names
         return sorted(names | {n.rpartition("/")[0] for n in found if n.endswith("/zarr.json")})
     return sorted(names | {path for path, member in members if hasattr(member, "shape")})
+
+
+def _without_metadata(store: Store, names: list[str]) -> dict[str, str]:
+    """Folders with files and no array in them, and the first of their files."""
+    listing = None if store.far else store.listing("")
+    if listing is None:
+        return {}
+    inside = {f"{name}/" for name in names}
+    groups = {name.rpartition("/")[0] for name in listing.names if name.endswith(_OF_GROUPS)}
+    found: dict[str, str] = {}
+    for name in sorted(listing.names):
+        folder = name.split("/", 1)[0]
+        if "/" in name and folder not in groups and f"{folder}/" not in inside:
+            found.setdefault(folder, name)
+    return found
 
 
 def _in_order(arrays: dict[str, Any]) -> list[str]:

@@ -5,12 +5,12 @@ chunks are right: the first contig, unphased calls, REF. What cannot be right is
 what may be wrong is told.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import GENOTYPES, PHASED
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED
 from biofuse.options import Selection
 from biofuse.plan.columns import Column
 from biofuse.plan.grid import Grid, Presence, presence
@@ -29,6 +29,10 @@ NEEDED = {
     "variant_length": "a length of 0",
     "region_index": "a region of no variants",
 }
+# Fields that a store may do without.
+_OPTIONAL = ("variant_id", "variant_length", "region_index", *CALL_FIELDS)
+# Chunks of which positions are read at a time.
+_RUN = 64
 # Absent chunks of variant_contig that are looked at where each takes requests.
 _LOOKED_AT_FAR = 8
 
@@ -65,8 +69,9 @@ class AbsentChunks:
         BiofuseError
             If one lacks a chunk that cannot be of the fill value alone, unless that is to be
             shown; if a chunk is there and is no file; if chunks have other names than they
-            should.
+            should; if a field has chunks and no metadata.
         """
+        self._check_metadata()
         by_region = selection.regions or selection.regions_file
         by_target = selection.targets or selection.targets_file
         asked = {"region_index": by_region, "variant_length": by_region or by_target}
@@ -85,6 +90,18 @@ class AbsentChunks:
                 self._notice(found, f"shown as {shown_as('variant_id', self._group['variant_id'])}")
         if selection.has_expression:
             self._check_others()
+
+    def _check_metadata(self) -> None:
+        """Raise `BiofuseError` if a field that a store may lack has lost its metadata only."""
+        for name in _OPTIONAL:
+            if name in self._group:
+                continue
+            listing = self._store.listing(name)
+            if listing is not None and listing.names:
+                raise BiofuseError(
+                    f"{name} has files, such as {name}/{min(listing.names)}, and no metadata "
+                    "(.zarray or zarr.json): the store is incomplete"
+                )
 
     def check_calls(self, fields: Iterable[str]) -> None:
         """Look at these fields of calls.
@@ -111,33 +128,45 @@ class AbsentChunks:
             if found.absent and len(found.grid) - len(found.absent) >= some:
                 self._notice(found, f"shown as {shown_as(name, self._group[name])}")
 
-    def breaks_order(self, grid: Grid, number: int) -> bool:
-        """Whether variants of a chunk that has the fill value as contig are out of order.
+    def out_of_order(self, grid: Grid, absent: list[int]) -> list[int]:
+        """Chunks of variant_contig that cannot be of the fill value: variants are out of order.
 
         Parameters
         ----------
         grid : Grid
             Of variant_contig.
-        number : int
-            The chunk's.
+        absent : list of int
+            Numbers of chunks that are not stored, ascending.
 
         Raises
         ------
         BiofuseError
-            If the contigs and positions at it cannot be read.
+            If the contigs and positions at them cannot be read.
         """
-        start, stop = grid.rows(number)
-        first, last = max(0, start - 1), min(grid.shape[0], stop + 1)
-        contig = self._column("variant_contig").read(first, last).astype(np.int64)
-        here = contig[start - first]
-        if start > first and contig[0] > here:
-            return True
-        if start > first and last > stop and contig[0] == contig[-1] != here:
-            return True
-        position = self._column("variant_position").read(first, last).astype(np.int64)
-        # Positions of 0 come from chunks of their own that are not there.
-        back = (np.diff(position) < 0) & (position[1:] > 0)
-        return bool(np.any(back & (np.diff(contig) == 0)))
+        fill = int(self._group["variant_contig"].fill_value or 0)
+        found: set[int] = set()
+        before = -1
+        for chunks in _runs(absent):
+            start, stop = grid.rows(chunks[0])[0], grid.rows(chunks[-1])[1]
+            previous = fill if before == chunks[0] - 1 else self._contig_at(start - 1)
+            following = self._contig_at(stop) if stop < grid.shape[0] else -1
+            before = chunks[-1]
+            if previous > fill or (previous == following != fill and previous >= 0):
+                found.update(chunks)
+                continue
+            first = start - 1 if previous == fill and start else start
+            last = stop + 1 if following == fill and stop < grid.shape[0] else stop
+            position = self._column("variant_position").read(first, last).astype(np.int64)
+            # Positions of 0 come from chunks of their own that are not there.
+            back = np.flatnonzero((np.diff(position) < 0) & (position[1:] > 0)) + first + 1
+            found.update(min(row, stop - 1) // grid.size[0] for row in back.tolist())
+        return sorted(found)
+
+    def _contig_at(self, variant: int) -> int:
+        """The contig of a variant; -1 before the first one."""
+        if variant < 0:
+            return -1
+        return int(self._column("variant_contig").read(variant, variant + 1)[0])
 
     def _presence(self, name: str) -> Presence | None:
         """Of a field that is read here."""
@@ -162,7 +191,7 @@ class AbsentChunks:
     def _check_contigs(self, found: Presence) -> None:
         """Tell of absent chunks of variant_contig that break the order of variants."""
         looked_at = found.absent[:_LOOKED_AT_FAR] if self._store.far else found.absent
-        wrong = [number for number in looked_at if self.breaks_order(found.grid, number)]
+        wrong = self.out_of_order(found.grid, looked_at)
         if wrong:
             name = self._contig_name(self._column("variant_contig").read(*_first_row(found, wrong)))
             place = self._where(Presence(found.grid, wrong))
@@ -233,6 +262,18 @@ class AbsentChunks:
         if name not in self._columns:
             self._columns[name] = Column(self._group[name], self._store)
         return self._columns[name]
+
+
+def _runs(numbers: list[int]) -> Iterator[list[int]]:
+    """Consecutive numbers among these, up to so many at a time."""
+    run: list[int] = []
+    for number in numbers:
+        if run and (number != run[-1] + 1 or len(run) == _RUN):
+            yield run
+            run = []
+        run.append(number)
+    if run:
+        yield run
 
 
 def _first_row(found: Presence, numbers: list[int]) -> tuple[int, int]:

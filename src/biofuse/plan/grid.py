@@ -154,7 +154,7 @@ def presence(store: Store, array) -> Presence | None:
         raise BiofuseError(f"{grid.name} is damaged: its metadata declares {len(grid):,} chunks")
     listing = None
     if not store.far or len(grid) <= _MAX_LISTED_FAR:
-        listing = store.list(grid.name)
+        listing = store.listing(grid.name)
     if listing is None:
         return _probe(store, grid)
     found = Presence(grid)

@@ -75,7 +75,7 @@ class Store(Protocol):
         """Say that these objects will be read soon; may do nothing."""
         ...
 
-    def list(self, folder: str) -> Listing | None:
+    def listing(self, folder: str) -> Listing | None:
         """What is stored below a folder; None where the backend cannot tell, or not soon."""
         ...
 

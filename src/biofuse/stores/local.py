@@ -103,7 +103,7 @@ class LocalStore:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
                 os.close(fd)
 
-    def list(self, folder: str) -> Listing | None:
+    def listing(self, folder: str) -> Listing | None:
         return list_local(self.root, folder)
 
     def signature(self, keys: Sequence[str]) -> str | None:

@@ -66,11 +66,11 @@ class ZarrStore:
     def hint(self, keys: Sequence[str]) -> None:
         pass
 
-    def list(self, folder: str) -> Listing | None:
+    def listing(self, folder: str) -> Listing | None:
         if not self._store.supports_listing:
             return None
         try:
-            found = zarr.core.sync.sync(asyncio.wait_for(self._list(f"{folder}/"), _LIST_TIME))
+            found = zarr.core.sync.sync(asyncio.wait_for(self._names(f"{folder}/"), _LIST_TIME))
         except Exception:
             # What a server does not tell is asked of each object when it is read.
             return None
@@ -78,7 +78,7 @@ class ZarrStore:
         metadata = {".zarray", ".zattrs", "zarr.json"}
         return Listing(found) if metadata.intersection(found) else None
 
-    async def _list(self, prefix: str) -> list[str]:
+    async def _names(self, prefix: str) -> list[str]:
         return [
             name.rpartition(prefix)[2] if not name.startswith(prefix) else name[len(prefix) :]
             async for name in self._store.list_prefix(prefix)

@@ -71,7 +71,7 @@ class ZipStore:
     def hint(self, keys: Sequence[str]) -> None:
         pass
 
-    def list(self, folder: str) -> Listing | None:
+    def listing(self, folder: str) -> Listing | None:
         prefix = f"{folder}/" if folder else ""
         names = self._archive.namelist()
         return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
