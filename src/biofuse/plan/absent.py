@@ -290,6 +290,6 @@ def shown_as(name: str, array) -> str:
         return "phased" if fill else "unphased"
     if name == GENOTYPES:
         return {0: "REF", -1: "missing"}.get(int(fill or 0), f"allele {fill}")
-    if array.dtype.kind == "f" and np.isnan(fill):
+    if array.dtype.kind == "f" and fill is not None and np.isnan(fill):
         return "missing"
     return repr(fill) if isinstance(fill, str) else str(fill or 0)
