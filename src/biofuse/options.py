@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
+MISSING_CHUNKS_POLICIES = ("error", "fill")
 # How contigs are named: as plink2 does, or as the store has them.
 CONTIG_NAMES = ("plink2", "store")
 
@@ -167,6 +168,9 @@ class ViewOptions:
         How missing IDs are filled in, in plink2's syntax.
     contig_names : str
         One of `CONTIG_NAMES`.
+    missing_chunks : str
+        One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
+        shown as Zarr's fill value where that makes no sense.
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
@@ -180,6 +184,7 @@ class ViewOptions:
     multiallelic: str = "error"
     variant_id_template: str | None = None
     contig_names: str = "plink2"
+    missing_chunks: str = "error"
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
 from biofuse.cli.live import end_mount
+from biofuse.cli.progress import progress_bar
 from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
@@ -78,7 +79,7 @@ def make_plan(options: ViewOptions, cache: CacheOptions, memory: int) -> PlanDir
     memory : int
         The mount's budget, in bytes.
     """
-    with _progress() as progress:
+    with progress_bar("reading variants", not sys.stderr.isatty()) as progress:
         plan = get_plan(options, cache.open(), progress)
     try:
         made = open_plan(plan.path)
@@ -115,39 +116,6 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
             suffix = streamed.name.removeprefix(plan.stem)
             found[streamed.format] = f"there is no {suffix}: {error}"
     return found
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator:
-    """A progress bar, once there is something to show on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    bar = None
-    task = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal bar, task
-        if bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            bar = Progress(
-                TextColumn("reading variants"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            task = bar.add_task("", total=total)
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 class ServingProcess:

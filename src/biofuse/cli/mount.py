@@ -32,6 +32,7 @@ Examples:
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options

@@ -52,6 +52,7 @@ def bgen_view(
 @click.option("--total-string-length", type=int, hidden=True, help="Of 0.1.0; strings may be long.")
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options

@@ -24,6 +24,7 @@ Examples:
 @o.format_options("plink")
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options

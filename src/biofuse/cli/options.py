@@ -16,7 +16,7 @@ from biofuse.cli import settings
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.memory import MIN_BUDGET
-from biofuse.options import CONTIG_NAMES, MULTIALLELIC_POLICIES
+from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
 from biofuse.selection_files import read_selection
 
 _SELECTION = Part("selection", read_selection)
@@ -124,6 +124,21 @@ variant_options = options(
         {
             "metavar": "TEMPLATE",
             "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+        },
+    ),
+)
+
+missing_chunks_option = options(
+    _VIEW,
+    "Store",
+    (
+        ("--missing-chunks",),
+        {
+            "type": click.Choice(MISSING_CHUNKS_POLICIES),
+            "default": "error",
+            "show_default": True,
+            "help": "Where chunks are not stored and Zarr's fill value makes no sense (a position "
+            "of 0, an empty REF): fail, or show it.",
         },
     ),
 )

@@ -80,6 +80,7 @@ class RunCommand(Command):
 @o.all_format_options
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options

@@ -59,7 +59,7 @@ class ViewChoices:
     basename : str or None
     multiallelic : str
     variant_id_template : str or None
-    contig_names : str
+    contig_names, missing_chunks : str
     """
 
     format_names: tuple[str, ...] = ()
@@ -67,6 +67,7 @@ class ViewChoices:
     multiallelic: str = "error"
     variant_id_template: str | None = None
     contig_names: str = "plink2"
+    missing_chunks: str = "error"
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ def view_options(
         multiallelic=view.multiallelic,
         variant_id_template=view.variant_id_template,
         contig_names=view.contig_names,
+        missing_chunks=view.missing_chunks,
         format_options=options,
     )
 

@@ -12,8 +12,9 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
+from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
-from biofuse.plan.checks import REQUIRED, check_fields, store_warnings
+from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
@@ -55,6 +56,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     fingerprint = _fingerprint(location, group, options) if location.is_local else None
+    absent = AbsentChunks(group, store, options.missing_chunks == "fill")
+    absent.check_sites(options.selection)
     resolved = resolve(location, group, store, options.selection, progress)
     sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
@@ -78,6 +81,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
+    absent.check_calls(fields)
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
@@ -99,7 +103,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
-            *store_warnings(location, group, genotypes),
+            *absent.warnings,
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,

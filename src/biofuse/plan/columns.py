@@ -5,10 +5,13 @@ millisecond on each; decoding Zarr v2 chunks with their codecs directly takes a 
 of that. Everything else is read through zarr-python.
 """
 
+from math import prod
+
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.plain import frame_size
+from biofuse.plan.grid import Grid
 from biofuse.stores import Range, Store
 
 
@@ -65,6 +68,12 @@ class Column:
             return as_text(self._array[start:stop])
         except Exception as error:
             raise BiofuseError(f"{self._array.path} cannot be read: {one_line(error)}") from error
+
+    def absent_key(self, variant: int) -> str | None:
+        """Key of the chunk that a variant's value is in, the first one, if it is not stored."""
+        grid = Grid(self._array)
+        key = grid.key(variant // grid.size[0] * prod(grid.counts[1:]))
+        return key if self._store.get_many([Range(key, 0, 1)]) == [None] else None
 
     def _read_direct(self, start: int, stop: int) -> np.ndarray | None:
         """The values, or None if a chunk is not stored."""

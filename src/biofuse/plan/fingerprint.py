@@ -81,6 +81,9 @@ class Fingerprint:
             for entry in entries:
                 if entry.is_dir():
                     self._walk(f"{name}/{entry.name}")
+                elif entry.is_symlink():
+                    # It may lead nowhere.
+                    self._look_at(f"{name}/{entry.name}")
                 else:
                     self._add(f"{name}/{entry.name}", entry.stat())
 

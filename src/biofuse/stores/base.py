@@ -4,6 +4,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from biofuse.stores.listing import Listing
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -71,6 +73,10 @@ class Store(Protocol):
 
     def hint(self, keys: Sequence[str]) -> None:
         """Say that these objects will be read soon; may do nothing."""
+        ...
+
+    def listing(self, folder: str) -> Listing | None:
+        """What is stored below a folder; None where the backend cannot tell, or not soon."""
         ...
 
     def signature(self, keys: Sequence[str]) -> str | None:

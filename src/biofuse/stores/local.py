@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.listing import Listing, list_local
 
 # Enough for a disk to be busy with, and far from any limit on open files.
 _OPEN_AT_ONCE = 32
@@ -101,6 +102,9 @@ class LocalStore:
             if fd is not None:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
                 os.close(fd)
+
+    def listing(self, folder: str) -> Listing | None:
+        return list_local(self.root, folder)
 
     def signature(self, keys: Sequence[str]) -> str | None:
         found = []

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.listing import Listing
 from biofuse.stores.local import pread_all
 
 # A member's header in the file; its name and more, of lengths that it ends with, follow.
@@ -69,6 +70,11 @@ class ZipStore:
 
     def hint(self, keys: Sequence[str]) -> None:
         pass
+
+    def listing(self, folder: str) -> Listing | None:
+        prefix = f"{folder}/" if folder else ""
+        names = self._archive.namelist()
+        return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
 
     def signature(self, keys: Sequence[str]) -> str | None:
         status = os.stat(self._path)
