@@ -44,7 +44,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         codec, reason = _zarr3_codec(codecs)
         plain = zarr3_encoding(array.dtype, codecs)
     unit = (1,) if flat else ()
-    chunks = (*(int(n) for n in array.chunks), *unit)
+    chunks = (*(max(1, int(n)) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
     if reason is None and kind == "f" and array.dtype.str != "<f4":
         reason = f"values are {array.dtype}"

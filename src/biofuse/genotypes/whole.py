@@ -14,7 +14,8 @@ from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.plain import decode
 from biofuse.memory import format_size
-from biofuse.stores import Location, Range, Store
+from biofuse.stores import Location, Range, Store, read_whole
+from biofuse.stores.limits import encoded
 
 logger = logging.getLogger("biofuse.encode")
 
@@ -134,7 +135,7 @@ class WholeChunks:
         """Decode a chunk that is not zarr-python's business; None if it is, or is not stored."""
         if array.plain is None:
             return None
-        [piece] = self._store.get_many([Range(key)])
+        [piece] = read_whole(self._store, [key], encoded(array.decoded_size))
         if piece is None:
             return None
         values = decode(array, piece.data)

@@ -14,6 +14,7 @@ from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields, store_warnings
+from biofuse.plan.declared import check_decoding
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
@@ -26,6 +27,7 @@ from biofuse.plan.files import (
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.phase import Phase
 from biofuse.plan.preview import Preview
+from biofuse.plan.room import Room
 from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
@@ -82,12 +84,15 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         group, store, resolved, options.multiallelic, options.variant_id_template, progress
     )
     index = VariantIndex(directory, genotypes.chunks[0])
+    room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
         files = [each for each in files if _add(each, batch.variants, left_out)]
+        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
+    check_decoding(list(fields.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())

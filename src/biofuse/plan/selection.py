@@ -14,6 +14,7 @@ from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
 from biofuse.plan.columns import as_text
 from biofuse.stores import Location
+from biofuse.stores.location import zarr_group
 
 
 def read_field(group, name: str) -> np.ndarray:
@@ -145,7 +146,8 @@ def _open_reader(location: Location, selection: Selection):
             "storage_options": tuple(f"{k}={json.dumps(v)}" for k, v in location.options.items()),
         }
     )
-    return options.make_reader(location.path)
+    # A group is taken as it is, and read in our way.
+    return options.make_reader(zarr_group(location).group)
 
 
 def _explain(error: Exception, selection: Selection, group) -> str:
