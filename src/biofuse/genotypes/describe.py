@@ -116,5 +116,5 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 def _blosc_text(config) -> str:
     shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
     kind = config.get("shuffle")
-    kind = shuffle.get(kind, str(kind))
+    kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
     return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

@@ -71,7 +71,7 @@ def _count_chunks(path: str) -> int:
     """Chunk files below an array's folder."""
     count = 0
     for entry in os.scandir(path):
-        if entry.is_dir():
+        if os.path.isdir(entry.path):
             count += _count_chunks(entry.path)
         elif entry.name[0] not in ".z" and not entry.name.startswith("__"):
             count += 1

@@ -41,7 +41,7 @@ def check_declared(location: Location, group) -> None:
     for name in CALL_FIELDS:
         if name in group:
             _check_count(location, f"{name} has", group[name].shape)
-    if "variant_allele" in group and group["variant_allele"].shape[1] > _MAX_ALLELES:
+    if "variant_allele" in group and not 0 < group["variant_allele"].shape[1] <= _MAX_ALLELES:
         raise _damaged(
             location, f"variant_allele has room for {group['variant_allele'].shape[1]:,} alleles"
         )

@@ -5,6 +5,7 @@ libraries have for it. Classes have the names of theirs, by which zarr-python te
 """
 
 import lzma
+import warnings
 from typing import Any, ClassVar
 
 import numcodecs
@@ -158,6 +159,8 @@ def install() -> None:
     if _Installed.yet:
         return
     _Installed.yet = True
+    # These are meant for who writes stores.
+    warnings.filterwarnings("ignore", module=r"(zarr|numcodecs)\b")
     for numcodec in (GZip, Zlib, BZ2, LZMA, Blosc, Zstd, LZ4, VLenUTF8, VLenBytes):
         numcodecs.registry.register_codec(numcodec)
     for name, codec in (

@@ -86,8 +86,9 @@ def _behind_link(path: str, where: str, key: str) -> int:
         return os.stat(path).st_mode
     except OSError as error:
         target = os.readlink(path)
+        which = "it" if where == key else where
         raise BiofuseError(
-            f"{key} cannot be read: {where} is a symbolic link to {target}: {error.strerror}"
+            f"{key} cannot be read: {which} is a symbolic link to {target}: {error.strerror}"
         ) from error
 
 
