@@ -158,7 +158,7 @@ def test_a_pipe_in_place_of_the_store(name, biofuse, tmp_path):
 
 def test_a_broken_link_in_place_of_the_store(tmp_path):
     (tmp_path / "x.vcz").symlink_to("/nonexistent/x")
-    with pytest.raises(BiofuseError, match="no such store: .*symbolic link to nothing"):
+    with pytest.raises(BiofuseError, match=r"no such store: .*symbolic link to nothing"):
         Location(str(tmp_path / "x.vcz")).check()
 
 

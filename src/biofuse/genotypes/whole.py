@@ -15,7 +15,7 @@ from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.plain import decode
 from biofuse.memory import format_size
 from biofuse.stores import Location, Range, Store, read_whole
-from biofuse.stores.limits import encoded
+from biofuse.stores.limits import encoded, only
 
 logger = logging.getLogger("biofuse.encode")
 
@@ -168,7 +168,8 @@ class WholeChunks:
             zarr_array = zarr_group(self._location)[array.path]
 
             def opened(*selection):
-                return capture(zarr_array, selection)
+                with only(zarr_array):
+                    return capture(zarr_array, selection)
 
             self._arrays[array.path] = opened
         return opened

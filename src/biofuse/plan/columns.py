@@ -10,7 +10,7 @@ import numpy as np
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.plain import frame_size
 from biofuse.stores import Store, read_whole
-from biofuse.stores.limits import most_encoded
+from biofuse.stores.limits import most_encoded, only
 
 
 def as_text(values: np.ndarray) -> np.ndarray:
@@ -44,6 +44,10 @@ class Column:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Values of variants start to stop; byte strings as text."""
+        with only(self._array):
+            return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
         if self._direct:
             values = self._read_direct(start, stop)
             if values is not None:

@@ -14,6 +14,7 @@ from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
 from biofuse.plan.columns import as_text
 from biofuse.stores import Location
+from biofuse.stores.limits import only
 from biofuse.stores.location import zarr_group
 
 
@@ -26,7 +27,8 @@ def read_field(group, name: str) -> np.ndarray:
         If it cannot be read.
     """
     try:
-        return as_text(group[name][:])
+        with only(group[name]):
+            return as_text(group[name][:])
     except Exception as error:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
