@@ -10,6 +10,7 @@ from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.stores import Piece, Range, Store
+from biofuse.stores.limits import encoded
 
 # Enough for the offset table of a frame of half a GiB, in one read with the header.
 _HEAD_SIZE = 4096
@@ -199,7 +200,8 @@ class FrameReader:
             missing = [
                 i for i, piece in enumerate(found) if piece is None or len(piece.data) < piece.size
             ]
-            pieces = self._store.get_many([Range(keys[i]) for i in missing])
+            most = encoded(self._raw_size)
+            pieces = self._store.get_many([Range(keys[i], 0, most) for i in missing])
             for i, piece in zip(missing, pieces, strict=True):
                 found[i] = self._keep(keys[i], piece)
         return [None if piece is _ABSENT else piece for piece in found]
@@ -219,7 +221,8 @@ class FrameReader:
         missing = [
             i for i, head in enumerate(heads) if head is None or (whole and head is not _ABSENT)
         ]
-        stop = None if whole else _HEAD_SIZE
+        # Of what is no such frame, no more than one has is read before that is told.
+        stop = encoded(self._raw_size) if whole else _HEAD_SIZE
         pieces = self._store.get_many([Range(keys[i], 0, stop) for i in missing])
         for i, piece in zip(missing, pieces, strict=True):
             heads[i] = piece

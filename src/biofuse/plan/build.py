@@ -15,6 +15,7 @@ from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields
+from biofuse.plan.declared import check_decoding
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
@@ -27,6 +28,7 @@ from biofuse.plan.files import (
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.preview import Preview
+from biofuse.plan.room import Room
 from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
@@ -75,13 +77,16 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
 
     variant_pass = VariantPass(group, store, resolved, options, progress)
     index = VariantIndex(directory, genotypes.chunks[0])
+    room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
         files = [each for each in files if _add(each, batch.variants, left_out)]
+        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
     absent.check_calls(fields)
+    check_decoding(list(fields.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())

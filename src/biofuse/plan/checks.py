@@ -2,6 +2,7 @@
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import GENOTYPES
+from biofuse.plan.declared import check_declared
 from biofuse.plan.fields import main_field
 from biofuse.stores import Location
 
@@ -21,11 +22,7 @@ def check_fields(location: Location, group) -> None:
     for name in REQUIRED:
         if name not in group:
             raise BiofuseError(f"{location.path} is not a VCF Zarr store: it has no {name}")
-    for name in ("variant_position", "variant_contig"):
-        if group[name].dtype.kind not in "iu":
-            raise BiofuseError(
-                f"{location.path} is damaged: {name} is of type {group[name].dtype}, not integers"
-            )
+    check_declared(location, group)
     if main == GENOTYPES and group[main].ndim != 3:
         raise BiofuseError(
             f"{location.path} is damaged: call_genotype has {group['call_genotype'].ndim} "

@@ -12,7 +12,8 @@ import numpy as np
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.plain import frame_size
 from biofuse.plan.grid import Grid
-from biofuse.stores import Range, Store
+from biofuse.stores import Range, Store, read_whole
+from biofuse.stores.limits import most_encoded, only
 
 
 def as_text(values: np.ndarray) -> np.ndarray:
@@ -31,7 +32,8 @@ def read_field(group, name: str) -> np.ndarray:
         If it cannot be read.
     """
     try:
-        return as_text(group[name][:])
+        with only(group[name]):
+            return as_text(group[name][:])
     except Exception as error:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
@@ -56,10 +58,14 @@ class Column:
             and metadata.order == "C"
             and array.chunks[1:] == array.shape[1:]
         )
-        self.chunk = array.chunks[0]
+        self.chunk = max(1, array.chunks[0])
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Values of variants start to stop; byte strings as text."""
+        with only(self._array):
+            return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
         if self._direct:
             values = self._read_direct(start, stop)
             if values is not None:
@@ -80,7 +86,7 @@ class Column:
         chunks = range(start // self.chunk, -(-stop // self.chunk))
         tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
         keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
-        pieces = self._store.get_many([Range(key) for key in keys])
+        pieces = read_whole(self._store, keys, most_encoded())
         if not keys or any(piece is None for piece in pieces):
             return None
         values = np.concatenate(
