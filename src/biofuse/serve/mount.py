@@ -24,6 +24,7 @@ from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
 from biofuse.serve.exposition import render
+from biofuse.serve.handshake import shake_hands
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
@@ -36,6 +37,8 @@ from biofuse.serve.window import Window, shape_window, window_bytes
 logger = logging.getLogger("biofuse.serve")
 
 _READ_AHEAD_BLOCKS = 6
+# Each read that waits is a task. Where there are as many as may be, nothing is answered.
+_MAX_TASKS = 1 << 16
 
 
 @contextlib.contextmanager
@@ -238,6 +241,7 @@ class MountedView:
                 config.log_file,
             )
             status = Status(self, config)
+            await shake_hands()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal, received)
                 if config.lifeline_fd is not None:
@@ -249,7 +253,7 @@ class MountedView:
                 if self.metrics is not None:
                     nursery.start_soon(self.metrics.run, lambda: render(status.to_json()))
                 nursery.start_soon(self._announce, record, on_ready)
-                await pyfuse3.main()
+                await pyfuse3.main(max_tasks=_MAX_TASKS)
                 nursery.cancel_scope.cancel()
         finally:
             pyfuse3.close(unmount=self._is_mounted())
