@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from biofuse.children import child_environment, python_command
 from biofuse.cli.live import end_mount
-from biofuse.cli.settings import budget_from
+from biofuse.cli.settings import budget_from, timeout_from
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
@@ -76,7 +77,7 @@ def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDi
     if directory is not None and not kwargs.get("no_cache"):
         cache = PlanCache(os.path.abspath(directory))
     with _progress(quiet) as progress:
-        plan = get_plan(options, cache, progress)
+        plan = get_plan(options, cache, progress, timeout_from(kwargs))
     try:
         made = open_plan(plan.path)
         made.check_has(options.required)
@@ -181,7 +182,7 @@ class ServingProcess:
             with open(log_file, "ab") as log:
                 self._log_offset = log.tell()
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "biofuse.serve"],
+                    python_command("biofuse.serve"),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -189,7 +190,7 @@ class ServingProcess:
                     start_new_session=True,
                     cwd="/",
                     # It may be relative to the directory that the process leaves.
-                    env={**os.environ, "BIOFUSE_RUNTIME_DIR": runtime_dir()},
+                    env={**child_environment(), "BIOFUSE_RUNTIME_DIR": runtime_dir()},
                 )
         except OSError as error:
             os.close(self._reader)
@@ -295,7 +296,8 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
     config = _with_plan(config, plan)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "biofuse.serve", config.to_json()])
+    command = python_command("biofuse.serve", config.to_json())
+    os.execve(sys.executable, command, child_environment())
 
 
 def mount_in_background(

@@ -17,6 +17,8 @@ from biofuse.stores.location import Location, store_stem
 
 _LOCAL_THREADS = 4
 _REMOTE_THREADS = 8
+_LOCAL_TIMEOUT = 30.0
+_REMOTE_TIMEOUT = 120.0
 
 _PLINK_FLAGS = ("no_bim", "no_fam")
 # Format options whose presence is all that matters.
@@ -154,6 +156,13 @@ def budget_from(kwargs: dict[str, Any]) -> int:
     return default_budget() if kwargs["memory"] is None else kwargs["memory"]
 
 
+def timeout_from(kwargs: dict[str, Any]) -> float:
+    """Seconds in which a store must answer, as the options of a command say."""
+    if kwargs.get("timeout") is not None:
+        return kwargs["timeout"]
+    return _REMOTE_TIMEOUT if kwargs.get("backend_storage") else _LOCAL_TIMEOUT
+
+
 def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
     """How to serve, as the options of a command say; the plan is filled in later."""
     absolute = {
@@ -170,7 +179,7 @@ def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> Se
         threads=_threads(kwargs),
         ahead_bytes=kwargs.get("readahead_buffer_size"),
         idle_timeout=kwargs["idle_timeout"],
-        timeout=kwargs["timeout"],
+        timeout=timeout_from(kwargs),
         read_ahead_kb=kwargs["read_ahead_kb"],
         allow_other=kwargs["allow_other"],
         lifeline_fd=None,

@@ -6,12 +6,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
 
+from biofuse.children import child_environment, python_command
 from biofuse.protocol import MAX_MESSAGE, Reply, Request
 
 # Seconds that a worker is given to end.
@@ -53,7 +53,7 @@ class WorkerConfig:
 
 def _environment(allocator: str | None) -> dict[str, str]:
     """Variables of a worker; what the user has set stays."""
-    environment = dict(os.environ)
+    environment = child_environment()
     # Freed memory of many threads' arenas would stay with the process.
     environment.setdefault("MALLOC_ARENA_MAX", "2")
     if allocator is not None:
@@ -139,7 +139,7 @@ class WorkerLink:
             # The worker reads it from its start, and may be another's second reader.
             os.lseek(config.plan_fd, 0, os.SEEK_SET)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "biofuse.encode.worker", json.dumps(argument)],
+                python_command("biofuse.encode.worker", json.dumps(argument)),
                 pass_fds=[
                     config.plan_fd,
                     config.window_fd,

@@ -17,7 +17,7 @@ from biofuse import signals
 from biofuse.address import parse_address
 from biofuse.durable import MARK, settle
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, Plan, StaticFile, StreamedFile, read_plan
+from biofuse.manifest import MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
 from biofuse.memory import SCRATCH_PART, budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
@@ -87,9 +87,10 @@ class MountedView:
     def __init__(self, config: ServeConfig):
         self._config = config
         self._fds: dict[str, int] = {}
-        entries = os.scandir(config.plan_dir)
-        self.plan_size = sum(entry.stat().st_size for entry in entries if entry.name != MARK)
-        self.plan = self._open_plan()
+        with PlanFolder(config.plan_dir) as folder:
+            names = [name for name in os.listdir(folder.fd) if name != MARK]
+            self.plan_size = sum(os.stat(name, dir_fd=folder.fd).st_size for name in names)
+            self.plan = self._open_plan(folder)
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed if self._shows(f)), default=0)
         cache_share = 2 if self.plan.decoded_chunk else 4
@@ -133,22 +134,14 @@ class MountedView:
     def _shows(self, file: StreamedFile | StaticFile) -> bool:
         return file.format not in self._config.left_out
 
-    def _open(self, name: str) -> int:
-        if name not in self._fds:
-            path = os.path.join(self._config.plan_dir, name)
-            self._fds[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return self._fds[name]
-
-    def _open_plan(self) -> Plan:
-        """Read the manifest and open every file of the plan, so that it may be removed."""
-        with open(self._open(MANIFEST), closefd=False) as f:
-            plan = read_plan(f.read())
-        names = [f.path for f in plan.static] + [f.header for f in plan.streamed]
-        for name in [*names, plan.chunk_starts, *plan.table_names()]:
-            self._open(name)
+    def _open_plan(self, folder: PlanFolder) -> Plan:
+        """Open every file of the plan, so that it may be removed."""
+        for name in (MANIFEST, *folder.plan.file_names()):
+            if name not in self._fds:
+                self._fds[name] = folder.open(name)
         if self._config.remove_plan:
             shutil.rmtree(self._config.plan_dir, ignore_errors=True)
-        return plan
+        return folder.plan
 
     def operations(self) -> ReadOnlyOperations:
         """The file system, ready to be mounted."""
