@@ -85,9 +85,19 @@ def _digest(mountpoint: str) -> str:
 
 
 def open_log(path: str) -> IO[bytes]:
-    """A mount's log, to append to; whoever has it open holds a lock on it."""
-    # Open as long as the process that appends to it.
-    log = open(path, "ab")  # noqa: SIM115
+    """A mount's log, to append to; whoever has it open holds a lock on it.
+
+    Raises
+    ------
+    BiofuseError
+        If there is no room for it in the user's folder.
+    OSError
+        If it cannot be opened for another reason.
+    """
+    ours = os.path.dirname(path) == runtime_dir()
+    with full_folder_named() if ours else contextlib.nullcontext():
+        # Open as long as the process that appends to it.
+        log = open(path, "ab")  # noqa: SIM115
     with contextlib.suppress(OSError):
         fcntl.flock(log, fcntl.LOCK_SH)
     return log

@@ -22,7 +22,7 @@ from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
-from biofuse.runtime import path_for, runtime_dir
+from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.window import shape_window, window_bytes
 from biofuse.signals import ignore_signals
@@ -178,11 +178,13 @@ class ServingProcess:
         self._config = dataclasses.replace(
             config, ready_fd=writer, lifeline_fd=lifeline, log_file=log_file
         )
+        private = () if config.private_dir is None else ("--private", config.private_dir)
+        sweep()
         try:
-            with open(log_file, "ab") as log:
+            with open_log(log_file) as log:
                 self._log_offset = log.tell()
                 self._process = subprocess.Popen(
-                    python_command("biofuse.serve"),
+                    python_command("biofuse.serve", *private),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,

@@ -1,5 +1,7 @@
 """`biofuse run`."""
 
+import ctypes
+import dataclasses
 import errno
 import os
 import re
@@ -8,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -36,6 +38,8 @@ _FILES = {
     "bgi": ("bgen", "no_bgi"),
     "sample": ("bgen", "no_sample_file"),
 }
+
+_PR_SET_PDEATHSIG = 1
 
 _EPILOG = """\b
 In COMMAND and its environment these stand for the files:
@@ -83,6 +87,7 @@ def command(store, command_line, format_names, **kwargs):
         os.mkdir(directory)
         log_file = kwargs.get("log_file") or os.path.join(private, "log")
         config = serve_config_from(store, directory, {**kwargs, "log_file": log_file})
+        config = dataclasses.replace(config, private_dir=private)
         try:
             mount_in_background(options, config, kwargs, bound=True)
             code = _run(command_line, directory, options.stem)
@@ -161,9 +166,7 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     for number in signals.wanted():
         signal.signal(number, forward)
     try:
-        process = subprocess.Popen(
-            words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
-        )
+        process = subprocess.Popen(words, env=environment, preexec_fn=_prepare_command(previous))
         for number in early:
             process.send_signal(number)
         code = process.wait()
@@ -176,6 +179,23 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     finally:
         signal.signal(signal.SIGINT, previous)
     return code if code >= 0 else 128 - code
+
+
+def _prepare_command(interrupt: Any) -> Callable[[], None]:
+    """What a command's process does first.
+
+    It takes interrupts again as this process did, and ends where this process is killed.
+    """
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, interrupt)
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return prepare
 
 
 def _errors(directory: str) -> int:

@@ -28,6 +28,7 @@ from biofuse.serve.handshake import shake_hands
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
+from biofuse.serve.orphans import end_command
 from biofuse.serve.records import Records, Table
 from biofuse.serve.scheduler import Scheduler
 from biofuse.serve.status import Status, serve_status
@@ -82,6 +83,8 @@ class MountedView:
     plan_size : int
         Bytes of the plan's files, which they take on disk as long as they are open.
     metrics : MetricsEndpoint or None
+    orphaned : bool
+        Whether the run that this mount is for was killed.
     """
 
     def __init__(self, config: ServeConfig):
@@ -114,6 +117,7 @@ class MountedView:
                 opened_ns=time.time_ns(),
                 allocator=config.allocator,
                 trim=config.trim,
+                log_level=config.log_level,
             ),
             self.scheduler.on_reply,
             self.scheduler.on_death,
@@ -123,6 +127,7 @@ class MountedView:
         if warning is not None:
             logger.warning("%s", warning)
         self.metrics: MetricsEndpoint | None = None
+        self.orphaned = False
         # The mount's device number, once it is known.
         self._device: str | None = None
         self._logged: set[tuple[str, str]] = set()
@@ -193,7 +198,7 @@ class MountedView:
         if self._access_log is None:
             return
         row = {
-            "path": f"/{name}",
+            "path": name,
             "fh": fh,
             "offset": offset,
             "size": size,
@@ -299,6 +304,12 @@ class MountedView:
     async def _stop_on_end(self, fd: int) -> None:
         """Stop when the process that holds the other end of a pipe is gone."""
         await trio.lowlevel.wait_readable(fd)
+        private = self._config.private_dir
+        # A run that ends by itself has removed it.
+        self.orphaned = private is not None and os.path.isdir(private)
+        if self.orphaned:
+            logger.debug("the run was killed: its command is ended")
+            await end_command(self._config.mountpoint)
         self._stop()
 
     async def _stop_on_signal(self, received: AsyncIterator[int]) -> None:
