@@ -49,5 +49,5 @@ def command(
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
     if foreground:
-        run_foreground(make_plan(options, cache, config.memory), config)
+        run_foreground(make_plan(options, cache, config), config)
     mount_in_background(options, config, cache)

@@ -68,4 +68,4 @@ def command(store, directory, source, serving, cache, log, **what):
     options = bgen_view(location, **what)
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
-    run_foreground(make_plan(options, cache, config.memory), config)
+    run_foreground(make_plan(options, cache, config), config)

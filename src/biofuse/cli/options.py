@@ -244,10 +244,9 @@ serving_options = options(
         ("--timeout",),
         {
             "type": Seconds(),
-            "default": 120.0,
-            "show_default": True,
             "metavar": "SECONDS",
-            "help": "A read that the store does not answer for this long fails.",
+            "help": "A read that the store does not answer for this long fails, and so does the "
+            "mount while it is made.  [default: 30; 120 for a store that is not local]",
         },
     ),
     (
