@@ -114,7 +114,7 @@ def resolve(
         raise BiofuseError(_explain(error, selection, group)) from error
     if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
         samples = None
-    return Resolved(samples, variants, dict.fromkeys(heard.texts))
+    return Resolved(samples, variants, list(dict.fromkeys(heard.texts)))
 
 
 def _resolve_variants(

@@ -124,8 +124,8 @@ class VariantPass:
         refs = alleles[:, 0].tolist()
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
         if "variant_id" in self._columns:
-            ids = column("variant_id")
-            ids = (ids if keep is None else ids[keep]).tolist()
+            stored = column("variant_id")
+            ids = (stored if keep is None else stored[keep]).tolist()
         else:
             ids = [""] * len(refs)
         names = [chromosome_name(c) for c in chroms] if self._fill else chroms
