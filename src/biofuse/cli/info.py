@@ -39,6 +39,7 @@ def describe_store(location) -> dict:
     group = zarr_group(location)
     check_fields(location, group)
     main = main_field(group)
+    assert main is not None
     genotypes = describe_field(group, "call_genotype")
     array = describe_field(group, main)
     sample_id = read_field(group, "sample_id")

@@ -164,8 +164,8 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
         process = subprocess.Popen(
             words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
         )
-        for number in early:
-            process.send_signal(number)
+        for caught in early:
+            process.send_signal(caught)
         code = process.wait()
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)

@@ -113,7 +113,7 @@ def view_options_from(
     stem = kwargs.get("basename") or store_stem(location.path)
     if "/" in stem or stem in (".", ".."):
         raise BiofuseError(f"--basename {stem!r} is not a file name")
-    selection = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
+    selection: dict[str, Any] = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
     for name in ("regions_file", "targets_file", "samples_file"):
         if selection[name] is not None:
             mark = "^" if selection[name].startswith("^") else ""
