@@ -47,6 +47,7 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
     absent.check_sites(Selection())
     absent.check_calls(CALL_FIELDS)
     main = main_field(group)
+    assert main is not None
     genotypes = describe_field(group, "call_genotype")
     array = describe_field(group, main)
     sample_id = read_field(group, "sample_id")

@@ -107,7 +107,7 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
     BiofuseError
         If one of them is required, or none is left.
     """
-    found = {}
+    found: dict[str, str] = {}
     for streamed in plan.streamed:
         try:
             shape_window(window_bytes(memory, plan.decoded_chunk), streamed.max_record)

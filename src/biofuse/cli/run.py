@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -208,8 +209,8 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
         signal.signal(number, forward)
     try:
         process = subprocess.Popen(words, env=environment, preexec_fn=_prepare_command(previous))
-        for number in early:
-            process.send_signal(number)
+        for caught in early:
+            process.send_signal(caught)
         code = process.wait()
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)

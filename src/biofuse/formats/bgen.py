@@ -170,7 +170,7 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytes, array]:
+def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytearray, array]:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 

@@ -114,7 +114,7 @@ class FrameReader:
             heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
         frames: list[Frame | None] = [None] * len(keys)
-        wanted = []
+        wanted: list[Range] = []
         for i, (key, head) in enumerate(zip(keys, heads, strict=True)):
             if head is None:
                 continue
@@ -128,6 +128,7 @@ class FrameReader:
         for (i, head, index), want, piece in zip(
             spans, wanted, self._store.get_many(wanted), strict=True
         ):
+            assert want.stop is not None
             span = None if piece is None else piece.slice(want.start, want.stop)
             if piece is None or span is None or piece.version != head.version:
                 self._cache.drop(want.key)
@@ -254,7 +255,7 @@ class FrameReader:
     def _locate(
         self, key: str, head: Piece, first: int, last: int, num_samples: int
     ) -> tuple[memoryview, int, int]:
-        index = head.slice(0, min(self._index_size(key, head), len(head.data)))
+        index = memoryview(head.data)[: self._index_size(key, head)]
         try:
             start, stop = native.frame_span(
                 index,

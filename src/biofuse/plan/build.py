@@ -220,5 +220,5 @@ def _modified_ns(location: Location, group, options: ViewOptions) -> int:
         return time.time_ns()
     path = location.path
     if os.path.isdir(path):
-        path = os.path.join(path, main_field(group))
+        path = os.path.join(path, main_field(group) or "")
     return os.stat(path).st_mtime_ns

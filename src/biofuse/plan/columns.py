@@ -86,8 +86,9 @@ class Column:
         chunks = range(start // self.chunk, -(-stop // self.chunk))
         tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
         keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
-        pieces = read_whole(self._store, keys, most_encoded())
-        if not keys or any(piece is None for piece in pieces):
+        found = read_whole(self._store, keys, most_encoded())
+        pieces = [piece for piece in found if piece is not None]
+        if not keys or len(pieces) < len(keys):
             return None
         values = np.concatenate(
             [self._decode(key, piece.data) for key, piece in zip(keys, pieces, strict=True)]

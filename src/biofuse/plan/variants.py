@@ -142,8 +142,8 @@ class VariantPass:
         chroms = self._without_empty(chroms, "contig_id", "a contig without a name", index)
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
         if "variant_id" in self._columns:
-            ids = column("variant_id")
-            ids = (ids if keep is None else ids[keep]).tolist()
+            stored = column("variant_id")
+            ids = (stored if keep is None else stored[keep]).tolist()
         else:
             ids = [""] * len(refs)
         ids = fill_missing(ids, self._fill, chroms, positions, refs, alts)
