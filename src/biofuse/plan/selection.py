@@ -12,7 +12,7 @@ from biofuse.plan.filters import filter_variants
 from biofuse.plan.regions import select_regions
 from biofuse.plan.samples import NO_SAMPLES, select_samples
 from biofuse.stores import Location, Store
-from biofuse.stores.location import Members
+from biofuse.stores.members import Members
 
 __all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
 
