@@ -80,9 +80,9 @@ class Decoder:
                 raise DecodingError("cannot be decoded: its compressed data end too early")
             self._check_decoded(size)
         elif self._codec == "zstd":
-            size = _zstd_size(data)
-            if size is not None:
-                self._check_decoded(size)
+            declared = _zstd_size(data)
+            if declared is not None:
+                self._check_decoded(declared)
         elif self._codec == "lz4":
             self._check_decoded(int.from_bytes(data[:4], "little"))
         elif self._codec == "none":

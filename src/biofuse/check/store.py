@@ -151,7 +151,9 @@ class StoreCheck:
                 lengths = None
             if lengths is not None and lengths.shape != contigs:
                 lengths = None
-        shape = arrays["variant_position"].shape if "variant_position" in arrays else ()
+        shape: tuple[int, ...] = (
+            arrays["variant_position"].shape if "variant_position" in arrays else ()
+        )
         variants = shape[0] if shape and shape[0] < _MAX_VARIANTS else 0
         return Values(variants, contigs[0] if len(contigs) == 1 else None, lengths)
 

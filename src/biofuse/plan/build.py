@@ -125,7 +125,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         location,
         group,
         None if everything else index.mapped(),
-        resolved.samples,
+        None if resolved.samples is None else resolved.samples.tolist(),
         variant_pass.contig_starts,
         look_at,
     )

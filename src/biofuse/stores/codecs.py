@@ -139,7 +139,7 @@ class _Counted:
 
     async def _decode_single(self, chunk_bytes, chunk_spec):
         inflate.check_texts(_bytes(chunk_bytes.as_numpy_array()))
-        return await super()._decode_single(chunk_bytes, chunk_spec)  # type: ignore[misc]
+        return await super()._decode_single(chunk_bytes, chunk_spec)
 
 
 class VLenUTF8Codec(_Counted, zarr.codecs.VLenUTF8Codec):
