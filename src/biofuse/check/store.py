@@ -141,7 +141,7 @@ class StoreCheck:
         return found
 
     def _begin_values(self, arrays: dict[str, Any]) -> Values:
-        contigs = arrays["contig_id"].shape if "contig_id" in arrays else ()
+        contigs: tuple[int, ...] = arrays["contig_id"].shape if "contig_id" in arrays else ()
         lengths = None
         if "contig_length" in arrays and len(contigs) == 1:
             try:

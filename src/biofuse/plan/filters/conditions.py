@@ -135,7 +135,7 @@ def _of_filters(selection: Selection, fields: Fields) -> list[Condition]:
 
     def is_wanted(slab: Slab) -> np.ndarray:
         values = slab.field("variant_filter").astype(bool)
-        found: np.ndarray = values[:, columns].any(axis=1)
+        found = np.asarray(values[:, columns].any(axis=1))
         return found | ~values.any(axis=1) if "." in wanted else found
 
     return [Condition(is_wanted)]
@@ -246,7 +246,7 @@ def _of_calls(selection: Selection, fields: Fields) -> list[Condition]:
     negative = word != selection.genotype
 
     def matches(slab: Slab) -> np.ndarray:
-        found: np.ndarray = kinds[word](Calls(slab.field("call_genotype"))).any(axis=1)
+        found = np.asarray(kinds[word](Calls(slab.field("call_genotype"))).any(axis=1))
         return ~found if negative else found
 
     return [Condition(matches, ("call_genotype",))]

@@ -44,8 +44,8 @@ class Matches:
     @classmethod
     def of_values(cls, found: np.ndarray, of_calls: bool, num_sites: int) -> "Matches":
         """A site or sample matches where any of its values does."""
-        samples: np.ndarray = np.broadcast_to(found, (num_sites, *found.shape[1:])).any(axis=2)
-        sites: np.ndarray = samples.any(axis=1)
+        samples = np.asarray(np.broadcast_to(found, (num_sites, *found.shape[1:])).any(axis=2))
+        sites = np.asarray(samples.any(axis=1))
         return cls(sites, samples if of_calls else None)
 
 

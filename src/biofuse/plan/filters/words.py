@@ -138,11 +138,10 @@ def _filter(field: Field, term: Term, operator: str, text: Text, fields: Fields)
 
     def compare(slab: Slab) -> np.ndarray:
         values = term.read(slab).astype(bool)
-        found: np.ndarray
         if "~" in operator and wanted:
-            found = values[:, columns].all(axis=1)
+            found = np.asarray(values[:, columns].all(axis=1))
         else:
-            found = (values == columns).all(axis=1)
+            found = np.asarray((values == columns).all(axis=1))
         return _negated(found, operator)[:, np.newaxis, np.newaxis]
 
     return Words(False, compare)
