@@ -112,7 +112,7 @@ def test_a_plan_without_room(fresh_store, tmp_path, monkeypatch):
         f_bavail = size // 4
 
     monkeypatch.setattr(os, "statvfs", lambda path: Disk)
-    with pytest.raises(NoRoomError, match="no room for the plan .* it takes about .* are free"):
+    with pytest.raises(NoRoomError, match=r"no room for the plan .* it takes about .* are free"):
         plan_view(store, tmp_path / "other")
     written = sum(f.stat().st_size for f in (tmp_path / "other").iterdir())
     assert written < size / 2
