@@ -17,7 +17,7 @@ GENOTYPES = random_genotypes(30, 9, seed=7)
 NAMES = (".zarray", ".zattrs", ".zgroup", "zarr.json")
 FIELDS = (".", "call_genotype", "variant_allele", "variant_position", "sample_id")
 # In place of what is there; an ellipsis has it removed.
-ODD = (..., None, True, 0, -1, 1 << 60, 1.5, "", "x", [], [0], [[]], {}, {"a": 1})
+ODD = (..., None, 0, 1 << 60, "x", [], {})
 DOCUMENTS = {
     "nothing": b"",
     "not-utf-8": b"\xff\xfe{",
@@ -145,9 +145,9 @@ def test_a_codec_that_nobody_knows_does_not_make_an_array_absent(tmp_path):
     ):
         store = make_store(tmp_path / encoding, GENOTYPES, chunks=(20, 5), encoding=encoding)
         change(store, key, **entries)
-        assert "snappiest is not known" in (what_comes(store, tmp_path / "v") or "").replace(
-            "'", ""
-        )
+        said = what_comes(store, tmp_path / f"view-{encoding}")
+        assert said is not None
+        assert said.startswith(f"{key} is damaged, or of a kind that is not read")
 
 
 def test_a_chunk_is_no_program(tmp_path):
