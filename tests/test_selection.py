@@ -92,7 +92,6 @@ ALONE = {
     "include-filter": ["-i", 'FILTER~"q10"'],
     "include-type": ["-i", 'TYPE="snp"'],
     "include-count-of-subset": ["-s", "S0005,S0006", "-i", "AC>0"],
-    "include-missing-of-subset": ["-S", "{}/samples.txt", "-i", "N_MISSING=0"],
     "exclude": ["-e", 'FILTER="PASS"'],
     "exclude-and": ["-e", 'POS>200 && CHROM="X"'],
     "types": ["-v", "snps"],

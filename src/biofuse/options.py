@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
+MISSING_CHUNKS_POLICIES = ("error", "fill")
 # How contigs are named: as plink2 does, or as the store has them.
 CONTIG_NAMES = ("plink2", "store")
 
@@ -72,6 +73,19 @@ class Selection:
         bcftools expressions.
     types, exclude_types : str or None
     min_alleles, max_alleles : int or None
+    apply_filters : str or None
+        Names of filters, joined by commas.
+    min_ac, max_ac, min_af, max_af : str or None
+        A number, perhaps with :nref, :alt1, :minor, :major or :nonmajor behind.
+    known, novel : bool
+        Whether only sites with an ID, or without, are kept.
+    uncalled, exclude_uncalled : bool
+        Whether only sites without a call, or with one, are kept.
+    private, exclude_private : bool
+        Whether only sites are kept of which the samples have all alternative alleles, or
+        the others.
+    genotype : str or None
+        hom, het or miss: sites with such a call are kept; with a leading ^, the others.
     """
 
     regions: str | None = None
@@ -87,15 +101,37 @@ class Selection:
     exclude_types: str | None = None
     min_alleles: int | None = None
     max_alleles: int | None = None
+    apply_filters: str | None = None
+    min_ac: str | None = None
+    max_ac: str | None = None
+    min_af: str | None = None
+    max_af: str | None = None
+    known: bool = False
+    novel: bool = False
+    uncalled: bool = False
+    exclude_uncalled: bool = False
+    private: bool = False
+    exclude_private: bool = False
+    genotype: str | None = None
 
     @property
     def is_everything(self) -> bool:
-        return self == Selection(force_samples=self.force_samples)
+        given = asdict(replace(self, force_samples=False))
+        return all(value is None or value is False for value in given.values())
 
     @property
     def has_expression(self) -> bool:
         """Whether fields other than the sites' own may decide."""
-        return self.include is not None or self.exclude is not None
+        decided_by = ("types", "exclude_types", "min_alleles", "max_alleles", "known", "novel")
+        rest: dict[str, Any] = dict.fromkeys(decided_by)
+        return replace(self, **rest).has_filters
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether variants are chosen by more than where they are."""
+        where = ("regions", "regions_file", "targets", "targets_file", "samples", "samples_file")
+        rest: dict[str, Any] = dict.fromkeys(where)
+        return not replace(self, **rest).is_everything
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Selection":
@@ -132,6 +168,9 @@ class ViewOptions:
         How missing IDs are filled in, in plink2's syntax.
     contig_names : str
         One of `CONTIG_NAMES`.
+    missing_chunks : str
+        One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
+        shown as Zarr's fill value where that makes no sense.
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
@@ -145,6 +184,7 @@ class ViewOptions:
     multiallelic: str = "error"
     variant_id_template: str | None = None
     contig_names: str = "plink2"
+    missing_chunks: str = "error"
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """`biofuse run`."""
 
+import ctypes
 import dataclasses
 import difflib
 import errno
@@ -10,7 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -31,6 +33,8 @@ EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 # How like a file's name a word is that was probably meant to be one.
 _CLOSE = 0.75
+
+_PR_SET_PDEATHSIG = 1
 
 _EXAMPLES = """
 \b
@@ -80,6 +84,7 @@ class RunCommand(Command):
 @o.all_format_options
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options
@@ -101,6 +106,7 @@ def command(store, command_line, view, selection, format_options, source, servin
         if not log.log_file:
             log = dataclasses.replace(log, log_file=os.path.join(private, "log"))
         config = serve_config(store, directory, location.is_local, serving, log)
+        config = dataclasses.replace(config, private_dir=private)
         try:
             mount_in_background(options, config, cache, bound=True)
             code = _run(command_line, directory, options.stem)
@@ -202,11 +208,9 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     for number in signals.wanted():
         signal.signal(number, forward)
     try:
-        process = subprocess.Popen(
-            words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
-        )
-        for number in early:
-            process.send_signal(number)
+        process = subprocess.Popen(words, env=environment, preexec_fn=_prepare_command(previous))
+        for caught in early:
+            process.send_signal(caught)
         code = process.wait()
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
@@ -217,6 +221,23 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     finally:
         signal.signal(signal.SIGINT, previous)
     return code if code >= 0 else 128 - code
+
+
+def _prepare_command(interrupt: Any) -> Callable[[], None]:
+    """What a command's process does first.
+
+    It takes interrupts again as this process did, and ends where this process is killed.
+    """
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, interrupt)
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return prepare
 
 
 def _errors(directory: str) -> int:

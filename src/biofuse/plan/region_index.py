@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from biofuse.stores.location import Members
+from biofuse.stores.members import Members
 
 # Its columns: chunk of variant_position, contig, position of the first and the last variant,
 # the largest end, number of variants. A row stands for variants of one contig in one chunk.

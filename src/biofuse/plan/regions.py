@@ -16,7 +16,7 @@ from biofuse.plan.region_index import RegionIndex, StaleIndexError
 from biofuse.plan.region_text import parse_regions
 from biofuse.selection_files import unpack_bounds
 from biofuse.stores import Store
-from biofuse.stores.location import Members
+from biofuse.stores.members import Members
 
 # Variants that are looked at together; and where their alleles are too.
 _BATCH = 200_000

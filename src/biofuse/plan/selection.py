@@ -1,7 +1,6 @@
 """Which samples and variants a view has."""
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from biofuse.plan.filters import filter_variants
 from biofuse.plan.regions import select_regions
 from biofuse.plan.samples import NO_SAMPLES, select_samples
 from biofuse.stores import Location, Store
-from biofuse.stores.location import Members
+from biofuse.stores.members import Members
 
 __all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
 
@@ -97,18 +96,13 @@ def resolve(
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(_explain(error, selection)) from error
+        raise BiofuseError(_explain(error)) from error
     return Resolved(samples, variants, list(dict.fromkeys([*warnings, *heard.texts])))
 
 
-def _explain(error: Exception, selection: Selection) -> str:
+def _explain(error: Exception) -> str:
     """What is wrong with a selection, in a line; vcztools's own words can be a page."""
     text = one_line(error)
-    if "parse error" in text:
-        expressions = [e for e in (selection.include, selection.exclude) if e is not None]
-        where = re.search(r"found (.+?)\s+\(at char (\d+)\)", text)
-        found = f": {where[1]} at character {int(where[2]) + 1} is not expected" if where else ""
-        return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
     if isinstance(error, KeyError):
         return f"the store has no field {text}, which the selection needs"
     return f"the selection cannot be made: {text[:300]}"
