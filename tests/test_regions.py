@@ -1,12 +1,8 @@
 """Regions and targets, held against bcftools on the VCF that a store was made from."""
 
 import gzip
-import mmap
-import random
 import shutil
 import subprocess
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,106 +10,25 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from support.oracles import run
-from support.stores import convert
-from support.vcf import Site, Vcf
+from support.regions import (
+    BASE,
+    CONTIGS,
+    STORES,
+    assert_as_bcftools,
+    kept,
+    kept_by_bcftools,
+    make_stores,
+    opened,
+)
 
 from biofuse.errors import BiofuseError
 from biofuse.plan.regions import select_regions
 from biofuse.selection_files import read_selection
-from biofuse.stores import Location, open_store
-from biofuse.stores.location import zarr_group
-
-CONTIGS = ("1", "chr2", "X")
-# Where positions begin: smaller ones are stored, and indexed, as smaller integers.
-BASE = 100_000
-
-
-def sites(base: int) -> list[Site]:
-    """On three contigs, with deletions and INFO/END that reach over what follows."""
-    rng = random.Random(4)
-    found = []
-    for contig in CONTIGS:
-        positions = sorted(base + i for i in rng.choices(range(1, 120), k=40))
-        for pos in positions:
-            ref = "A" + "C" * rng.choice([0, 0, 0, 1, 5, 30])
-            info = f"END={pos + rng.choice([3, 50])}" if rng.random() < 0.1 else "."
-            found.append(
-                Site(contig, pos, ["0/1"], ref=ref, alt="A" if len(ref) > 1 else "G", info=info)
-            )
-    return found
-
-
-def write_vcf(path: Path, base: int) -> Path:
-    named = [Site(**{**vars(site), "id": f"v{i}"}) for i, site in enumerate(sites(base))]
-    text = Vcf(["S1"], named).write(path).read_text()
-    end = '##INFO=<ID=END,Number=1,Type=Integer,Description="End">\n'
-    path.write_text(text.replace("##FORMAT", end + "##FORMAT", 1))
-    return path
-
-
-def make_stores(directory: Path) -> dict[str, Path]:
-    """One VCF's store, and copies that lack what other writers leave out."""
-    path = write_vcf(directory / "sites.vcf", BASE)
-    paths = {"vcf": path.with_suffix(".vcf.gz")}
-    paths["whole"] = convert(path, directory / "whole.vcz", variants_chunk_size=7)
-    paths["v3"] = convert(path, directory / "v3.vcz", variants_chunk_size=16, zarr_format=3)
-    for name, lost in {
-        "no-index": ["region_index"],
-        "no-length": ["variant_length"],
-        "neither": ["region_index", "variant_length"],
-    }.items():
-        paths[name] = shutil.copytree(paths["whole"], directory / f"{name}.vcz")
-        for field in lost:
-            shutil.rmtree(paths[name] / field)
-        (paths[name] / ".zmetadata").unlink(missing_ok=True)
-    return paths
-
-
-STORES = ("whole", "v3", "no-index", "no-length", "neither")
 
 
 @pytest.fixture
 def stores(made):
     return made("regions", make_stores)
-
-
-@cache
-def opened(path: Path):
-    location = Location(str(path))
-    return zarr_group(location), open_store(location)
-
-
-def kept(path: Path, **options) -> list[int]:
-    """Indices of the variants that a selection keeps."""
-    group, store = opened(path)
-    found, _ = select_regions(group, store, read_selection(**options))
-    if found is None:
-        return list(range(group["variant_position"].shape[0]))
-    assert found.dtype == np.uint32
-    return found.tolist()
-
-
-LETTERS = {"regions": "-r", "regions_file": "-R", "targets": "-t", "targets_file": "-T"}
-
-
-def kept_by_bcftools(vcf: Path, **options) -> list[int]:
-    """The same of bcftools, in the order of the file."""
-    words = [word for name, value in options.items() for word in (LETTERS[name], value)]
-    lines = run("bcftools", "view", "-H", *words, vcf).splitlines()
-    indices = [int(line.split("\t")[2][1:]) for line in lines]
-    assert len(set(indices)) == len(indices)
-    return sorted(indices)
-
-
-def assert_as_bcftools(stores: dict[str, Path], name: str, **options) -> list[int]:
-    expected = kept_by_bcftools(stores["vcf"], **options)
-    try:
-        assert kept(stores[name], **options) == expected
-    except BiofuseError as error:
-        # What is likely to be mistyped is told.
-        assert expected == []
-        assert "no contig" in str(error)
-    return expected
 
 
 positions = st.one_of(st.integers(BASE, BASE + 170), st.sampled_from([0, 1, 150_000_000]))
@@ -408,96 +323,6 @@ def test_contigs_with_colons(text, contig, first, last, store_with_colons):
 def test_contigs_that_come_back(store_with_colons):
     """Positions in no order: every one is looked at."""
     assert kept(store_with_colons, targets="w:20,{HLA}:1-2") == [0, 6, 119]
-
-
-class Recorded:
-    """A store that remembers which keys are read of it."""
-
-    def __init__(self, store):
-        self._store = store
-        self.keys: set[str] = set()
-
-    def get_many(self, ranges):
-        self.keys.update(wanted.key for wanted in ranges)
-        return self._store.get_many(ranges)
-
-
-def test_only_chunks_that_the_index_points_to_are_read(stores):
-    group, store = opened(stores["whole"])
-    recorded = Recorded(store)
-    selection = read_selection(**{"regions": "chr2:100040-100050", "targets": "chr2"})
-    found, _ = select_regions(group, recorded, selection)
-    assert found.tolist() == kept_by_bcftools(stores["vcf"], regions="chr2:100040-100050")
-    index = group["region_index"][:]
-    on_contig = index[index[:, 1] == CONTIGS.index("chr2")]
-    wanted = on_contig[(on_contig[:, 2] <= 100050) & (on_contig[:, 4] >= 100040)][:, 0]
-    read = {int(key.split("/")[1]) for key in recorded.keys if key.startswith("variant_position")}
-    assert read == set(wanted.tolist())
-    assert 0 < len(read) < 6
-
-
-def test_what_is_kept_is_in_a_file(stores):
-    """Tens of millions of indices are no memory that stays."""
-    found, _ = select_regions(*opened(stores["whole"]), read_selection(**{"regions": "1,X"}))
-    assert isinstance(found.base, mmap.mmap)
-
-
-def test_nothing_is_read_where_the_index_has_no_such_position(stores):
-    group, store = opened(stores["whole"])
-    recorded = Recorded(store)
-    found, _ = select_regions(group, recorded, read_selection(**{"regions": "chr2:500000-"}))
-    assert len(found) == 0
-    assert recorded.keys == set()
-
-
-@pytest.mark.parametrize("change", ["positions", "contigs", "rows", "order", "columns"])
-def test_an_index_that_does_not_fit_is_not_used(change, stores, tmp_path):
-    path = shutil.copytree(stores["whole"], tmp_path / "stale.vcz")
-    root = zarr.open_group(path, mode="r+")
-    index = root["region_index"][:]
-    if change == "positions":
-        root["variant_position"][35:50] = np.arange(200500, 200515)
-    elif change == "contigs":
-        root["variant_contig"][40:60] = 0
-        root["variant_position"][:] = np.arange(120) + BASE
-    elif change == "rows":
-        index[3, 5] += 1
-    elif change == "order":
-        index[:, 2], index[:, 3] = index[:, 3].copy(), index[:, 2].copy()
-        index[2, 2:4] = 100100, 100001
-    else:
-        index = index[:, :5]
-    del root["region_index"]
-    root.create_array("region_index", data=index)
-    without = shutil.copytree(path, tmp_path / "without.vcz")
-    shutil.rmtree(without / "region_index")
-    for store in (path, without):
-        (store / ".zmetadata").unlink(missing_ok=True)
-    for regions in ("1:100020-100060", "chr2:100030-100060"):
-        assert kept(path, regions=regions) == kept(without, regions=regions) != []
-
-
-def test_the_user_is_told_of_an_index_that_differs(stores, tmp_path):
-    path = shutil.copytree(stores["whole"], tmp_path / "stale.vcz")
-    root = zarr.open_group(path, mode="r+")
-    root["variant_position"][:] = root["variant_position"][:] + 1
-    _, said = select_regions(*opened(path), read_selection(**{"regions": "1:100020-100060"}))
-    assert said == ["region_index is not used: it differs from variant_contig and variant_position"]
-
-
-def test_an_index_of_small_integers(made):
-    """Where positions are stored as int8 or int16, bio2zarr's index has ends that overflowed."""
-
-    def make(directory: Path) -> tuple[Path, Path]:
-        path = write_vcf(directory / "small.vcf", 0)
-        return path.with_suffix(".vcf.gz"), convert(path, directory / "small.vcz")
-
-    vcf, store = made("small-positions", make)
-    index = zarr.open_group(store, mode="r")["region_index"]
-    assert index.dtype == np.int8
-    for regions in ("1:113", "X:118-130", "chr2:1-5"):
-        expected = kept_by_bcftools(vcf, regions=regions)
-        assert kept(store, regions=regions) == expected != []
 
 
 def test_contigs_of_one_name(stores, tmp_path):

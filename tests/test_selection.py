@@ -28,7 +28,7 @@ def make_cohort(directory):
     path, store = vcf_store(
         cohort_vcf(), directory, "cohort", variants_chunk_size=17, samples_chunk_size=13
     )
-    (directory / "more.tsv").write_text("1\t149\t300\nX\t0\t180\n")
+    (directory / "more.tsv").write_text("1\t149\t300\nX\t1\t180\n")
     (directory / "regions.tsv").write_text("1\t150\t300\nchr2\t200\t250\n")
     (directory / "samples.txt").write_text("S0077\nS0003\nS0050\n")
     return path, store

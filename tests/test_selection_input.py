@@ -7,7 +7,7 @@ import pytest
 from support.oracles import plink19
 from support.stores import make_store, random_genotypes
 
-SHOW = ["--", "sh", "-c", 'cut -f4 "$BIOFUSE_BIM"; cut -f2 "$BIOFUSE_FAM"']
+SHOW = ["--format", "plink", "--", "sh", "-c", 'cut -f4 "$BIOFUSE_BIM"; cut -f2 "$BIOFUSE_FAM"']
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def shown(biofuse, *words, given: bytes = b"", **pipes: bytes) -> list[str]:
     try:
         paths = {name: f"/dev/fd/{end}" for name, end in ends.items()}
         done = subprocess.run(
-            biofuse.command("run", *(str(word).format(**paths) for word in words)) + SHOW,
+            biofuse.command("run", *(str(word).format(**paths) for word in words), *SHOW),
             env=biofuse.env,
             input=given,
             pass_fds=list(ends.values()),
