@@ -83,7 +83,7 @@ def resolve(
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Resolved:
-    """Resolve a selection; vcztools is imported only if there is one.
+    """Resolve a selection; vcztools is imported only if it has samples, regions or targets.
 
     Parameters
     ----------
@@ -104,6 +104,11 @@ def resolve(
     if selection.is_everything:
         samples = None if len(named) == len(sample_id) else named
         return Resolved(samples, None)
+    if all(getattr(selection, name) is None for name in _WHERE if name != "force_samples"):
+        samples = None if len(named) == len(sample_id) else named
+        return Resolved(
+            samples, filter_variants(location, group, selection, samples, None, progress)
+        )
     heard = _Warnings()
     logging.getLogger("vcztools").addHandler(heard)
     try:
