@@ -86,7 +86,7 @@ FIRST_TYPED = [
     "MAC>=2",
     "AC>0",
     "AC=0",
-    "AN>14",
+    "AN>11",
     "AF<0.2 || AF>0.8",
     "N_PASS(GT='alt')>3",
     "F_PASS(GT!='mis')>0.9",
@@ -161,11 +161,14 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("samples", [None, SOME])
-def test_options_as_in_bcftools(name, samples, made):
+def test_options_as_in_bcftools(name, samples, made, tmp_path):
     """Of a subset, counts are of its samples: these options look after subsetting."""
     vcf, store = made("filter-cases", make_cases)
     more = [] if samples is None else ["-s", samples]
     found = kept(store, *OPTIONS[name], *more)
+    if samples is not None and name.startswith("genotype"):
+        # bcftools 1.16 looks at as many calls, but at the first ones, if it subsets itself.
+        vcf, more = bcftools_view(vcf, tmp_path / "some.vcf", *more), []
     if samples is not None and name == "together":
         # bcftools decides about expressions before it subsets; this one is of sites alone.
         assert OPTIONS[name][-1] == "QUAL<5"
@@ -386,7 +389,7 @@ def test_only_chunks_with_candidates_are_read(made, tmp_path):
     expected = filter_variants(Location(str(store)), whole, selection, None, None)
     assert found.tolist() == [i for i in expected.tolist() if i in candidates] != []
     assert found.dtype == np.uint32
-    with pytest.raises(BiofuseError, match="call_genotype/1.*Blosc"):
+    with pytest.raises(BiofuseError, match=r"call_genotype/1.*Blosc"):
         filter_variants(location, group, selection, None, np.array([20], dtype=np.uint32))
 
 
