@@ -1,5 +1,6 @@
 """Sites that are kept by what they are: the same as bcftools keeps, or an error."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import zarr
 from support.filter_cases import Expressions, write_vcf
 from support.oracles import bcftools_view
-from support.stores import convert, make_store, random_genotypes, vcf_store
+from support.stores import chunk_files, convert, make_store, random_genotypes, vcf_store
 from support.vcf import Site, Vcf
 from support.views import make_view, parse
 
@@ -51,7 +52,7 @@ def make_counted(directory: Path) -> tuple[Path, Path]:
 SOME = "S7,S1,S3"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("samples", [None, SOME])
 def test_random_expressions_as_in_bcftools(seed, samples, made, tmp_path):
     """Site for site. What bcftools understands of these, is understood here."""
@@ -70,11 +71,10 @@ def test_random_expressions_as_in_bcftools(seed, samples, made, tmp_path):
     assert telling > 20
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_random_expressions_where_counts_are_stored(seed, made):
+def test_random_expressions_where_counts_are_stored(made):
     """INFO/AC and INFO/AN, which the calls do not agree with, decide where they are."""
     vcf, store = made("filter-counted", make_counted)
-    expressions = Expressions(100 + seed)
+    expressions = Expressions(100)
     for number in range(40):
         text = expressions.any(number % 3)
         assert kept(store, "-i", text) == positions_of(vcf, "-i", text), text
@@ -86,7 +86,7 @@ FIRST_TYPED = [
     "MAC>=2",
     "AC>0",
     "AC=0",
-    "AN>14",
+    "AN>11",
     "AF<0.2 || AF>0.8",
     "N_PASS(GT='alt')>3",
     "F_PASS(GT!='mis')>0.9",
@@ -161,11 +161,14 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("samples", [None, SOME])
-def test_options_as_in_bcftools(name, samples, made):
+def test_options_as_in_bcftools(name, samples, made, tmp_path):
     """Of a subset, counts are of its samples: these options look after subsetting."""
     vcf, store = made("filter-cases", make_cases)
     more = [] if samples is None else ["-s", samples]
     found = kept(store, *OPTIONS[name], *more)
+    if samples is not None and name.startswith("genotype"):
+        # bcftools 1.16 looks at as many calls, but at the first ones, if it subsets itself.
+        vcf, more = bcftools_view(vcf, tmp_path / "some.vcf", *more), []
     if samples is not None and name == "together":
         # bcftools decides about expressions before it subsets; this one is of sites alone.
         assert OPTIONS[name][-1] == "QUAL<5"
@@ -180,13 +183,24 @@ def test_options_where_counts_are_stored(name, made):
     assert kept(store, *OPTIONS[name]) == positions_of(vcf, *OPTIONS[name])
 
 
-@pytest.mark.parametrize("samples", ["S1", "^S1", SOME])
+def make_carriers(directory: Path) -> tuple[Path, Path]:
+    """Sites at which one sample or two have an alternative allele, or none."""
+    names = [f"S{i}" for i in range(5)]
+    sites = []
+    for i, carriers in enumerate(("", "0", "1", "2", "01", "12", "34", "013", "3", "4")):
+        calls = ["0/1" if str(k) in carriers else "0/0" for k in range(5)]
+        sites.append(Site("1", 10 * i + 10, calls))
+    sites.append(Site("1", 500, ["./.", "0/1", "./.", "./.", "./."]))
+    return vcf_store(Vcf(names, sites), directory, "carriers")
+
+
+@pytest.mark.parametrize("samples", ["S1", "^S1", "S3,S4", "S1,S0"])
 def test_private_sites(samples, made):
-    vcf, store = made("filter-cases", make_cases)
+    vcf, store = made("carriers", make_carriers)
     for option in ("-x", "-X"):
         found = kept(store, option, "-s", samples)
         assert found == positions_of(vcf, option, "-s", samples)
-        assert 0 < len(found) < 150
+        assert 0 < len(found) < 11
 
 
 ALLELES = [
@@ -270,7 +284,7 @@ REFUSED = {
     ("-i", 'QUAL="6.3"'): "QUAL is compared with numbers",
     ("-i", 'MAF="."'): "MAF is compared with numbers",
     ("-i", "TXT=5"): "TXT is no number",
-    ("-i", "ID=rs5"): "the store has no field rs5",
+    ("-i", "ID=rs5"): "ID is no number: compare with a text",
     ("-i", 'ID>"rs5"'): "> does not compare texts",
     ("-i", "ID=@snps.txt"): "texts from a file (@) are not offered, at character 4",
     ("-i", 'ID~"rs(1|2)"'): "the pattern 'rs(1|2)' is not offered",
@@ -363,10 +377,9 @@ def test_only_chunks_with_candidates_are_read(made, tmp_path):
     copy = tmp_path / "cut.vcz"
     subprocess.run(["cp", "-r", store, copy], check=True)
     # All but the third chunk of variants: 34 to 50.
-    for chunk in (copy / "call_genotype").iterdir():
-        if chunk.is_dir() and chunk.name != "2":
-            for file in chunk.rglob("0"):
-                file.write_bytes(b"nonsense")
+    for file in chunk_files(copy):
+        if re.split(r"[./]", str(file.relative_to(copy / "call_genotype")))[0] != "2":
+            file.write_bytes(b"nonsense")
     location = Location(str(copy))
     group = zarr_group(location)
     selection = parse(copy, "-i", "MAF>0.2 && GT='het'").selection
@@ -376,7 +389,7 @@ def test_only_chunks_with_candidates_are_read(made, tmp_path):
     expected = filter_variants(Location(str(store)), whole, selection, None, None)
     assert found.tolist() == [i for i in expected.tolist() if i in candidates] != []
     assert found.dtype == np.uint32
-    with pytest.raises(BiofuseError, match="call_genotype/1"):
+    with pytest.raises(BiofuseError, match=r"call_genotype/1.*Blosc"):
         filter_variants(location, group, selection, None, np.array([20], dtype=np.uint32))
 
 

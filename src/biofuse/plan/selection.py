@@ -1,6 +1,5 @@
 """Which samples and variants a view has."""
 
-import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,17 +14,6 @@ from biofuse.stores import Location, Store
 from biofuse.stores.members import Members
 
 __all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
-
-
-class _Warnings(logging.Handler):
-    """Collects what a library warns of."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(" ".join(record.getMessage().split()))
 
 
 class Resolved:
@@ -66,7 +54,7 @@ def resolve(
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Resolved:
-    """Resolve a selection; vcztools is imported only if filters are in it.
+    """Resolve a selection.
 
     Parameters
     ----------
@@ -89,20 +77,10 @@ def resolve(
         return Resolved(samples, None)
     candidates, more = select_regions(group, store, selection, progress)
     warnings += more
-    heard = _Warnings()
-    logging.getLogger("vcztools").addHandler(heard)
     try:
         variants = filter_variants(location, group, selection, samples, candidates, progress)
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(_explain(error)) from error
-    return Resolved(samples, variants, list(dict.fromkeys([*warnings, *heard.texts])))
-
-
-def _explain(error: Exception) -> str:
-    """What is wrong with a selection, in a line; vcztools's own words can be a page."""
-    text = one_line(error)
-    if isinstance(error, KeyError):
-        return f"the store has no field {text}, which the selection needs"
-    return f"the selection cannot be made: {text[:300]}"
+        raise BiofuseError(f"the selection cannot be made: {one_line(error)[:300]}") from error
+    return Resolved(samples, variants, list(dict.fromkeys(warnings)))

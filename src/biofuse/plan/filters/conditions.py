@@ -101,7 +101,7 @@ def _of_alleles(selection: Selection) -> list[Condition]:
 
 
 def _has_kind(slab: Slab, kinds: int) -> np.ndarray:
-    found, _ = classify(slab.field("variant_allele"))
+    found = classify(slab.field("variant_allele"))
     return ((found & kinds) != 0).any(axis=1)
 
 

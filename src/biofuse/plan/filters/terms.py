@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biofuse.plan.filters.alleles import Kind, classify
+from biofuse.plan.filters.alleles import classify
 from biofuse.plan.filters.frequencies import frequencies
 from biofuse.plan.filters.grammar import ExpressionError, Field
 from biofuse.plan.filters.slab import Fields, Slab
@@ -218,13 +218,13 @@ def _per_allele(slab: Slab, of_counts: Callable[[np.ndarray, np.ndarray], np.nda
 
 
 def _indel_lengths(slab: Slab) -> np.ndarray:
-    kinds, lengths = classify(slab.field("variant_allele"))
-    values = lengths.astype(np.float64)
-    values[kinds != Kind.INDEL] = MISSING
-    none = slab.field("variant_allele")[:, 1:] == ""
-    # Where a site has no alternative allele, its length is missing too.
-    none[:, :1] = False
-    values[none] = FILL
+    alleles = slab.field("variant_allele")
+    lengths = np.array([len(text) for text in alleles.flat], dtype=np.float64)
+    lengths = lengths.reshape(alleles.shape)
+    # bcftools has none of an allele that is as long as the reference, or is not there.
+    values = lengths[:, 1:] - lengths[:, :1]
+    values[(values == 0) | (lengths[:, 1:] == 0)] = MISSING
+    values[:, 1:][lengths[:, 2:] == 0] = FILL
     return values
 
 
@@ -270,7 +270,7 @@ _OF_SITES = {
         ),
     ),
     "FILTER": ("variant_filter", Term("filter", False, lambda s: s.field("variant_filter"))),
-    "TYPE": ("", Term("type", False, lambda s: classify(s.field("variant_allele"))[0])),
+    "TYPE": ("", Term("type", False, lambda s: classify(s.field("variant_allele")))),
     "N_ALT": ("", _of_site(lambda slab: slab.num_alternatives)),
     "N_SAMPLES": ("", _of_site(lambda slab: np.full(len(slab), slab.fields.num_samples))),
     "ILEN": ("", Term("numbers", False, _indel_lengths)),
