@@ -1,19 +1,23 @@
-# Every target that needs the environment begins with `make setup`, which is quick when
+# Every target that needs the environment begins with scripts/setup, which is quick when
 # there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
 
 PYTHON_SOURCES = src tests benchmarks
 SHELL_SOURCES = scripts/setup scripts/demo .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint clean
+.PHONY: help setup ready demo test bench lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing, make .venv, build (PYTHON=python3.12 chooses a Python)
+	@scripts/setup --test
+
+# What running needs, without what only tests and benchmarks do.
+ready:
 	@scripts/setup
 
-demo: setup ## make a small store, mount it, run plink2 on it
+demo: ready ## make a small store, mount it, run plink2 on it
 	@scripts/demo
 
 test: setup ## run the tests

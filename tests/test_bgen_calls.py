@@ -100,9 +100,13 @@ def store_of(made, name: str) -> Path:
     return made(f"bgen-{name}", make)
 
 
+# As the store has phase and contigs, which the reference reads.
+SHOWN = ("--format", "bgen", "--phased", "--contig-names", "store")
+
+
 def check_files(store: Path, folder: Path, options, but=(), **expected):
     """Files made with options hold what is expected, and all readers see it. Returns the file."""
-    stem = make_files(store, folder / "files", "--format", "bgen", *options)
+    stem = make_files(store, folder / "files", *SHOWN, *options)
     data = Path(f"{stem}.bgen").read_bytes()
     file = parse(data)
     reference.check_stored(file.variants, reference.expected(store, **expected))
@@ -137,7 +141,7 @@ def test_the_store_is_the_vcf(name, made, tmp_path):
 
 @pytest.mark.parametrize("name", ["mixed-ploidy", "partly-phased"])
 def test_records_are_of_one_size_but_for_their_strings(name, made, tmp_path):
-    stem = make_files(store_of(made, name), tmp_path / "files", "--format", "bgen")
+    stem = make_files(store_of(made, name), tmp_path / "files", "--format", "bgen", "--phased")
     data = Path(f"{stem}.bgen").read_bytes()
     sizes = {
         v.size - sum(len(text.encode()) for text in (*v.names[:3], *v.names[4]))
@@ -174,7 +178,7 @@ def test_phase_that_is_stored_otherwise_than_calls(encoding, tmp_path):
     stem = make_files(
         store,
         tmp_path / "some",
-        *("--format", "bgen", "-s", ",".join(f"S{i:04d}" for i in kept)),
+        *("--format", "bgen", "--phased", "-s", ",".join(f"S{i:04d}" for i in kept)),
     )
     file = parse(Path(f"{stem}.bgen").read_bytes())
     reference.check_stored(file.variants, reference.expected(store, samples=kept))
@@ -207,7 +211,7 @@ def test_plink2_counts_haploid_calls_of_males_on_x_once(tmp_path):
         dataclasses.replace(s, calls=c, alt="G") for s, c in zip(vcf.sites, calls, strict=True)
     ]
     _, store = vcf_store(Vcf(vcf.samples, lines), tmp_path)
-    stem = make_files(store, tmp_path / "files", "--format", "bgen")
+    stem = make_files(store, tmp_path / "files", "--format", "bgen", "--phased")
     sample = Path(f"{stem}.sample")
     head, *rest = sample.read_text().splitlines()[1:]
     sexes = "".join(

@@ -32,7 +32,9 @@ def changed(store: Path, field: str, index, value) -> Path:
 
 
 def refusal(program: Program, store: Path, *options) -> str:
-    return program.fails("mount", store, program.new_directory(), "--format", "bgen", *options)
+    return program.fails(
+        "mount", store, program.new_directory(), "--format", "bgen", "--phased", *options
+    )
 
 
 @pytest.mark.parametrize("text", ["x" * (MOST + 1), "é" * 32_768])
@@ -49,7 +51,7 @@ def test_an_id_that_a_template_makes_too_long(biofuse, tmp_path):
     said = refusal(biofuse, store, "--variant-id-template", "@:#:$r:$a")
     assert said.startswith("the variant 1:28 has an ID of 700")
     # Without it the allele does no harm.
-    with biofuse.mount(store, "--format", "bgen") as mount:
+    with biofuse.mount(store, "--format", "bgen", "--phased") as mount:
         assert mount.status()["counters"]["errors"] == 0
 
 
@@ -77,7 +79,7 @@ def test_a_sample_id_that_is_too_long(biofuse, tmp_path):
 def test_a_position_below_0(biofuse, tmp_path):
     positions = np.arange(12) - 1
     store = make_store(tmp_path / "x.vcz", GENOTYPES, positions=positions)
-    assert refusal(biofuse, store).startswith("the variant 1:-1 has a position below 0")
+    assert refusal(biofuse, store).startswith("the site 1:-1 (variant ")
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -86,13 +88,15 @@ def test_more_samples_than_a_record_can_hold(bits):
 
     def subject(count: int) -> Subject:
         shapes = {"call_genotype": (1, count, 2)}
-        return Subject(range(count), 2, shapes, {"bits": bits, "no_header_samples": True})
+        return Subject(range(count), 2, shapes)
+
+    options = bgen.Options(bits=bits, no_header_samples=True)
 
     low, high = 1, 2**31
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            bgen.layout(subject(middle))
+            bgen.layout(subject(middle), options)
         except BiofuseError as error:
             assert str(error) == f"{middle} samples are more than a BGEN file can hold"
             high = middle
@@ -100,10 +104,10 @@ def test_more_samples_than_a_record_can_hold(bits):
             low = middle
     data = 10 + low * (1 + 2 * bits // 8)
     size = 8 + 6 + 5 * -(-data // 65_535) + data
-    assert bgen.layout(subject(low)).record_size == size
+    assert bgen.layout(subject(low), options).record_size == size
     assert 0 <= 2**32 - size < 20
     with pytest.raises(BiofuseError, match="5000000000 samples"):
-        bgen.layout(subject(5_000_000_000))
+        bgen.layout(subject(5_000_000_000), options)
 
 
 def test_names_of_the_greatest_length(tmp_path):
@@ -113,7 +117,7 @@ def test_names_of_the_greatest_length(tmp_path):
     store = make_store(tmp_path / "x.vcz", GENOTYPES, samples=samples, contigs=contigs)
     changed(store, "variant_id", 8, "é" * 32_767 + "x")
     changed(store, "variant_id", 9, "y" * MOST)
-    stem = make_files(store, tmp_path / "files", "--format", "bgen")
+    stem = make_files(store, tmp_path / "files", "--format", "bgen", "--phased")
     data = Path(f"{stem}.bgen").read_bytes()
     file = parse(data)
     assert file.samples == samples
@@ -130,7 +134,7 @@ def test_alleles_of_a_million_bases(tmp_path):
     long = ["".join(rng.choice(list("ACGT"), size)) for size in (1_000_000, 700_001)]
     changed(store, "variant_allele", (4, 0), long[0])
     changed(store, "variant_allele", (7, 1), long[1])
-    stem = make_files(store, tmp_path / "files", "--format", "bgen")
+    stem = make_files(store, tmp_path / "files", "--format", "bgen", "--phased")
     data = Path(f"{stem}.bgen").read_bytes()
     file = parse(data)
     reference.check_stored(file.variants, reference.expected(store))
@@ -180,7 +184,7 @@ def test_a_damaged_chunk_of_another_field(name, encoding, damage, biofuse, tmp_p
     """Its records fail with EIO, the log has its key, and all others are right."""
     field, options = FIELDS[name]
     store = damaged_store(tmp_path / "x.vcz", name, encoding)
-    stem = make_files(store, tmp_path / "files", "--format", "bgen", *options)
+    stem = make_files(store, tmp_path / "files", "--format", "bgen", "--phased", *options)
     data = Path(f"{stem}.bgen").read_bytes()
     variants = parse(data).variants
     reference.check_stored(
@@ -190,7 +194,7 @@ def test_a_damaged_chunk_of_another_field(name, encoding, damage, biofuse, tmp_p
     assert key_of(store, chunk).startswith(f"{field}/1.1")
     DAMAGE[damage](chunk)
     first, last = variants[30].offset, variants[60].offset
-    with biofuse.mount(store, "--format", "bgen", *options) as mount:
+    with biofuse.mount(store, "--format", "bgen", "--phased", *options) as mount:
         # A frame that is none of Blosc's is tried with zarr-python first.
         mount.expect_log("chunks that are not what its metadata says")
         path = Path(f"{mount.stem}.bgen")

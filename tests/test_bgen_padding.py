@@ -46,7 +46,7 @@ def streams(data: bytes, variants: list[Stored]) -> list[tuple[int, bytes]]:
 def check(store: Path, folder: Path, *options, **expected):
     """Files hold what is expected, in zlib streams of one size. Returns stem, variants, raw
     sizes and bytes of padding."""
-    stem = make_files(store, folder, "--format", "bgen", *options)
+    stem = make_files(store, folder, "--format", "bgen", "--phased", *options)
     data = Path(f"{stem}.bgen").read_bytes()
     variants = parse(data).variants
     reference.check_stored(variants, reference.expected(store, **expected))

@@ -1,28 +1,31 @@
-"""Whether a view has phased variants is found out, and said to those who ask for BGEN files."""
+"""Whether a view has phased variants or haploid calls is found out, and said of its .bgen."""
 
 import numpy as np
 import pytest
+import zarr
+from support.bgen import parse
 from support.damage import DAMAGE
 from support.stores import add_field, chunk_files, make_store, random_genotypes
-from support.views import plan_view
+from support.views import make_files, plan_view
 
 from biofuse.plan import phase
 
 VARIANTS, SAMPLES = 200, 20
+HAPLOID_FREE = np.abs(random_genotypes(VARIANTS, SAMPLES, seed=1)).clip(0, 1)
 HAS = "the .bgen has phased variants"
 MAY = "the .bgen may have phased variants"
 
 
 def phased_store(path, phased, encoding="v2-blosc-zstd-bit", chunks=(20, 8)):
-    genotypes = np.abs(random_genotypes(VARIANTS, SAMPLES, seed=1)).clip(0, 1)
     version = "v3-blosc-zstd-bit" if encoding.startswith("v3") else "v2-blosc-zstd-bit"
-    make_store(path, genotypes, chunks=chunks, encoding=version)
+    make_store(path, HAPLOID_FREE, chunks=chunks, encoding=version)
     return add_field(path, "call_genotype_phased", phased, chunks=chunks, encoding=encoding)
 
 
 def notice(store, folder, *options) -> str | None:
     """What is said of phase, without the programs' names."""
-    found = plan_view(store, folder, "--format", "bgen", *options).notices.get("bgen", [])
+    shown = ("--format", "bgen", "--phased")
+    found = plan_view(store, folder, *shown, *options).notices.get("bgen", [])
     assert len(found) <= 1
     assert all("REGENIE and SAIGE" in text and "give --unphased" in text for text in found)
     return found[0].partition(", which")[0].partition(" (not")[0] if found else None
@@ -111,7 +114,7 @@ def test_chunks_that_cannot_be_read(damage, tmp_path):
     add_field(store, "call_genotype_phased", phased, chunks=(20, 8))
     chunk = store / "call_genotype_phased" / "5.0"
     DAMAGE[damage](chunk)
-    plan = plan_view(store, tmp_path / "some", "--format", "bgen")
+    plan = plan_view(store, tmp_path / "some", "--format", "bgen", "--phased")
     assert not plan.lasting
     assert ["call_genotype_phased/5.0" in text for text in plan.warnings] == [True]
     assert plan.notices["bgen"][0].startswith(HAS)
@@ -120,24 +123,103 @@ def test_chunks_that_cannot_be_read(damage, tmp_path):
     assert notice(store, tmp_path / "none") == MAY
 
 
+HIDES = "the store has phased variants, and the .bgen shows them as unphased"
+
+
+def said(biofuse, command, store, *words) -> str:
+    """What a command prints on standard error."""
+    directory = [] if command == "run" else [biofuse.new_directory()]
+    done = biofuse(command, store, *directory, *words)
+    if directory:
+        biofuse("umount", *directory)
+    return done.stderr
+
+
 def test_who_is_told(biofuse, tmp_path):
     store = phased_store(tmp_path / "x.vcz", rows(150))
-
-    def said(command, *words) -> str:
-        directory = [] if command == "run" else [biofuse.new_directory()]
-        done = biofuse(command, store, *directory, *words)
-        if directory:
-            biofuse("umount", *directory)
-        return done.stderr
-
-    told = "biofuse: " + HAS
     # Twice: from the kept plan too.
     for _ in range(2):
-        for words in (["--format", "bgen"], ["--format", "plink", "--format", "bgen"]):
-            text = said("mount", *words)
-            assert text.startswith(told) and len(text.splitlines()) == 1
-        assert said("run", "--", "test", "-s", "{bgen}").startswith(told)
-        for words in ([], ["--format", "plink"], ["--format", "bgen", "--unphased"]):
-            assert said("mount", *words) == ""
-        assert said("run", "--", "test", "-s", "{bed}") == ""
-        assert said("run", "--unphased", "--", "test", "-s", "{bgen}") == ""
+        for words in ([], ["--format", "bgen"], ["--format", "plink", "--format", "bgen"]):
+            for option, told in (([], HIDES), (["--phased"], HAS)):
+                text = said(biofuse, "mount", store, *words, *option)
+                assert text.startswith(f"biofuse: {told}") and len(text.splitlines()) == 1
+            assert said(biofuse, "mount", store, *words, "--unphased") == ""
+        ran = ["--", "test", "-s", "{bgen}"]
+        assert said(biofuse, "run", store, *ran).startswith(f"biofuse: {HIDES}")
+        assert said(biofuse, "run", store, "--phased", *ran).startswith(f"biofuse: {HAS}")
+        assert said(biofuse, "run", store, "--unphased", *ran) == ""
+        assert said(biofuse, "mount", store, "--format", "plink") == ""
+    assert HIDES in biofuse("info", store).stdout
+
+
+def test_haploid_calls_are_told(biofuse, tmp_path):
+    """Of one sample, on one contig of three."""
+    store = make_store(tmp_path / "x.vcz", HAPLOID_FREE, chunks=(20, 8), contigs=("1", "X", "2"))
+    told = "the .bgen has haploid calls, which REGENIE does not take"
+    assert said(biofuse, "mount", store) == ""
+    assert told not in biofuse("info", store).stdout
+    genotypes = zarr.open_group(store, mode="r+")["call_genotype"]
+    contig = zarr.open_group(store, mode="r")["variant_contig"][:]
+    on_x = np.flatnonzero(contig == 1)
+    assert 0 < len(on_x) < VARIANTS
+    genotypes[on_x[0] : on_x[-1] + 1, 5, 1] = -2
+    for words in ([], ["--format", "bgen"], ["--phased"]):
+        assert said(biofuse, "mount", store, *words).startswith(f"biofuse: {told}")
+    assert told in biofuse("info", store).stdout
+    for words in (["--haploid-as-diploid"], ["--format", "plink"], ["-s", "^S0005"]):
+        assert said(biofuse, "mount", store, *words) == ""
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_one_haploid_call_is_found(encoding, tmp_path):
+    version = "v3" if encoding.startswith("v3") else "v2"
+    for row, column in ((0, 3), (199, 7), (100, 0)):
+        genotypes = HAPLOID_FREE.copy()
+        genotypes[row, column, 1] = -2
+        store = make_store(tmp_path / f"{row}.vcz", genotypes, chunks=(20, 8), encoding=encoding)
+        assert version in encoding
+        plan = plan_view(store, tmp_path / f"{row}", "--format", "bgen")
+        found = plan.notices.get("bgen", [])
+        looked_at = encoding == "v2-blosc-zstd-bit" or row != 100
+        assert [text.startswith("the .bgen has haploid calls") for text in found] == (
+            [True] if looked_at else []
+        )
+
+
+def test_phase_as_xarray_writes_it(biofuse, tmp_path):
+    """Booleans as int8, with an attribute that says so."""
+    phased = rows(*range(0, VARIANTS, 3))
+    store = phased_store(tmp_path / "x.vcz", phased)
+    shown = ("--format", "bgen", "--phased")
+    files = {}
+    for dtype in ("bool", "int8", "uint8"):
+        add_field(store, "call_genotype_phased", phased.astype(dtype), chunks=(20, 8))
+        if dtype != "bool":
+            array = zarr.open_group(store, mode="r+")["call_genotype_phased"]
+            array.attrs["dtype"] = "bool"
+        stem = make_files(store, tmp_path / dtype, *shown)
+        files[dtype] = stem.with_suffix(".bgen").read_bytes()
+        found = [variant.phased for variant in parse(files[dtype]).variants]
+        assert found == phased.all(axis=1).tolist() and any(found) and not all(found)
+        assert notice(store, tmp_path / f"plan-{dtype}") == HAS
+    assert files["int8"] == files["uint8"] == files["bool"]
+
+
+def test_no_variant_is_phased_unless_asked_for(tmp_path):
+    """What REGENIE, which looks at the first variant only, and SAIGE read right."""
+    store = phased_store(tmp_path / "x.vcz", rows(*range(100, VARIANTS)))
+    shown = {
+        name: parse(
+            make_files(store, tmp_path / name, *words, like=like).with_suffix(".bgen").read_bytes()
+        )
+        for name, like, words in (
+            ("default", "mount", ["--format", "bgen"]),
+            ("unphased", "mount", ["--format", "bgen", "--unphased"]),
+            ("phased", "mount", ["--format", "bgen", "--phased"]),
+            ("0.1.0", "mount-bgen", []),
+            ("0.1.0-unphased", "mount-bgen", ["--unphased"]),
+        )
+    }
+    for name, file in shown.items():
+        expected = 100 if name in ("phased", "0.1.0") else 0
+        assert sum(variant.phased for variant in file.variants) == expected, name

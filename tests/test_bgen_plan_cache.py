@@ -19,7 +19,7 @@ ENCODINGS = ["v3-blosc-zstd-bit", "v3-gzip", "v3-v2-keys", "v2-dot-keys", "v3-sh
 def seen(biofuse, store: Path, *options) -> tuple[bytes, str]:
     """The `.bgen`, whose index is checked; and what mount said."""
     directory = biofuse.new_directory()
-    done = biofuse("mount", store, directory, "--format", "bgen", *options)
+    done = biofuse("mount", store, directory, "--format", "bgen", "--phased", *options)
     try:
         data = (directory / "x.bgen").read_bytes()
         check_index(directory / "x", data, parse(data))

@@ -88,7 +88,7 @@ STORES = {"calls": of_calls, "slow": slow, "few": of_few, "values": of_values}
 
 def expected_bytes(store: Path, folder: Path, options, arguments) -> bytes:
     """A file that was made in this process and that the independent parser has checked."""
-    stem = make_files(store, folder, "--format", "bgen", *options)
+    stem = make_files(store, folder, "--format", "bgen", "--phased", *options)
     data = Path(f"{stem}.bgen").read_bytes()
     variants = parse(data).variants
     assert len({v.size for v in variants}) > 50
@@ -117,7 +117,9 @@ def view(module_biofuse, made, tmp_path_factory):
                 store, options, arguments = made(f"bgen-reads-{name}", STORES[name])
                 folder = tmp_path_factory.mktemp("expected") / "files"
                 mount = stack.enter_context(
-                    module_biofuse.mount(store, "--format", "bgen", "--memory", "8MiB", *options)
+                    module_biofuse.mount(
+                        store, "--format", "bgen", "--phased", "--memory", "8MiB", *options
+                    )
                 )
                 views[name] = View(
                     Path(f"{mount.stem}.bgen"),

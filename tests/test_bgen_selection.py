@@ -42,7 +42,7 @@ OPTIONS = {
 
 def files(store: Path, folder: Path, *options, like: str = "mount"):
     """Stem and parsed file, after the index and five readers agreed with it."""
-    more = ["--format", "bgen"] if like == "mount" else []
+    more = ["--format", "bgen", "--phased"] if like == "mount" else []
     stem = make_files(store, folder / "files", *more, *options, like=like)
     data = Path(f"{stem}.bgen").read_bytes()
     file = parse(data)
@@ -105,7 +105,7 @@ def test_alleles_of_a_million_bases_on_a_mount(biofuse, tmp_path):
     long[11] = {"pos": 3_000_000}
     sites = [dataclasses.replace(site, **long.get(i, {})) for i, site in enumerate(vcf.sites)]
     _, store = vcf_store(Vcf(vcf.samples, sites), tmp_path)
-    stem = make_files(store, tmp_path / "files", "--format", "bgen")
+    stem = make_files(store, tmp_path / "files", "--format", "bgen", "--phased")
     data = Path(f"{stem}.bgen").read_bytes()
     with biofuse.mount(store) as mount:
         mounted = Path(f"{mount.stem}.bgen")

@@ -142,7 +142,9 @@ def check_bgenix_works(stem: Path, variants: list) -> None:
 @pytest.mark.parametrize("options", OPTIONS)
 def test_the_index_is_that_of_bgenix(options, store, module_biofuse, tmp_path):
     name = "other name" if options == "basename" else "x"
-    with module_biofuse.mount(store, "--format", "bgen", *OPTIONS[options], stem=name) as mount:
+    with module_biofuse.mount(
+        store, "--format", "bgen", "--phased", *OPTIONS[options], stem=name
+    ) as mount:
         data = Path(f"{mount.stem}.bgen").read_bytes()
         file = parse(data)
         check_index(mount.stem, data, file)
@@ -160,7 +162,7 @@ def test_the_selections_above_select(store, tmp_path):
     """What the index is compared with is not a whole file each time."""
     counts = {}
     for name in ("drop", "two-alleles", "regions", "expression", "nothing"):
-        stem = make_files(store, tmp_path / name, "--format", "bgen", *OPTIONS[name])
+        stem = make_files(store, tmp_path / name, "--format", "bgen", "--phased", *OPTIONS[name])
         counts[name] = len(parse(Path(f"{stem}.bgen").read_bytes()).variants)
     assert counts["drop"] == counts["two-alleles"] == 24
     assert counts["nothing"] == 0
@@ -175,7 +177,7 @@ def test_the_selections_above_select(store, tmp_path):
     ],
 )
 def test_files_that_are_left_out(option, left, store, biofuse, tmp_path):
-    with biofuse.mount(store, "--format", "bgen", *DROP, option) as mount:
+    with biofuse.mount(store, "--format", "bgen", "--phased", *DROP, option) as mount:
         assert {p.name for p in mount.dir.iterdir()} == left
         data = Path(f"{mount.stem}.bgen").read_bytes()
     assert len(parse(data).variants) == 24
@@ -185,7 +187,7 @@ def test_an_index_of_many_variants(biofuse, tmp_path):
     """More than are read at a time, in the index's order, which is not the file's."""
     genotypes = random_genotypes(51_000, 2, seed=3)
     store = make_store(tmp_path / "x.vcz", genotypes, contigs=("9", "10"))
-    with biofuse.mount(store, "--format", "bgen") as mount:
+    with biofuse.mount(store, "--format", "bgen", "--phased") as mount:
         rows = check_against_bgenix(mount.stem, tmp_path)
         assert len(rows) == 51_000
         last = parse(output("-g", f"{mount.stem}.bgen", "-incl-range", "10:356990-"))

@@ -120,7 +120,9 @@ def test_sixteen_readers_of_chunks_that_are_decoded_whole(slow, biofuse):
 
 def test_sixteen_readers_of_phased_calls(phased, biofuse):
     store, _ = phased
-    with biofuse.mount(store, "--format", "bgen", "--memory", "64MiB", "--threads", "4") as mount:
+    with biofuse.mount(
+        store, "--format", "bgen", "--phased", "--memory", "64MiB", "--threads", "4"
+    ) as mount:
         check_budget(mount, mount.dir / "wide.bgen", 64, None, 0.4)
 
 
@@ -175,7 +177,7 @@ def test_idle_is_small_after_reads_of_every_kind(wide, biofuse):
 @pytest.mark.parametrize("name", ["fast", "slow"])
 def test_idle_is_small_after_reads_of_a_bgen(name, wide, slow, biofuse):
     store, _ = {"fast": wide, "slow": slow}[name]
-    with biofuse.mount(store, "--format", "bgen", "--idle-timeout", "1") as mount:
+    with biofuse.mount(store, "--format", "bgen", "--phased", "--idle-timeout", "1") as mount:
         assert read_whole(mount.dir / "wide.bgen", 4, None, 0.03) == []
         settle(mount.pid("serve"))
 

@@ -1,8 +1,12 @@
 """Contig names come out as plink2 writes them."""
 
+import sqlite3
+
+from support.bgen import parse
 from support.oracles import plink2, plink2_make_bed
 from support.stores import vcf_store
 from support.vcf import Site, Vcf, sample_names
+from support.views import make_files
 
 from biofuse.formats.chromosome import chromosome_name
 
@@ -39,3 +43,35 @@ def test_names_in_the_mounted_bim(biofuse, tmp_path):
     # plink2 sorts chromosomes when it makes a .bed, so order is not looked at.
     by_plink2 = plink2_make_bed(path, tmp_path / "p").bim
     assert sorted(seen.splitlines()) == sorted(by_plink2.splitlines())
+
+
+def test_names_are_the_same_in_every_view(tmp_path):
+    """The .bgen and its index have those of the .bim; `store` and mount-bgen have the store's."""
+    contigs = ("chr2", "chr20", "chrX", "chrM", "scaffold_7")
+    sites = [Site(name, 5, ["0/0", "0/1", "1/1"], id=f"on-{name}") for name in contigs]
+    _, store = vcf_store(Vcf(sample_names(3), sites), tmp_path)
+    theirs = ["2", "20", "X", "MT", "scaffold_7"]
+    both = ["--format", "plink", "--format", "bgen"]
+    for name, like, words, expected in (
+        ("plain", "mount", both, theirs),
+        ("store", "mount", [*both, "--contig-names", "store"], list(contigs)),
+        ("old", "mount-bgen", [], list(contigs)),
+        ("old-plink2", "mount-bgen", ["--contig-names", "plink2"], theirs),
+    ):
+        stem = make_files(store, tmp_path / name, *words, like=like)
+        file = parse(stem.with_suffix(".bgen").read_bytes())
+        assert [variant.names[2] for variant in file.variants] == expected
+        with sqlite3.connect(f"{stem}.bgen.bgi") as index:
+            rows = index.execute("SELECT chromosome FROM Variant ORDER BY file_start_position")
+            assert [row[0] for row in rows] == expected
+        if like == "mount":
+            lines = stem.with_suffix(".bim").read_text().splitlines()
+            assert [line.split("\t")[0] for line in lines] == expected
+
+
+def test_names_in_ids_are_those_shown(tmp_path):
+    _, store = vcf_store(Vcf(sample_names(3), [Site("chr20", 5, ["0/1"] * 3)]), tmp_path)
+    template = ["--variant-id-template", "@:#"]
+    for words, expected in (([], "20:5"), (["--contig-names", "store"], "chr20:5")):
+        stem = make_files(store, tmp_path / expected, *template, *words)
+        assert stem.with_suffix(".bim").read_text().split("\t")[1] == expected

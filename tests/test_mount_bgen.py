@@ -124,14 +124,14 @@ def test_both_formats_in_one_mount(store, biofuse, tmp_path):
 
 def test_run_fills_in_names_of_bgen_files(store, biofuse):
     script = 'printf "%s\\n" "$@"; env | grep ^BIOFUSE_ | sort; wc -c <"$BIOFUSE_BGEN"'
-    words = ["{bgen}", "{bgi}", "{sample}", "{stem}", "{dir}", "{other}", "{bgen.bgi}"]
+    words = ["{bgen}", "{bgi}", "{sample}", "{stem}", "{dir}", "{9}", "{bgen.bgi}"]
     done = biofuse(
         "run", store, "--format", "bgen", "--unphased", *("--", "sh", "-c"), script, "sh", *words
     )
     lines = done.stdout.splitlines()
     directory = lines[4]
     names = [f"{directory}/x{suffix}" for suffix in (".bgen", ".bgen.bgi", ".sample", "")]
-    assert lines[:7] == [*names, directory, "{other}", "{bgen.bgi}"]
+    assert lines[:7] == [*names, directory, "{9}", "{bgen.bgi}"]
     values = dict(zip(["BGEN", "BGI", "SAMPLE", "STEM", "DIR"], [*names, directory], strict=True))
     told = dict(line.split("=", 1) for line in lines if line.startswith("BIOFUSE_"))
     assert {f"BIOFUSE_{k}": v for k, v in values.items()}.items() <= told.items()

@@ -102,7 +102,7 @@ def test_values_and_every_field_are_counted(genotypes, tmp_path, monkeypatch):
     )
     assert of_values >= of_calls + 4_000_000
     add_field(store, "call_genotype_phased", np.ones((ROWS, SAMPLES), bool), encoding="v2-gzip")
-    plan = plan_view(store, tmp_path / "p3", "--format", "bgen")
+    plan = plan_view(store, tmp_path / "p3", "--format", "bgen", "--phased")
     encoder = open_encoder(plan, tmp_path / "p3", 1 << 20, scratch_bytes=800 * KIB, threads=4)
     shares = []
     cut = encoder._cut

@@ -5,16 +5,16 @@ import os
 import click
 import pytest
 
-from biofuse.cli import options, settings
+from biofuse.cli import options
+from biofuse.cli.params import Command
 
 
 def threads(monkeypatch, cores: int, *words: str) -> int:
     """Threads that a command line gives on a machine of so many cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    command = options.store_options(options.serving_options(lambda **kwargs: kwargs))
-    made = click.command(cls=options.GroupedCommand)(options.log_options(command))
-    kwargs = made.main([*words], standalone_mode=False)
-    return settings.serve_config_from("x.vcz", "/m", kwargs).threads
+    command = options.store_options(options.serving_options(lambda **given: given))
+    given = click.command(cls=Command)(command).main([*words], standalone_mode=False)
+    return given["serving"].num_threads(given["source"].backend_storage is None)
 
 
 REMOTE = ["--backend-storage", "fsspec"]

@@ -199,7 +199,7 @@ def test_frames_of_another_kind_than_the_metadata_say_are_told(tmp_path, biofuse
 def test_one_lock_for_every_field(tmp_path):
     store = make_store(tmp_path / "x.vcz", random_genotypes(20, 9), encoding="v2-gzip")
     add_field(store, "call_genotype_phased", np.ones((20, 9), bool), encoding="v2-gzip")
-    plan = plan_view(store, tmp_path / "plan", "--format", "bgen")
+    plan = plan_view(store, tmp_path / "plan", "--format", "bgen", "--phased")
     encoder = open_encoder(plan, tmp_path / "plan", MIB)
     readers = encoder._readers.values()
     assert len(readers) == 2

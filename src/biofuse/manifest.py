@@ -179,7 +179,7 @@ class Plan:
 
     def shown_names(self) -> list[str]:
         """Names of the files that a mount shows."""
-        return [file.name for file in self.static] + [file.name for file in self.streamed]
+        return [*(file.name for file in self.static), *(file.name for file in self.streamed)]
 
 
 def read_plan(text: str | bytes) -> Plan:

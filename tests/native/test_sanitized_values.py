@@ -61,10 +61,9 @@ BASES = [
 
 
 @pytest.fixture(scope="module")
-def harness(programs):
+def harness():
     return build.compile_program(
         "clang",
-        programs / "sanitized_values",
         ["harness_values.c", *build.CASE],
         *build.SANITIZE,
         "-fsanitize=address,undefined",

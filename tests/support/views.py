@@ -4,13 +4,14 @@ The same parser, plan and encoder as a mount's, a tenth of its time: for tests t
 many selections. What only a mount can show is tested on mounts.
 """
 
+import dataclasses
 import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 from biofuse.cli import mount, mount_bgen
-from biofuse.cli.settings import view_options_from
+from biofuse.cli.settings import view_options
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.manifest import Plan
@@ -29,11 +30,15 @@ def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
     words = [str(word) for word in (store, "unused", *options)]
     command = {"mount": mount.command, "mount-bgen": mount_bgen.command}[like]
     with command.make_context(like, words) as context:
-        kwargs = dict(context.params)
+        given = command.collect(context.params)
+    location = given["source"].location(given["store"])
     if like == "mount-bgen":
-        return view_options_from(kwargs.pop("store"), ["bgen"], {**kwargs, "sample_of_0_1_0": True})
-    names = kwargs.pop("format_names") or ["plink"]
-    return view_options_from(kwargs.pop("store"), names, kwargs)
+        names = ("view", "selection", "format_options", "variant_id_field")
+        return mount_bgen.bgen_view(location, **{name: given[name] for name in names})
+    view = given["view"]
+    if not view.format_names:
+        view = dataclasses.replace(view, format_names=("plink",))
+    return view_options(location, view, given["selection"], given["format_options"])
 
 
 def plan_view(store: Path, directory: Path, *options, like: str = "mount") -> Plan:

@@ -2,9 +2,11 @@
 
 import click
 
+from biofuse.cli.params import Name
+
 
 @click.command("demo", epilog="Example: biofuse demo demo.vcz && biofuse mount demo.vcz mnt")
-@click.argument("store", metavar="DIR")
+@click.argument("store", metavar="DIR", type=Name("dir"))
 @click.option("--samples", "num_samples", default=300, show_default=True, help="Samples.")
 @click.option("--variants", "num_variants", default=12000, show_default=True, help="Variants.")
 @click.option("--seed", default=42, show_default=True, help="Seed of the simulation.")

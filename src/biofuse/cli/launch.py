@@ -8,19 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
 from biofuse.children import child_environment, python_command
 from biofuse.cli.live import end_mount
-from biofuse.cli.settings import budget_from, timeout_from
+from biofuse.cli.progress import progress_bar
+from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
-from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
@@ -70,21 +70,25 @@ def check_fuse() -> None:
         raise BiofuseError("fusermount3 is not installed; it is in the package fuse3")
 
 
-def make_plan(options: ViewOptions, kwargs: dict, quiet: bool = False) -> PlanDirectory:
-    """Find or make the plan of a view, with progress on a terminal."""
-    cache = None
-    directory = kwargs.get("cache_dir") or default_cache_dir()
-    if directory is not None and not kwargs.get("no_cache"):
-        cache = PlanCache(os.path.abspath(directory))
-    with _progress(quiet) as progress:
-        plan = get_plan(options, cache, progress, timeout_from(kwargs))
+def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) -> PlanDirectory:
+    """Find or make the plan of a view, with progress on a terminal; say what it warns of.
+
+    Parameters
+    ----------
+    options : ViewOptions
+    cache : CacheOptions
+    config : ServeConfig
+        How it will be served.
+    """
+    with progress_bar("reading variants", not sys.stderr.isatty()) as progress:
+        plan = get_plan(options, cache.open(), progress, config.timeout)
     try:
         made = open_plan(plan.path)
         made.check_has(options.required)
-        memory = budget_from(kwargs)
-        too_large = _too_large(made, memory, options.required)
-        budget = budget_warning(made.decoded_chunk, memory)
-        notices = [text for name in options.required for text in made.notices.get(name, [])]
+        too_large = _too_large(made, config.memory, options.required)
+        budget = budget_warning(made.decoded_chunk, config.memory)
+        shown = [name for name in options.formats if name not in too_large]
+        notices = [text for name in shown for text in made.notices.get(name, [])]
         warnings = [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
         for warning in warnings:
             click.echo(f"biofuse: {warning}", err=True)
@@ -103,7 +107,7 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
     BiofuseError
         If one of them is required, or none is left.
     """
-    found = {}
+    found: dict[str, str] = {}
     for streamed in plan.streamed:
         try:
             shape_window(window_bytes(memory, plan.decoded_chunk), streamed.max_record)
@@ -113,39 +117,6 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
             suffix = streamed.name.removeprefix(plan.stem)
             found[streamed.format] = f"there is no {suffix}: {error}"
     return found
-
-
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator:
-    """A progress bar, once there is something to show on a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    bar = None
-    task = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal bar, task
-        if bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            bar = Progress(
-                TextColumn("reading variants"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            task = bar.add_task("", total=total)
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 class ServingProcess:
@@ -303,11 +274,11 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
 
 
 def mount_in_background(
-    options: ViewOptions, config: ServeConfig, kwargs: dict, bound: bool = False
+    options: ViewOptions, config: ServeConfig, cache: CacheOptions, bound: bool = False
 ) -> None:
     """Make the plan of a view and mount it; returns when the files are there.
 
     If `bound`, the mount ends with this process.
     """
     with ServingProcess(config, bound) as process:
-        process.serve(make_plan(options, kwargs))
+        process.serve(make_plan(options, cache, config))

@@ -9,39 +9,45 @@ from biofuse.cli.launch import (
     mount_in_background,
     run_foreground,
 )
-from biofuse.cli.settings import serve_config_from, view_options_from
+from biofuse.cli.params import Command, Name
+from biofuse.cli.settings import serve_config, view_options
 
 _EPILOG = """\b
 Examples:
   biofuse mount cohort.vcz mnt
   biofuse mount cohort.vcz mnt -r 20 -S keep.txt --multiallelic drop
-  biofuse mount cohort.vcz mnt --format bgen --unphased
+  biofuse mount cohort.vcz mnt --format bgen --haploid-as-diploid
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
 """
 
 
-@click.command("mount", cls=o.GroupedCommand, epilog=_EPILOG)
-@click.argument("store")
-@click.argument("directory", metavar="DIR")
+@click.command("mount", cls=Command, epilog=_EPILOG)
+@click.argument("store", type=Name())
+@click.argument("directory", metavar="DIR", type=Name("dir"))
 @o.format_choice
 @o.name_options
-@o.plink_options
-@o.bgen_options
+@o.contig_options()
+@o.all_format_options
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
+@o.cache_options
 @o.log_options
-def command(store, directory, format_names, foreground, **kwargs):
+def command(
+    store, directory, foreground, view, selection, format_options, source, serving, cache, log
+):
     """Show STORE as files in the directory DIR.
 
     Returns when the files are there; `biofuse umount DIR` ends the mount.
     """
-    options = view_options_from(store, format_names, kwargs)
+    location = source.location(store)
+    options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
-    config = serve_config_from(store, mountpoint, kwargs)
+    config = serve_config(store, mountpoint, location.is_local, serving, log)
     if foreground:
-        run_foreground(make_plan(options, kwargs), config)
-    mount_in_background(options, config, kwargs)
+        run_foreground(make_plan(options, cache, config), config)
+    mount_in_background(options, config, cache)

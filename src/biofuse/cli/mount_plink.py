@@ -1,10 +1,13 @@
 """`biofuse mount-plink`."""
 
+import dataclasses
+
 import click
 
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
-from biofuse.cli.settings import serve_config_from, view_options_from
+from biofuse.cli.params import Command, Name
+from biofuse.cli.settings import serve_config, view_options
 
 _EPILOG = """\b
 Examples:
@@ -13,22 +16,27 @@ Examples:
 """
 
 
-@click.command("mount-plink", cls=o.GroupedCommand, epilog=_EPILOG)
-@click.argument("store", metavar="VCZ_URL")
-@click.argument("directory", metavar="MOUNT_DIR")
+@click.command("mount-plink", cls=Command, epilog=_EPILOG)
+@click.argument("store", metavar="VCZ_URL", type=Name())
+@click.argument("directory", metavar="MOUNT_DIR", type=Name("dir"))
 @o.name_options
-@o.plink_options
+@o.contig_options()
+@o.format_options("plink")
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
+@o.cache_options
 @o.log_options
-def command(store, directory, **kwargs):
+def command(store, directory, view, selection, format_options, source, serving, cache, log):
     """Show VCZ_URL as PLINK 1 files in MOUNT_DIR, until interrupted or unmounted.
 
     Takes the options of biofuse 0.1.0; `biofuse mount` does the same in the background.
     """
-    options = view_options_from(store, ["plink"], kwargs)
+    location = source.location(store)
+    view = dataclasses.replace(view, format_names=("plink",))
+    options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
-    config = serve_config_from(store, mountpoint, kwargs)
-    run_foreground(make_plan(options, kwargs), config)
+    config = serve_config(store, mountpoint, location.is_local, serving, log)
+    run_foreground(make_plan(options, cache, config), config)

@@ -1,123 +1,114 @@
-"""Options that several commands share."""
+"""Options that several commands share, in tables: an option is declared here and nowhere else.
 
-import math
+Those of a table come to a command as one argument: see `settings` for the dataclasses. The
+options of formats are made from what the formats declare.
+"""
+
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from biofuse import formats
-from biofuse.address import parse_address
 from biofuse.allocators import NAMES as ALLOCATORS
-from biofuse.errors import BiofuseError
-from biofuse.memory import MIN_BUDGET, format_size, parse_size
-from biofuse.options import MULTIALLELIC_POLICIES
+from biofuse.cli import settings
+from biofuse.cli.completion import names_of
+from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
+from biofuse.memory import MIN_BUDGET
+from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
+from biofuse.selection_files import read_selection
 
-MAX_THREADS = 64
+_SELECTION = Part("selection", read_selection)
+_VIEW = Part("view", settings.ViewChoices)
+_FORMATS = Part("format_options", settings.format_options)
+_SOURCE = Part("source", settings.StoreOptions)
+_SERVING = Part("serving", settings.ServingOptions)
+_CACHE = Part("cache", settings.CacheOptions)
+_LOG = Part("log", settings.LogOptions)
 
+_CONTIGS = names_of("contig_id")
+_SAMPLES = names_of("sample_id")
 
-class Size(click.ParamType):
-    """A number of bytes, such as 128MiB.
-
-    Parameters
-    ----------
-    least : int
-        The smallest that will do.
-    """
-
-    name = "size"
-
-    def __init__(self, least: int = 0):
-        self._least = least
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, int):
-            return value
-        try:
-            size = parse_size(value)
-        except BiofuseError as error:
-            self.fail(str(error), param, ctx)
-        if size < self._least:
-            self.fail(f"{value} is less than {format_size(self._least)}, the least", param, ctx)
-        return size
-
-
-class Seconds(click.FloatRange):
-    """A time, of a tenth of a second at least."""
-
-    name = "seconds"
-
-    def __init__(self) -> None:
-        super().__init__(min=0.1)
-
-    def convert(self, value, param, ctx):
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds", param, ctx)
-        return seconds
-
-
-class ListenAddress(click.ParamType):
-    """A port, a host and port, or the path of a Unix socket."""
-
-    name = "address"
-
-    def convert(self, value, param, ctx):
-        try:
-            return str(parse_address(value))
-        except BiofuseError as error:
-            self.fail(str(error), param, ctx)
-
-
-class GroupedOption(click.Option):
-    """An option that `--help` lists under a heading."""
-
-    def __init__(self, *args, heading: str = "Options", **kwargs):
-        super().__init__(*args, **kwargs)
-        self.heading = heading
-
-
-class GroupedCommand(click.Command):
-    """A command whose `--help` lists options under headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
-        for heading in sorted(sections, key=lambda h: h != "Options"):
-            with formatter.section(heading):
-                formatter.write_dl(sections[heading])
-
-
-def _group(heading: str, *rows: tuple[tuple[str, ...], dict[str, Any]]) -> Callable:
-    def decorate(f):
-        for names, settings in reversed(rows):
-            f = click.option(*names, cls=GroupedOption, heading=heading, **settings)(f)
-        return f
-
-    return decorate
-
-
-selection_options = _group(
+selection_options = options(
+    _SELECTION,
     "Selection (as in bcftools view)",
-    (("-r", "--regions"), {"help": "Regions to include, such as 20:1-5000,21."}),
-    (("-R", "--regions-file"), {"help": "File of regions to include."}),
-    (("-t", "--targets"), {"help": "Targets to include; with ^, to exclude."}),
-    (("-T", "--targets-file"), {"help": "File of targets; with ^, to exclude."}),
-    (("-s", "--samples"), {"help": "Samples to include, in this order; with ^, to exclude."}),
-    (("-S", "--samples-file"), {"help": "File of samples; with ^, to exclude."}),
+    (
+        ("-r", "--regions"),
+        {"shell_complete": _CONTIGS, "help": "Regions to include, such as 20:1-5000,21."},
+    ),
+    (
+        ("-R", "--regions-file"),
+        {
+            "type": Name(),
+            "help": "File of regions: tab-delimited, BED or VCF; - is standard input.",
+        },
+    ),
+    (
+        ("-t", "--targets"),
+        {"shell_complete": _CONTIGS, "help": "Targets to include; with ^, to exclude."},
+    ),
+    (
+        ("-T", "--targets-file"),
+        {"type": Name(), "help": "File of targets, as for -R; with ^, to exclude."},
+    ),
+    (
+        ("-s", "--samples"),
+        {
+            "shell_complete": _SAMPLES,
+            "help": "Samples to include, in this order; with ^, to exclude.",
+        },
+    ),
+    (
+        ("-S", "--samples-file"),
+        {
+            "type": Name(),
+            "help": "File of samples, one a line or FID IID; with ^, to exclude; - is standard "
+            "input.",
+        },
+    ),
     (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
-    (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
+    (
+        ("-i", "--include"),
+        {"help": "Keep sites for which this expression is true, such as 'MAF>0.01 && QUAL>20'."},
+    ),
     (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),
-    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,other."}),
+    (("-f", "--apply-filters"), {"help": "Keep sites with one of these filters: PASS,."}),
+    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,bnd,other."}),
     (("-V", "--exclude-types"), {"help": "Leave out these types of variant."}),
     (("-m", "--min-alleles"), {"type": int, "help": "Keep sites with at least N alleles."}),
     (("-M", "--max-alleles"), {"type": int, "help": "Keep sites with at most N alleles."}),
+    (
+        ("-c", "--min-ac"),
+        {
+            "metavar": "N[:TYPE]",
+            "help": "Keep sites with at least N alternative alleles in the samples; TYPE counts "
+            "others: nref, alt1, minor, major, nonmajor, such as 3:minor.",
+        },
+    ),
+    (("-C", "--max-ac"), {"metavar": "N[:TYPE]", "help": "Keep sites with at most N."}),
+    (
+        ("-q", "--min-af"),
+        {"metavar": "F[:TYPE]", "help": "The same with frequencies, such as 0.01:minor."},
+    ),
+    (("-Q", "--max-af"), {"metavar": "F[:TYPE]", "help": "Keep sites of at most F."}),
+    (("-k", "--known"), {"is_flag": True, "help": "Keep sites that have an ID."}),
+    (("-n", "--novel"), {"is_flag": True, "help": "Keep sites that have none."}),
+    (("-u", "--uncalled"), {"is_flag": True, "help": "Keep sites where no allele is called."}),
+    (("-U", "--exclude-uncalled"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-x", "--private"),
+        {"is_flag": True, "help": "Keep sites that only the samples have alternative alleles at."},
+    ),
+    (("-X", "--exclude-private"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-g", "--genotype"),
+        {"metavar": "[^]hom|het|miss", "help": "Keep sites with such a call; with ^, the others."},
+    ),
 )
 
-variant_options = _group(
+variant_options = options(
+    _VIEW,
     "Options",
     (
         ("--multiallelic",),
@@ -137,12 +128,29 @@ variant_options = _group(
     ),
 )
 
-name_options = _group(
+missing_chunks_option = options(
+    _VIEW,
+    "Store",
+    (
+        ("--missing-chunks",),
+        {
+            "type": click.Choice(MISSING_CHUNKS_POLICIES),
+            "default": "error",
+            "show_default": True,
+            "help": "Where chunks are not stored and Zarr's fill value makes no sense (a position "
+            "of 0, an empty REF): fail, or show it.",
+        },
+    ),
+)
+
+name_options = options(
+    _VIEW,
     "Options",
     (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
 )
 
-format_choice = _group(
+format_choice = options(
+    _VIEW,
     "Options",
     (
         ("--format", "format_names"),
@@ -154,46 +162,8 @@ format_choice = _group(
     ),
 )
 
-plink_options = _group(
-    "PLINK 1",
-    (("--no-bim",), {"is_flag": True, "help": "Leave out the .bim file."}),
-    (("--no-fam",), {"is_flag": True, "help": "Leave out the .fam file."}),
-)
-
-bgen_options = _group(
-    "BGEN",
-    (
-        ("--unphased",),
-        {"is_flag": True, "help": "Show no variant as phased: REGENIE and SAIGE want it."},
-    ),
-    (
-        ("--haploid-as-diploid",),
-        {"is_flag": True, "help": "Show haploid calls as homozygous diploid ones."},
-    ),
-    (
-        ("--bgen-field",),
-        {
-            "type": click.Choice(["GT", "GP", "DS"]),
-            "default": "GT",
-            "show_default": True,
-            "help": "What probabilities are made from: calls, probabilities or dosages.",
-        },
-    ),
-    (
-        ("--bits",),
-        {
-            "type": click.Choice(["8", "16"]),
-            "default": "8",
-            "show_default": True,
-            "help": "Bits a probability.",
-        },
-    ),
-    (("--no-bgi",), {"is_flag": True, "help": "Leave out the .bgen.bgi index."}),
-    (("--no-sample-file",), {"is_flag": True, "help": "Leave out the .sample file."}),
-    (("--no-header-samples",), {"is_flag": True, "help": "Leave sample IDs out of the .bgen."}),
-)
-
-store_options = _group(
+store_options = options(
+    _SOURCE,
     "Store",
     (
         ("--backend-storage",),
@@ -212,7 +182,8 @@ store_options = _group(
     ),
 )
 
-serving_options = _group(
+serving_options = options(
+    _SERVING,
     "Serving",
     (
         ("--memory",),
@@ -243,7 +214,7 @@ serving_options = _group(
     (
         ("--threads",),
         {
-            "type": click.IntRange(1, MAX_THREADS),
+            "type": click.IntRange(1, settings.MAX_THREADS),
             "help": "Threads that encode.  [default: cores, up to 4; 8 for a store that is not "
             "local]",
         },
@@ -298,14 +269,20 @@ serving_options = _group(
         },
     ),
     (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
+)
+
+cache_options = options(
+    _CACHE,
+    "Serving",
     (
         ("--cache-dir",),
-        {"type": click.Path(file_okay=False), "help": "Where plans are kept between mounts."},
+        {"type": Name("dir"), "help": "Where plans are kept between mounts."},
     ),
     (("--no-cache",), {"is_flag": True, "help": "Neither use nor keep a plan."}),
 )
 
-log_options = _group(
+log_options = options(
+    _LOG,
     "Logging",
     (
         ("--log-level",),
@@ -318,10 +295,70 @@ log_options = _group(
     ),
     (
         ("--log-file",),
-        {"type": click.Path(dir_okay=False), "help": "Append the log to this file."},
+        {"type": Name(), "help": "Append the log to this file."},
     ),
     (
         ("--access-log",),
-        {"type": click.Path(dir_okay=False), "help": "Append a line of JSON a read to this file."},
+        {"type": Name(), "help": "Append a line of JSON a read to this file."},
     ),
 )
+
+
+def contig_options(default: str = "plink2") -> Callable[[Any], Any]:
+    """The option for names of contigs."""
+    return options(
+        _VIEW,
+        "Options",
+        (
+            ("--contig-names",),
+            {
+                "type": click.Choice(CONTIG_NAMES),
+                "default": default,
+                "show_default": True,
+                "help": "Name contigs as plink2 does (chr20 is 20, chrM is MT), or as the store.",
+            },
+        ),
+    )
+
+
+def format_options(name: str, **defaults: Any) -> Callable[[Any], Any]:
+    """The options that a format declares.
+
+    Parameters
+    ----------
+    name : str
+        The format's.
+    **defaults
+        Of options whose default is another in this command.
+    """
+    module = formats.get_format(name)
+    rows = [
+        _format_row(name, field, defaults.get(field.name, field.default))
+        for field in dataclasses.fields(module.Options)
+        if field.metadata["text"]
+    ]
+    return options(_FORMATS, module.TITLE, *rows)
+
+
+def all_format_options(f: Any) -> Any:
+    """The options of all formats."""
+    for name in reversed(formats.NAMES):
+        f = format_options(name)(f)
+    return f
+
+
+def _format_row(name: str, field: dataclasses.Field[Any], default: Any) -> Row:
+    """A row for an option of a format."""
+    flag = "--" + field.name.replace("_", "-")
+    row: dict[str, Any] = {"help": field.metadata["text"], "default": default}
+    choices = field.metadata["choices"]
+    if choices:
+        row |= {"type": click.Choice([str(choice) for choice in choices]), "show_default": True}
+        row["default"] = str(default)
+    elif field.metadata["off"]:
+        off = field.metadata["off"]
+        flag += f"/--{off}"
+        row["help"] += f"  [default: {flag[2:].partition('/')[0] if default else off}]"
+    else:
+        row["is_flag"] = True
+    return (flag, settings.option_key(name, field.name)), row

@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import difflib
 import errno
 import os
 import re
@@ -10,17 +11,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
-from biofuse import signals
+from biofuse import formats, signals
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.live import end_mount, read_status
-from biofuse.cli.settings import serve_config_from, view_options_from
+from biofuse.cli.params import Command, Name
+from biofuse.cli.settings import FormatOptions, serve_config, view_options
 from biofuse.errors import BiofuseError
+from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint
 
 # sysexits.h: an error while doing I/O on some file.
@@ -28,25 +31,12 @@ EXIT_READ_FAILED = 74
 # What shells return for a command that cannot be run, and for one that is not there.
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
-
-# What words of a command may name: its format, and the option that leaves the file out.
-_FILES = {
-    "bed": ("plink", None),
-    "bim": ("plink", "no_bim"),
-    "fam": ("plink", "no_fam"),
-    "bgen": ("bgen", None),
-    "bgi": ("bgen", "no_bgi"),
-    "sample": ("bgen", "no_sample_file"),
-}
+# How like a file's name a word is that was probably meant to be one.
+_CLOSE = 0.75
 
 _PR_SET_PDEATHSIG = 1
 
-_EPILOG = """\b
-In COMMAND and its environment these stand for the files:
-  {bed} {bim} {fam}      the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
-  {bgen} {bgi} {sample}
-  {stem}                 their path, no suffix    $BIOFUSE_STEM
-  {dir}                  their directory          $BIOFUSE_DIR
+_EXAMPLES = """
 \b
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
@@ -55,47 +45,76 @@ Examples:
 """
 
 
-@click.command(
-    "run",
-    cls=o.GroupedCommand,
-    epilog=_EPILOG,
-    context_settings={"allow_interspersed_args": True},
-)
-@click.argument("store")
+def _epilog() -> str:
+    """What a command may name, and examples."""
+    rows = [
+        " ".join(f"{{{file.name}}}" for file in formats.get_format(name).FILES)
+        for name in formats.NAMES
+    ]
+    rows[0] = f"{rows[0]:<24} the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ..."
+    rows += [
+        f"{'{stem}':<24} their path, no suffix    $BIOFUSE_STEM",
+        f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
+    ]
+    head = "\b\nIn COMMAND and its environment these stand for the files:\n"
+    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES
+
+
+class RunCommand(Command):
+    """`run`, whose command comes after `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if (
+            "--" not in args
+            and not ctx.resilient_parsing
+            and not any(name in args for name in ctx.help_option_names)
+        ):
+            raise click.UsageError(
+                "there is no -- before the command: biofuse run STORE [options] -- COMMAND...", ctx
+            )
+        return super().parse_args(ctx, args)
+
+
+@click.command("run", cls=RunCommand, epilog=_epilog())
+@click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
 @o.format_choice
 @o.name_options
-@o.plink_options
-@o.bgen_options
+@o.contig_options()
+@o.all_format_options
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
+@o.cache_options
 @o.log_options
-def command(store, command_line, format_names, **kwargs):
+def command(store, command_line, view, selection, format_options, source, serving, cache, log):
     """Mount STORE in a private directory, run COMMAND on its files, unmount.
 
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed; 127 if
     there is no such command, 126 if it cannot be run.
     """
-    used = _used_formats(command_line, format_names, kwargs)
-    options = view_options_from(store, format_names, kwargs, used)
+    location = source.location(store)
+    used = _used_formats(command_line, view.format_names, format_options)
+    options = view_options(location, view, selection, format_options, used)
     _check_command(command_line[0])
     check_fuse()
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
-        log_file = kwargs.get("log_file") or os.path.join(private, "log")
-        config = serve_config_from(store, directory, {**kwargs, "log_file": log_file})
+        if not log.log_file:
+            log = dataclasses.replace(log, log_file=os.path.join(private, "log"))
+        config = serve_config(store, directory, location.is_local, serving, log)
         config = dataclasses.replace(config, private_dir=private)
         try:
-            mount_in_background(options, config, kwargs, bound=True)
+            mount_in_background(options, config, cache, bound=True)
             code = _run(command_line, directory, options.stem)
             errors = _errors(directory)
         finally:
             _unmount(directory)
         if errors:
-            click.echo(f"biofuse: {_failed(errors, log_file)}", err=True)
+            click.echo(f"biofuse: {_failed(errors, log.log_file)}", err=True)
             code = code or EXIT_READ_FAILED
     return code
 
@@ -108,27 +127,50 @@ class CommandError(BiofuseError):
         self.exit_code = exit_code
 
 
+def _files() -> Iterator[tuple[str, File]]:
+    """Every kind of file that a command may name, with its format."""
+    for name in formats.NAMES:
+        for file in formats.get_format(name).FILES:
+            yield name, file
+
+
 def _used_formats(
-    command_line: Sequence[str], format_names: Sequence[str], kwargs: dict[str, Any]
+    command_line: Sequence[str], format_names: Sequence[str], options: FormatOptions
 ) -> list[str]:
     """Formats of the files that a command's words name.
 
     Raises
     ------
     BiofuseError
-        If one names a file that the options leave out.
+        If one names a file that the options leave out, or almost names one.
     """
     used = []
-    for name, (format_name, option) in _FILES.items():
-        if not any(f"{{{name}}}" in word for word in command_line):
+    for format_name, file in _files():
+        if not any(f"{{{file.name}}}" in word for word in command_line):
             continue
         if format_names and format_name not in format_names:
             shown = " ".join(f"--format {name}" for name in format_names)
-            raise BiofuseError(f"there is no {{{name}}} with {shown}: add --format {format_name}")
-        if option is not None and kwargs.get(option):
-            raise BiofuseError(f"there is no {{{name}}} with --{option.replace('_', '-')}")
+            raise BiofuseError(
+                f"there is no {{{file.name}}} with {shown}: add --format {format_name}"
+            )
+        if file.unless is not None and options.get(format_name, {}).get(file.unless):
+            option = file.unless.replace("_", "-")
+            raise BiofuseError(f"there is no {{{file.name}}} with --{option}")
         used.append(format_name)
+    _check_names(command_line)
     return used
+
+
+def _check_names(command_line: Sequence[str]) -> None:
+    """Raise `BiofuseError` at what is almost the name of a file; {print} of awk is not."""
+    known = ["dir", "stem", *(file.name for _, file in _files())]
+    for word in re.findall(r"\{(\w+)\}", " ".join(command_line)):
+        close = difflib.get_close_matches(word.lower(), known, 1, _CLOSE)
+        if close and word not in known:
+            raise BiofuseError(
+                f"there is no {{{word}}}; did you mean {{{close[0]}}}? "
+                f"A command may name {', '.join(f'{{{name}}}' for name in known)}"
+            )
 
 
 def _check_command(name: str) -> None:
@@ -167,8 +209,8 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
         signal.signal(number, forward)
     try:
         process = subprocess.Popen(words, env=environment, preexec_fn=_prepare_command(previous))
-        for number in early:
-            process.send_signal(number)
+        for caught in early:
+            process.send_signal(caught)
         code = process.wait()
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)

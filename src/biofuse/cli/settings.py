@@ -4,45 +4,139 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from biofuse import formats
 from biofuse.allocators import find_allocator
-from biofuse.cli.options import MAX_THREADS
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
+from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, store_stem
 
+MAX_THREADS = 64
 _LOCAL_THREADS = 4
 _REMOTE_THREADS = 8
 _LOCAL_TIMEOUT = 30.0
 _REMOTE_TIMEOUT = 120.0
+# Bytes of a file's name, of which the longest suffix takes some.
+_MAX_NAME = 255
 
-_PLINK_FLAGS = ("no_bim", "no_fam")
-# Format options whose presence is all that matters.
-_FORMAT_FLAGS = (
-    *_PLINK_FLAGS,
-    "unphased",
-    "haploid_as_diploid",
-    "no_bgi",
-    "no_sample_file",
-    "no_header_samples",
-    "sample_of_0_1_0",
-)
+# By format, those of its options that differ from the default.
+FormatOptions = dict[str, dict[str, Any]]
 
 
-def _format_options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Options of formats that differ from the default."""
-    options: dict[str, Any] = {name: True for name in _FORMAT_FLAGS if kwargs.get(name)}
-    if kwargs.get("bgen_field", "GT") != "GT":
-        options["bgen_field"] = kwargs["bgen_field"]
-    if kwargs.get("bits", "8") != "8":
-        options["bits"] = int(kwargs["bits"])
-    if kwargs.get("variant_id_field") == "varid":
-        options["varid"] = True
-    return options
+@dataclass(frozen=True)
+class StoreOptions:
+    """How to reach a store.
+
+    Attributes
+    ----------
+    backend_storage : str or None
+    storage_options : tuple of str
+        KEY=VALUE.
+    """
+
+    backend_storage: str | None = None
+    storage_options: tuple[str, ...] = ()
+
+    def location(self, store: str) -> Location:
+        """The store's location, checked as far as it can be without opening it."""
+        options = parse_storage_options(self.storage_options)
+        location = Location(store, self.backend_storage, options).absolute()
+        location.check()
+        return location
+
+
+@dataclass(frozen=True)
+class ViewChoices:
+    """What of a store is shown, apart from the selection.
+
+    Attributes
+    ----------
+    format_names : tuple of str
+        Formats that are named; empty for all that can show the store.
+    basename : str or None
+    multiallelic : str
+    variant_id_template : str or None
+    contig_names, missing_chunks : str
+    """
+
+    format_names: tuple[str, ...] = ()
+    basename: str | None = None
+    multiallelic: str = "error"
+    variant_id_template: str | None = None
+    contig_names: str = "plink2"
+    missing_chunks: str = "error"
+
+
+@dataclass(frozen=True)
+class ServingOptions:
+    """How a mount is served; as `--help` says."""
+
+    memory: int | None
+    allocator: str
+    trim: bool
+    threads: int | None
+    readahead_workers: int | None
+    readahead_buffer_size: int | None
+    idle_timeout: float
+    timeout: float | None
+    read_ahead_kb: int
+    metrics: str | None
+    allow_other: bool
+
+    @property
+    def budget(self) -> int:
+        """Bytes that a mount may take."""
+        return default_budget() if self.memory is None else self.memory
+
+    def num_threads(self, is_local: bool) -> int:
+        """Threads of the worker.
+
+        For a local store they compute, and more than there are cores bring nothing. Where each
+        read takes its time they mostly wait; as many as serve has blocks under way are of use
+        (benchmarks/latency.py).
+        """
+        if self.threads is not None:
+            return self.threads
+        cores = len(os.sched_getaffinity(0))
+        wanted = self.readahead_workers
+        if wanted is not None:
+            return max(1, min(wanted, cores if is_local else MAX_THREADS))
+        return min(_LOCAL_THREADS, cores) if is_local else _REMOTE_THREADS
+
+    def seconds_to_answer(self, is_local: bool) -> float:
+        """Seconds in which a store must answer."""
+        if self.timeout is not None:
+            return self.timeout
+        return _LOCAL_TIMEOUT if is_local else _REMOTE_TIMEOUT
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Where plans are kept between mounts."""
+
+    cache_dir: str | None
+    no_cache: bool
+
+    def open(self) -> PlanCache | None:
+        """The cache of plans; None if none is to be used, or there is no place for one."""
+        directory = self.cache_dir or default_cache_dir()
+        if directory is None or self.no_cache:
+            return None
+        return PlanCache(os.path.abspath(directory))
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """What is logged, and where."""
+
+    log_level: str
+    log_file: str | None
+    access_log: str | None
 
 
 def parse_storage_options(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -59,19 +153,27 @@ def parse_storage_options(pairs: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
-def location_from(store: str, kwargs: dict[str, Any]) -> Location:
-    """The store's location, checked as far as it can be without opening it."""
-    location = Location(
-        store,
-        kwargs.get("backend_storage"),
-        parse_storage_options(kwargs.get("storage_options", ())),
-    ).absolute()
-    location.check()
-    return location
+def option_key(format_name: str, name: str) -> str:
+    """Name of the parameter for an option of a format."""
+    return f"{format_name}__{name}"
+
+
+def format_options(**values: Any) -> FormatOptions:
+    """The options of formats that differ from the default, from parameters by `option_key`."""
+    found: FormatOptions = {}
+    for key, value in values.items():
+        format_name, _, name = key.partition("__")
+        fields = formats.get_format(format_name).Options.__dataclass_fields__
+        default = fields[name].default
+        if isinstance(default, int) and isinstance(value, str):
+            value = int(value)
+        if value != default:
+            found.setdefault(format_name, {})[name] = value
+    return found
 
 
 def _formats(
-    names: Sequence[str], used: Sequence[str], options: dict[str, Any]
+    names: Sequence[str], used: Sequence[str], options: FormatOptions
 ) -> tuple[list[str], list[str]]:
     """Formats to show, and those of them that must be there.
 
@@ -82,111 +184,112 @@ def _formats(
     BiofuseError
         If an option is for a format that is not to be shown.
     """
-    made_for = {name: "plink" if name in _PLINK_FLAGS else "bgen" for name in options}
     if names:
         chosen = list(dict.fromkeys(names))
-        for name, format_name in made_for.items():
+        for format_name, given in options.items():
             if format_name not in chosen:
                 raise BiofuseError(
-                    f"--{name.replace('_', '-')} is for --format {format_name}, which is not among "
-                    "the formats to show: add the one or leave out the other"
+                    f"--{next(iter(given)).replace('_', '-')} is for --format {format_name}, which "
+                    "is not among the formats to show: add the one or leave out the other"
                 )
         return chosen, chosen
-    asked = {*used, *made_for.values()}
+    asked = {*used, *options}
     return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
 
 
-def view_options_from(
-    store: str, names: Sequence[str], kwargs: dict[str, Any], used: Sequence[str] = ()
+def view_options(
+    location: Location,
+    view: ViewChoices,
+    selection: Selection,
+    options: FormatOptions,
+    used: Sequence[str] = (),
 ) -> ViewOptions:
-    """The view that the options of a command ask for.
+    """The view that a command is asked for.
 
     Parameters
     ----------
-    store : str
-    names : sequence of str
-        Formats that are named; none for all that can show the store.
-    kwargs : dict
-        The command's options.
+    location : Location
+    view : ViewChoices
+    selection : Selection
+    options : dict of str to dict
+        By format.
     used : sequence of str
         Formats that the command is known to use files of.
+
+    Raises
+    ------
+    BiofuseError
+        If options contradict each other.
     """
-    location = location_from(store, kwargs)
-    stem = kwargs.get("basename") or store_stem(location.path)
-    if "/" in stem or stem in (".", ".."):
-        raise BiofuseError(f"--basename {stem!r} is not a file name")
-    selection = {name: kwargs.get(name) for name in Selection.__dataclass_fields__}
-    for name in ("regions_file", "targets_file", "samples_file"):
-        if selection[name] is not None:
-            mark = "^" if selection[name].startswith("^") else ""
-            selection[name] = mark + os.path.abspath(selection[name].removeprefix("^"))
-    format_options = _format_options(kwargs)
-    chosen, required = _formats(names, used, format_options)
+    stem = view.basename or store_stem(location.path)
+    chosen, required = _formats(view.format_names, used, options)
+    _check_stem(stem, chosen)
     return ViewOptions(
         store=dataclasses.asdict(location),
         stem=stem,
         formats=chosen,
         required=required,
-        selection=Selection(**{**selection, "force_samples": bool(selection["force_samples"])}),
-        multiallelic=kwargs.get("multiallelic", "error"),
-        variant_id_template=kwargs.get("variant_id_template"),
-        format_options=format_options,
+        selection=selection,
+        multiallelic=view.multiallelic,
+        variant_id_template=view.variant_id_template,
+        contig_names=view.contig_names,
+        missing_chunks=view.missing_chunks,
+        format_options=options,
     )
 
 
-def _threads(kwargs: dict[str, Any]) -> int:
-    """Threads of the worker.
+def _check_stem(stem: str, chosen: Sequence[str]) -> None:
+    """Raise `BiofuseError` if files cannot be named so."""
+    if "/" in stem or "\0" in stem or stem in (".", ".."):
+        raise BiofuseError(f"--basename {stem!r} is not a file name")
+    suffixes = [file.suffix for name in chosen for file in formats.get_format(name).FILES]
+    size = len(os.fsencode(stem))
+    longest = max(map(len, suffixes))
+    if size + longest > _MAX_NAME:
+        raise BiofuseError(
+            f"the files' name {stem[:20]}... is of {size} bytes, and {_MAX_NAME - longest} is the "
+            "most: choose a shorter one with --basename"
+        )
 
-    For a local store they compute, and more than there are cores bring nothing. Where each
-    read takes its time they mostly wait; as many as serve has blocks under way are of use
-    (benchmarks/latency.py).
+
+def serve_config(
+    store: str, mountpoint: str, is_local: bool, serving: ServingOptions, log: LogOptions
+) -> ServeConfig:
+    """How to serve; the plan is filled in later.
+
+    Parameters
+    ----------
+    store : str
+        As the user named it.
+    mountpoint : str
+        Absolute.
+    is_local : bool
+        Whether the store is.
+    serving : ServingOptions
+    log : LogOptions
     """
-    if kwargs.get("threads") is not None:
-        return kwargs["threads"]
-    cores = len(os.sched_getaffinity(0))
-    local = kwargs.get("backend_storage") is None
-    wanted = kwargs.get("readahead_workers")
-    if wanted is not None:
-        return max(1, min(wanted, cores if local else MAX_THREADS))
-    return min(_LOCAL_THREADS, cores) if local else _REMOTE_THREADS
 
+    def absolute(path: str | None) -> str | None:
+        return os.path.abspath(path) if path else None
 
-def budget_from(kwargs: dict[str, Any]) -> int:
-    """Bytes that a mount may take, as the options of a command say."""
-    return default_budget() if kwargs["memory"] is None else kwargs["memory"]
-
-
-def timeout_from(kwargs: dict[str, Any]) -> float:
-    """Seconds in which a store must answer, as the options of a command say."""
-    if kwargs.get("timeout") is not None:
-        return kwargs["timeout"]
-    return _REMOTE_TIMEOUT if kwargs.get("backend_storage") else _LOCAL_TIMEOUT
-
-
-def serve_config_from(store: str, mountpoint: str, kwargs: dict[str, Any]) -> ServeConfig:
-    """How to serve, as the options of a command say; the plan is filled in later."""
-    absolute = {
-        name: os.path.abspath(kwargs[name]) if kwargs.get(name) else None
-        for name in ("access_log", "log_file")
-    }
     return ServeConfig(
         plan_dir="",
         mountpoint=mountpoint,
         store=store,
-        memory=budget_from(kwargs),
-        allocator=find_allocator(kwargs["allocator"]),
-        trim=kwargs["trim"],
-        threads=_threads(kwargs),
-        ahead_bytes=kwargs.get("readahead_buffer_size"),
-        idle_timeout=kwargs["idle_timeout"],
-        timeout=timeout_from(kwargs),
-        read_ahead_kb=kwargs["read_ahead_kb"],
-        allow_other=kwargs["allow_other"],
+        memory=serving.budget,
+        allocator=find_allocator(serving.allocator),
+        trim=serving.trim,
+        threads=serving.num_threads(is_local),
+        ahead_bytes=serving.readahead_buffer_size,
+        idle_timeout=serving.idle_timeout,
+        timeout=serving.seconds_to_answer(is_local),
+        read_ahead_kb=serving.read_ahead_kb,
+        allow_other=serving.allow_other,
         lifeline_fd=None,
         ready_fd=None,
         remove_plan=False,
-        access_log=absolute["access_log"],
-        log_file=absolute["log_file"],
-        log_level=kwargs["log_level"],
-        metrics=kwargs.get("metrics"),
+        access_log=absolute(log.access_log),
+        log_file=absolute(log.log_file),
+        log_level=log.log_level,
+        metrics=serving.metrics,
     )

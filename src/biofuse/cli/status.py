@@ -6,6 +6,7 @@ import os
 import click
 
 from biofuse.cli.live import read_status
+from biofuse.cli.params import Name
 from biofuse.cli.status_text import status_lines
 from biofuse.errors import BiofuseError
 from biofuse.mounts import biofuse_mounts
@@ -21,7 +22,7 @@ Examples:
 
 
 @click.command("status", epilog=_EPILOG)
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", type=Name("dir"), required=False)
 @click.option(
     "--json",
     "as_json",

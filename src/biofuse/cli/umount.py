@@ -3,11 +3,12 @@
 import click
 
 from biofuse.cli.live import end_mount
+from biofuse.cli.params import Name
 from biofuse.errors import BiofuseError
 
 
 @click.command("umount", epilog="Example: biofuse umount ~/mnt")
-@click.argument("directories", metavar="DIR...", nargs=-1, required=True)
+@click.argument("directories", metavar="DIR...", type=Name("dir"), nargs=-1, required=True)
 @click.option("--lazy", is_flag=True, help="Unmount now, even if a program has a file open.")
 def command(directories, lazy):
     """End the mount at each DIR, also where its process has died."""

@@ -1,16 +1,22 @@
-"""One module a format: its layout, its sidecars, its record encoder.
+"""One module a format: its layout, its sidecars, its record encoder, its options.
 
 `base.Format` says what a module provides. A new format is one module here, one entry
 in `_MODULES` and one kernel file under native/.
 """
 
 import importlib
+from typing import Any
 
 _MODULES = {"plink": "plink1", "bgen": "bgen"}
 
 NAMES = tuple(_MODULES)
 
 
-def get_format(name: str):
+def get_format(name: str) -> Any:
     """The module of a format, a `base.Format`."""
     return importlib.import_module(f"biofuse.formats.{_MODULES[name]}")
+
+
+def main_suffix(name: str) -> str:
+    """What follows the stem in the name of a format's streamed file."""
+    return get_format(name).FILES[0].suffix

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 from biofuse.errors import BiofuseError
@@ -24,14 +25,11 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
-    options : dict
-        Format options, such as {"no_fam": True}.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
-    options: dict[str, Any] = field(default_factory=dict)
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
@@ -51,7 +49,7 @@ class Variants:
     Attributes
     ----------
     chrom : list of str
-        As the store has them.
+        As the view names them.
     position : list of int
         1-based.
     id : list of str
@@ -91,7 +89,7 @@ class Layout:
 
     header: Callable[[int], bytes]
     record_size: int
-    heads: Callable[[Variants], tuple[bytes, Sequence[int]]] | None = None
+    heads: Callable[[Variants], tuple[bytes | bytearray, Sequence[int]]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -153,20 +151,85 @@ class Sidecar(Protocol):
         """Close the file, which is of no use, if it was begun."""
 
 
+@dataclass(frozen=True)
+class File:
+    """A kind of file that a format's fileset has.
+
+    Attributes
+    ----------
+    name : str
+        What stands for it in the commands of `biofuse run`: "bim" for {bim}.
+    suffix : str
+        What follows the stem in its name.
+    unless : str or None
+        The option that leaves it out.
+    """
+
+    name: str
+    suffix: str
+    unless: str | None = None
+
+
+def option(
+    default: Any, text: str = "", *, choices: Sequence[Any] = (), off: str | None = None
+) -> Any:
+    """A field of a format's options.
+
+    Parameters
+    ----------
+    default : bool, str, int or None
+        A flag is False, or None where an `off` says the opposite.
+    text : str
+        What `--help` says; an option without one is offered by no command as it is.
+    choices : sequence, optional
+        The values it may have.
+    off : str, optional
+        Name of the option that sets a flag to False.
+    """
+    return field(default=default, metadata={"text": text, "choices": choices, "off": off})
+
+
+class Phase(Enum):
+    """Whether there are variants of which every call is phased."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Findings(Protocol):
+    """What a look at a view's calls finds, at a bounded cost; each is looked for when asked."""
+
+    def phase(self) -> Phase:
+        """Whether the store says that variants of the view are phased."""
+        ...
+
+    def haploid(self) -> bool:
+        """Whether haploid calls were found; they may be where nobody looked."""
+        ...
+
+
 class Format(Protocol):
     """A format module.
 
     Attributes
     ----------
     NAME : str
-    SUFFIX : str
-        Of the streamed file.
+        As `--format` has it.
+    TITLE : str
+        Heading of its options.
+    FILES : tuple of File
+        What its fileset has, the streamed file first.
+    Options : type
+        A frozen dataclass whose fields are made by `option`.
     """
 
     NAME: str
-    SUFFIX: str
+    TITLE: str
+    FILES: tuple[File, ...]
+    Options: type
 
-    def layout(self, subject: Subject) -> Layout:
+    def layout(self, subject: Subject, options: Any) -> Layout:
         """How the streamed file is laid out.
 
         Raises
@@ -176,8 +239,12 @@ class Format(Protocol):
         """
         ...
 
-    def sidecars(self, options: dict[str, Any]) -> list[Sidecar]:
+    def sidecars(self, options: Any) -> list[Sidecar]:
         """Writers of the sidecars that the options ask for."""
+        ...
+
+    def notices(self, options: Any, findings: Findings) -> list[str]:
+        """What those who use the files should know, a line each."""
         ...
 
     def record_encoder(self, params: dict[str, Any], offsets, heads):

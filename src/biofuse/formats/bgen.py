@@ -1,25 +1,45 @@
 """BGEN files: `.bgen`, `.bgen.bgi` and `.sample`.
 
 Specification: https://www.chg.ox.ac.uk/~gav/bgen_format/spec/v1.2.html, layout 2, zlib
-with stored blocks. The first allele is REF; chromosome names are the store's. All
-genotype data of a file are of one size, so that offsets follow from strings.
+with stored blocks. The first allele is REF. All genotype data of a file are of one
+size, so that offsets follow from strings.
 """
 
 import struct
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import GENOTYPES, PHASED, Layout, Sidecar, Subject, Variants
+from biofuse.formats.base import (
+    GENOTYPES,
+    PHASED,
+    File,
+    Findings,
+    Layout,
+    Phase,
+    Sidecar,
+    Subject,
+    Variants,
+    option,
+)
 from biofuse.formats.bgi import BgiWriter
+from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText
 
 NAME = "bgen"
-SUFFIX = ".bgen"
+TITLE = "BGEN"
+FILES = (
+    File("bgen", ".bgen"),
+    File("bgi", ".bgen.bgi", "no_bgi"),
+    File("sample", ".sample", "no_sample_file"),
+)
 
 FIELDS = ("GT", "GP", "DS")
 BITS = (8, 16)
+
+_UNSURE = " (not all were looked at)"
 
 _HEADER_SIZE = 20
 _ZLIB = 1
@@ -27,13 +47,51 @@ _LAYOUT_2 = 2 << 2
 _SAMPLE_IDS = 1 << 31
 _MAX_STRING = 0xFFFF
 _MAX_DATA = 0xFFFFFFFF
+_MAX_POSITION = 0xFFFFFFFF
 
 
-def layout(subject: Subject) -> Layout:
+@dataclass(frozen=True)
+class Options:
+    """Options of the BGEN files.
+
+    Attributes
+    ----------
+    phased : bool or None
+        Whether variants of which all calls are phased are shown so. None, as False, shows
+        none: files in which some variants are phased make programs fail, or REGENIE give
+        wrong numbers.
+    haploid_as_diploid, no_bgi, no_sample_file, no_header_samples : bool
+    bgen_field : str
+        What probabilities are made from.
+    bits : int
+        Of a probability.
+    id_in_varid : bool
+        Whether variant IDs go to the varid, not the rsid.
+    three_columns : bool
+        Whether the `.sample` has no column for the sex.
+    """
+
+    phased: bool | None = option(
+        None,
+        "Show variants as phased where the store does; not for REGENIE and SAIGE.",
+        off="unphased",
+    )
+    haploid_as_diploid: bool = option(
+        False, "Show haploid calls as homozygous diploid ones: REGENIE wants it."
+    )
+    bgen_field: str = option(
+        "GT", "What probabilities are made from: calls, probabilities or dosages.", choices=FIELDS
+    )
+    bits: int = option(8, "Bits a probability.", choices=BITS)
+    no_bgi: bool = option(False, "Leave out the .bgen.bgi index.")
+    no_sample_file: bool = option(False, "Leave out the .sample file.")
+    no_header_samples: bool = option(False, "Leave sample IDs out of the .bgen.")
+    id_in_varid: bool = option(False)
+    three_columns: bool = option(False)
+
+
+def layout(subject: Subject, options: Options) -> Layout:
     """Layout of the `.bgen`.
-
-    Options: `bgen_field` (one of `FIELDS`), `bits` (one of `BITS`), `unphased`,
-    `haploid_as_diploid`, `no_header_samples`, `varid` (the variant ID goes to the varid).
 
     Raises
     ------
@@ -41,25 +99,24 @@ def layout(subject: Subject) -> Layout:
         If the store's ploidy is above 2, it lacks the field, or something is beyond the
         format's limits.
     """
-    options = subject.options
     if subject.ploidy > 2:
         raise BiofuseError(
             f"the store's genotypes have room for {subject.ploidy} alleles a call; "
             "BGEN files are made of haploid and diploid calls only"
         )
-    name = options.get("bgen_field", "GT")
+    name = options.bgen_field
     fields = [GENOTYPES]
     if name != "GT":
         _check_field(f"call_{name}", name, subject)
         fields.append(f"call_{name}")
     else:
         subject.need_genotypes()
-        if PHASED in subject.shapes and not options.get("unphased"):
+        if PHASED in subject.shapes and options.phased:
             fields.append(PHASED)
     params = {
         "field": name,
-        "bits": options.get("bits", 8),
-        "haploid_as_diploid": bool(options.get("haploid_as_diploid")),
+        "bits": options.bits,
+        "haploid_as_diploid": options.haploid_as_diploid,
     }
     num_samples = len(subject.samples)
     record_size = 0
@@ -67,12 +124,11 @@ def layout(subject: Subject) -> Layout:
         record_size = record_encoder(params, None, None).data_size(num_samples, subject.ploidy)
     if num_samples > _MAX_DATA or record_size > _MAX_DATA:
         raise BiofuseError(f"{num_samples} samples are more than a BGEN file can hold")
-    samples = None if options.get("no_header_samples") else _sample_block(subject.samples)
-    id_in_varid = bool(options.get("varid"))
+    samples = None if options.no_header_samples else _sample_block(subject.samples)
     return Layout(
         header=lambda count: _header(count, num_samples, samples),
         record_size=record_size,
-        heads=lambda variants: _heads(variants, id_in_varid),
+        heads=lambda variants: _heads(variants, options.id_in_varid),
         fields=tuple(fields),
         params=params,
     )
@@ -114,7 +170,7 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytes, array]:
+def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytearray, array]:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
@@ -144,12 +200,7 @@ def _check_limits(variants: Variants) -> None:
                     f"the variant {variants.chrom[i][:40]}:{variants.position[i]} has {what} of "
                     f"{size} bytes, and BGEN holds up to {_MAX_STRING}"
                 )
-    lowest = min(variants.position, default=0)
-    if lowest < 0:
-        chrom = variants.chrom[variants.position.index(lowest)]
-        raise BiofuseError(
-            f"the variant {chrom[:40]}:{lowest} has a position below 0, which BGEN cannot hold"
-        )
+    check_positions(variants, _MAX_POSITION, "which BGEN cannot hold")
 
 
 def record_encoder(params: dict[str, Any], offsets, heads):
@@ -161,31 +212,39 @@ def record_encoder(params: dict[str, Any], offsets, heads):
     )
 
 
-def sidecars(options: dict[str, Any]) -> list[Sidecar]:
-    """Writers of the `.bgen.bgi` and `.sample`, unless `no_bgi`, `no_sample_file`.
-
-    With `sample_of_0_1_0` the `.sample` is that of biofuse 0.1.0.
-    """
+def sidecars(options: Options) -> list[Sidecar]:
+    """Writers of the `.bgen.bgi` and `.sample`, unless `no_bgi`, `no_sample_file`."""
     writers: list[Sidecar] = []
-    if not options.get("no_bgi"):
-        writers.append(BgiWriter(rsid_known=not options.get("varid")))
-    if not options.get("no_sample_file"):
-        if options.get("sample_of_0_1_0"):
-            writers.append(
-                SampleText(
-                    ".sample",
-                    "ID_1 ID_2 missing\n0 0 0\n",
-                    "{sample} {sample} 0\n",
-                    "--no-sample-file",
-                )
-            )
-        else:
-            writers.append(
-                SampleText(
-                    ".sample",
-                    "ID_1 ID_2 missing sex\n0 0 0 D\n",
-                    "{sample} {sample} 0 NA\n",
-                    "--no-sample-file",
-                )
-            )
+    if not options.no_bgi:
+        writers.append(BgiWriter(rsid_known=not options.id_in_varid))
+    if not options.no_sample_file:
+        header, line = "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n"
+        if options.three_columns:
+            header, line = "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n"
+        writers.append(SampleText(".sample", header, line, "--no-sample-file"))
     return writers
+
+
+def notices(options: Options, findings: Findings) -> list[str]:
+    """What makes programs refuse the `.bgen`, or read it wrong: phase and haploid calls."""
+    found = []
+    if options.bgen_field == "GT" and options.phased is not False:
+        phase = findings.phase()
+        if options.phased and phase is not Phase.NO:
+            has, unsure = ("has", "") if phase is Phase.YES else ("may have", _UNSURE)
+            found.append(
+                f"the .bgen {has} phased variants{unsure}, which REGENIE and SAIGE do not take "
+                "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others "
+                "differ its numbers are wrong: give --unphased for those"
+            )
+        elif phase is Phase.YES:
+            found.append(
+                "the store has phased variants, and the .bgen shows them as unphased, as REGENIE "
+                "and SAIGE want it: --phased shows their phase, --unphased ends this notice"
+            )
+    if not options.haploid_as_diploid and findings.haploid():
+        found.append(
+            "the .bgen has haploid calls, which REGENIE does not take: give --haploid-as-diploid "
+            "for it"
+        )
+    return found

@@ -6,15 +6,17 @@ Schema: https://enkre.net/cgi-bin/code/bgen/wiki/The_bgenix_index_file_format.
 import itertools
 import marshal
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from biofuse.children import child_environment, python_command
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Variants
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _FIRST_BYTES = 1000
 # What a message of variants has.
@@ -133,7 +135,7 @@ def _receive(messages: IO[bytes]) -> tuple:
     return marshal.loads(messages.read(size))
 
 
-def _insert(db: sqlite3.Connection, rows: Iterable[tuple]) -> None:
+def _insert(db: "sqlite3.Connection", rows: Iterable[tuple]) -> None:
     """Add rows, many a statement: a third faster than one by one."""
     values = itertools.chain.from_iterable(rows)
     while group := tuple(itertools.islice(values, _ROWS * _VALUES)):
@@ -152,6 +154,8 @@ def write_index(path: str, messages: IO[bytes]) -> None:
         offset more than there are, for every batch; at the end a name, a size, a time and
         the first bytes.
     """
+    import sqlite3
+
     db = sqlite3.connect(path, isolation_level=None)
     # The file is of no use before it is complete, so nothing need be rolled back.
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):

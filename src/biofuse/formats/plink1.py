@@ -1,23 +1,34 @@
 """PLINK 1 binary files: `.bed`, `.bim` and `.fam`.
 
-Specification: https://www.cog-genomics.org/plink/1.9/formats. A1 is ALT and A2 is REF;
-chromosome names are those that plink2 --make-bed writes.
+Specification: https://www.cog-genomics.org/plink/1.9/formats. A1 is ALT and A2 is REF.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Layout, Sidecar, Subject, Variants
-from biofuse.formats.chromosome import chromosome_name
+from biofuse.formats.base import File, Findings, Layout, Sidecar, Subject, Variants, option
+from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText, VariantText
 
 NAME = "plink"
-SUFFIX = ".bed"
+TITLE = "PLINK 1"
+FILES = (File("bed", ".bed"), File("bim", ".bim", "no_bim"), File("fam", ".fam", "no_fam"))
 
 _MAGIC = b"\x6c\x1b\x01"
+# Above it, plink 1.9 and plink2 call a coordinate invalid.
+_MAX_POSITION = 2**31 - 2
 
 
-def layout(subject: Subject) -> Layout:
+@dataclass(frozen=True)
+class Options:
+    """Options of the PLINK 1 files."""
+
+    no_bim: bool = option(False, "Leave out the .bim file.")
+    no_fam: bool = option(False, "Leave out the .fam file.")
+
+
+def layout(subject: Subject, options: Options) -> Layout:
     """Layout of the `.bed`: three bytes, then ceil(num_samples / 4) a variant.
 
     Raises
@@ -41,14 +52,19 @@ def record_encoder(params: dict[str, Any], offsets, heads):
     return native.Plink1Encoder()
 
 
-def sidecars(options: dict[str, Any]) -> list[Sidecar]:
+def sidecars(options: Options) -> list[Sidecar]:
     """Writers of the `.bim` and `.fam`, but for those that `no_bim`, `no_fam` leave out."""
     writers: list[Sidecar] = []
-    if not options.get("no_bim"):
+    if not options.no_bim:
         writers.append(BimWriter())
-    if not options.get("no_fam"):
+    if not options.no_fam:
         writers.append(SampleText(".fam", "", "{sample}\t{sample}\t0\t0\t0\t-9\n", "--no-fam"))
     return writers
+
+
+def notices(options: Options, findings: Findings) -> list[str]:
+    """None: every program reads every `.bed`."""
+    return []
 
 
 class BimWriter(VariantText):
@@ -56,13 +72,8 @@ class BimWriter(VariantText):
 
     suffix = ".bim"
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
     def lines(self, variants: Variants) -> str:
-        names = self._names
-        for contig in set(variants.chrom) - names.keys():
-            names[contig] = chromosome_name(contig)
+        check_positions(variants, _MAX_POSITION, "which no plink takes")
         rows = zip(
             variants.chrom,
             variants.id,
@@ -72,7 +83,7 @@ class BimWriter(VariantText):
             strict=True,
         )
         lines = [
-            f"{names[contig]}\t{identifier or '.'}\t0\t{position}\t{alt or '.'}\t{ref}\n"
+            f"{contig}\t{identifier or '.'}\t0\t{position}\t{alt or '.'}\t{ref}\n"
             for contig, identifier, position, alt, ref in rows
         ]
         text = "".join(lines)

@@ -12,7 +12,8 @@ def describe(array, values: bool = False) -> GenotypeArray:
     ----------
     array : zarr.Array
         call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
-        call_genotype_phased, of shape (variants, samples) and bool.
+        call_genotype_phased, of shape (variants, samples) and bool, or int8 with the
+        attribute dtype "bool", as xarray writes them.
     values : bool
         Whether it is a field of floating-point values instead, of either shape.
 
@@ -22,7 +23,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         If it is not such an array.
     """
     kind = array.dtype.kind
-    flat = array.ndim == 2 and kind in ("f" if values else "b")
+    flat = array.ndim == 2 and (kind == "f" if values else _is_bool(array))
     if not flat and (array.ndim != 3 or kind not in ("f" if values else "iu")):
         raise BiofuseError(
             f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
@@ -44,7 +45,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         codec, reason = _zarr3_codec(codecs)
         plain = zarr3_encoding(array.dtype, codecs)
     unit = (1,) if flat else ()
-    chunks = (*(int(n) for n in array.chunks), *unit)
+    chunks = (*(max(1, int(n)) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
     if reason is None and kind == "f" and array.dtype.str != "<f4":
         reason = f"values are {array.dtype}"
@@ -73,6 +74,13 @@ def describe(array, values: bool = False) -> GenotypeArray:
         per_object=_chunks_per_object(array),
         plain=plain if chunks[2] == shape[2] else None,
     )
+
+
+def _is_bool(array) -> bool:
+    """Whether an array has booleans; xarray writes them as int8 and says so in an attribute."""
+    if array.dtype.kind == "b":
+        return True
+    return array.dtype.str in ("|i1", "|u1") and array.attrs.get("dtype") == "bool"
 
 
 def _chunks_per_object(array) -> tuple[int, int]:
@@ -116,5 +124,5 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 def _blosc_text(config) -> str:
     shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
     kind = config.get("shuffle")
-    kind = shuffle.get(kind, str(kind))
+    kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
     return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

@@ -44,6 +44,7 @@ cdef extern from "planes.h" nogil:
     ctypedef struct bf_planes:
         uint8_t *plane[8]
         uint64_t capacity
+        int no_sign
         int wide
 
     ctypedef struct bf_gather:
@@ -122,6 +123,14 @@ cdef extern from "rows.h" nogil:
     bf_status bf_rows_encode(bf_rows *, const uint32_t *, uint64_t, const bf_extra *,
                              bf_encode_record, const void *, uint64_t, const bf_output *,
                              bf_error *)
+
+
+cdef extern from "count.h" nogil:
+    enum:
+        BF_COUNT_MORE
+
+    bf_status bf_rows_count(bf_rows *, const uint32_t *, uint64_t, uint32_t, uint64_t *,
+                            bf_error *)
 
 
 cdef extern from "plink1.h" nogil:

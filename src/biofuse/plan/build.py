@@ -12,8 +12,10 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
+from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
-from biofuse.plan.checks import REQUIRED, check_fields, store_warnings
+from biofuse.plan.checks import REQUIRED, check_fields
+from biofuse.plan.declared import check_decoding
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
@@ -23,22 +25,15 @@ from biofuse.plan.files import (
     ViewFiles,
     write_file,
 )
+from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
-from biofuse.plan.phase import Phase
 from biofuse.plan.preview import Preview
+from biofuse.plan.room import Room
 from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
 from biofuse.stores.location import zarr_group
-
-# What those are told who ask for BGEN files, if these are so.
-_PHASED = {
-    Phase.YES: "the .bgen has phased variants, which REGENIE and SAIGE do not take (BOLT-LMM 2.4 "
-    "does): give --unphased for those",
-    Phase.UNKNOWN: "the .bgen may have phased variants (not all were looked at), which REGENIE "
-    "and SAIGE do not take (BOLT-LMM 2.4 does): give --unphased for those",
-}
 
 
 def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
@@ -63,7 +58,9 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     fingerprint = _fingerprint(location, group, options) if location.is_local else None
-    resolved = resolve(location, group, options.selection, progress)
+    absent = AbsentChunks(group, store, options.missing_chunks == "fill")
+    absent.check_sites(options.selection)
+    resolved = resolve(location, group, store, options.selection, progress)
     sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
@@ -72,22 +69,24 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             if options.selection.is_everything
             else NO_SAMPLES
         )
-    subject = Subject(names, genotypes.ploidy, call_shapes(group), options.format_options)
+    subject = Subject(names, genotypes.ploidy, call_shapes(group))
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
     watched = _watched(location, {name for each in files for name in each.view.fields})
     signature = store.signature(watched)
 
-    variant_pass = VariantPass(
-        group, store, resolved, options.multiallelic, options.variant_id_template, progress
-    )
+    variant_pass = VariantPass(group, store, resolved, options, progress)
     index = VariantIndex(directory, genotypes.chunks[0])
+    room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
         files = [each for each in files if _add(each, batch.variants, left_out)]
+        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
+    absent.check_calls(fields)
+    check_decoding(list(fields.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
@@ -97,7 +96,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         fields={name: array.to_json() for name, array in fields.items()},
         num_samples=len(names),
         num_variants=index.count,
-        modified_ns=_modified_ns(location, group),
+        modified_ns=_modified_ns(location, group, options),
         static=[],
         streamed=[each.streamed() for each in files],
         chunk_starts=CHUNK_STARTS,
@@ -109,7 +108,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
-            *store_warnings(location, group, genotypes),
+            *absent.warnings,
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,
@@ -122,7 +121,15 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     elif variant_pass.dropped:
         plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
     look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
-    plan = _look_into(plan, directory, files, look_at)
+    findings = CallFindings(
+        location,
+        group,
+        None if everything else index.mapped(),
+        None if resolved.samples is None else resolved.samples.tolist(),
+        variant_pass.contig_starts,
+        look_at,
+    )
+    plan = _look_into(plan, directory, files, findings, look_at)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
     plan.write(directory)
@@ -135,7 +142,7 @@ def _begin_files(
     """The files of every view that is possible, begun."""
 
     def begin(number: int, name: str) -> ViewFiles:
-        view = open_view(name, group, subject)
+        view = open_view(name, group, subject, options.format_options.get(name, {}))
         return ViewFiles(directory, options.stem, number, view, subject)
 
     found = [
@@ -160,20 +167,26 @@ def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
 
 
 def _look_into(
-    plan: Plan, directory: str, files: list[ViewFiles], look_at: Callable[[Iterable[str]], None]
+    plan: Plan,
+    directory: str,
+    files: list[ViewFiles],
+    findings: CallFindings,
+    look_at: Callable[[Iterable[str]], None],
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
     preview = Preview(plan, directory, look_at)
     for i, each in enumerate(files):
         plan.static.extend(each.finish(plan, i, preview))
-    phase = preview.phase()
-    if phase in _PHASED:
-        plan.notices["bgen"] = [_PHASED[phase]]
+        said = each.view.format.notices(each.view.options, findings)
+        if said:
+            plan.notices[each.view.format.NAME] = said
     for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(
             f"there are calls that cannot be shown, and reads of them fail: {text}"
         )
-    return replace(plan, lasting=not preview.errors)
+    if not preview.errors and findings.errors:
+        plan.warnings.append(f"not all calls can be looked at: {findings.errors[0]}")
+    return replace(plan, lasting=not preview.errors and not findings.errors)
 
 
 def _watched(location: Location, fields: Iterable[str]) -> list[str]:
@@ -189,7 +202,7 @@ def _watched(location: Location, fields: Iterable[str]) -> list[str]:
 
 def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint:
     """The arrays that the plan is made from: every file of them if an expression decides."""
-    deep = [*REQUIRED, "variant_id", "variant_length", "region_index"]
+    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
@@ -197,10 +210,15 @@ def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint
     return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
 
 
-def _modified_ns(location: Location, group) -> int:
-    if not location.is_local:
+def _modified_ns(location: Location, group, options: ViewOptions) -> int:
+    """Time stamp of the files: the store's, or if they show a part of it the present.
+
+    So make and its like see that another view than the last one is mounted, and the same
+    view, whose plan is kept, has the same time again.
+    """
+    if not location.is_local or not options.is_plain:
         return time.time_ns()
     path = location.path
     if os.path.isdir(path):
-        path = os.path.join(path, main_field(group))
+        path = os.path.join(path, main_field(group) or "")
     return os.stat(path).st_mtime_ns

@@ -67,10 +67,7 @@ def get_plan(
     BiofuseError
         If the store cannot be shown as asked, or does not answer.
     """
-    try:
-        key = options.digest(f"{__version__} {PLAN_FORMAT}")
-    except OSError as error:
-        raise BiofuseError(f"cannot read {error.filename}: {error.strerror}") from error
+    key = options.digest(f"{__version__} {PLAN_FORMAT}")
     if options.store["backend"] is not None:
         # There is no cheap way to tell whether a remote store changed.
         cache = None

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
+from biofuse.formats import main_suffix
 from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
 from biofuse.manifest import Plan, StaticFile, StreamedFile
 from biofuse.plan.views import View
@@ -64,6 +66,10 @@ class VariantIndex:
         write_file(self._directory, CHUNK_STARTS, self._chunk_starts.tobytes())
         return everything
 
+    def mapped(self) -> memoryview:
+        """The indices of the view's variants, uint32, once finished with some left out."""
+        return MappedTables.open(self._directory, [VARIANTS]).views[VARIANTS].cast("I")
+
 
 class ViewFiles:
     """The files of one view: header, heads, offsets, sidecars.
@@ -108,7 +114,7 @@ class ViewFiles:
             self._offsets_out.write(np.uint64(self._end).tobytes())
 
     def _begin_sidecars(self, subject: Subject) -> None:
-        for writer in self.view.format.sidecars(subject.options):
+        for writer in self.view.format.sidecars(self.view.options):
             name = f"{self._number}{writer.suffix}"
             try:
                 writer.begin(os.path.join(self._directory, name), subject.samples)
@@ -140,7 +146,7 @@ class ViewFiles:
             If one is beyond the format's limits.
         """
         layout = self.view.layout
-        offsets = None
+        offsets: list[int] | None = None
         self._count += len(variants)
         if layout.heads is None:
             self._end += len(variants) * layout.record_size
@@ -148,11 +154,11 @@ class ViewFiles:
             heads, sizes = layout.heads(variants)
             self._heads_out.write(heads)
             records = np.asarray(sizes, dtype=np.int64) + layout.record_size
-            offsets = np.cumsum([self._end, *records.tolist()])
-            self._offsets_out.write(offsets[1:].astype(np.uint64).tobytes())
-            self._end = int(offsets[-1])
+            begins = np.cumsum([self._end, *records.tolist()])
+            self._offsets_out.write(begins[1:].astype(np.uint64).tobytes())
+            self._end = int(begins[-1])
             self._max_record = max(self._max_record, int(records.max(initial=0)))
-            offsets = offsets.tolist()
+            offsets = begins.tolist()
         for _, writer in self._sidecars:
             writer.write(variants, offsets)
 
@@ -165,7 +171,7 @@ class ViewFiles:
             self._heads_out.close()
             self._offsets_out.close()
         return StreamedFile(
-            name=self._stem + self.view.format.SUFFIX,
+            name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,
             header=self._header,
             header_size=layout.header_size,

@@ -2,17 +2,15 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.formats.base import PHASED
+from biofuse.formats.base import Phase
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
 from biofuse.genotypes.whole import WholeChunks
-from biofuse.manifest import Plan
 from biofuse.stores import Location, Range, Store, open_store
 
 # Chunks that are decoded at most, where a slow one counts for many.
@@ -27,14 +25,6 @@ _SMALL = 4096
 _CACHE = 16 << 20
 
 
-class Phase(Enum):
-    """Whether there are phased variants."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
 class PhaseSearch:
     """Looks for a variant of which every call is phased.
 
@@ -43,10 +33,12 @@ class PhaseSearch:
 
     Parameters
     ----------
-    plan : Plan
-        With call_genotype_phased among its fields.
-    tables : dict of str to memoryview
-        The plan's.
+    location : Location
+    phased : GenotypeArray
+        call_genotype_phased.
+    variants, samples : sequence of int or None
+        The store's indices of the view's variants, ascending, and of its samples; None for
+        all.
     opened_ns : int
         Time in nanoseconds since 1970: files that were changed later are an error.
     look_at : callable
@@ -60,23 +52,23 @@ class PhaseSearch:
 
     def __init__(
         self,
-        plan: Plan,
-        tables: dict[str, memoryview],
+        location: Location,
+        phased: GenotypeArray,
+        variants: Sequence[int] | None,
+        samples: Sequence[int] | None,
         opened_ns: int,
         look_at: Callable[[Iterable[str]], None],
     ):
-        location = Location(**plan.store)
         self.error: BiofuseError | None = None
-        self._array = GenotypeArray.from_json(plan.fields[PHASED])
-        self._variants = tables[plan.variants].cast("I") if plan.variants else None
+        self._array = phased
+        self._variants = variants
         self._look_at = look_at
         self._is_local = location.is_local
         self._store: Store = open_store(location, opened_ns)
-        samples = tables[plan.samples].cast("I") if plan.samples else None
         width, count = self._array.chunks[1], self._array.shape[1]
         if samples is None:
             self._chunks = list(range(-(-count // width)))
-            first = range(min(width, count))
+            first: Sequence[int] = range(min(width, count))
         else:
             self._chunks = sorted({sample // width for sample in samples})
             first = [sample for sample in samples if sample // width == self._chunks[0]]

@@ -1,15 +1,13 @@
-"""What the files of a plan begin with, and whether they have phased variants."""
+"""What the files of a plan begin with."""
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.formats.base import PHASED
 from biofuse.manifest import Plan
-from biofuse.plan.phase import Phase, PhaseSearch
 
 _CACHE = 1 << 20
 
@@ -52,7 +50,7 @@ class Preview:
         with open(os.path.join(self._directory, streamed.header), "rb") as f:
             data = f.read(size)
         if streamed.offsets is not None:
-            offsets = self._tables[streamed.offsets].cast("Q")
+            offsets: Sequence[int] = self._tables[streamed.offsets].cast("Q")
         else:
             assert streamed.record_size is not None
             step = streamed.record_size
@@ -73,13 +71,3 @@ class Preview:
             data += out
             record += 1
         return data[:size]
-
-    def phase(self) -> Phase:
-        """Whether a streamed file has phased variants."""
-        if not any(PHASED in streamed.fields for streamed in self._plan.streamed):
-            return Phase.NO
-        search = PhaseSearch(self._plan, self._tables, self._opened_ns, self._look_at)
-        found = search.find()
-        if search.error is not None:
-            self.errors.append(search.error)
-        return found

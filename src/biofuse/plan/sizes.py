@@ -1,20 +1,27 @@
-"""How large the views of a store are."""
+"""How large the views of a store are, and what their users should know."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from biofuse import formats
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
+from biofuse.options import ViewOptions
 from biofuse.plan.fields import call_shapes, describe_field
+from biofuse.plan.findings import CallFindings
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.variants import VariantPass
 from biofuse.stores import Location, open_store
 from biofuse.stores.location import store_stem
 
 
-def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str, dict[str, Any]]:
-    """The streamed file of every format, with default options.
+def view_sizes(
+    location: Location, group, genotypes: GenotypeArray, missing_chunks: str = "error"
+) -> dict[str, dict[str, Any]]:
+    """The streamed file of every format, with default options but for `missing_chunks`.
 
     Returns
     -------
@@ -30,15 +37,15 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
     for name in formats.NAMES:
         module = formats.get_format(name)
         try:
-            layout = module.layout(Subject(names, genotypes.ploidy, shapes))
+            layout = module.layout(Subject(names, genotypes.ploidy, shapes), module.Options())
             for field in layout.fields:
                 describe_field(group, field)
-            heads, exact = _head_bytes(location, group, layout)
+            heads, exact = _head_bytes(location, group, layout, missing_chunks)
         except BiofuseError as error:
             views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}
             continue
         views[name] = {
-            "file": store_stem(location.path) + module.SUFFIX,
+            "file": store_stem(location.path) + formats.main_suffix(name),
             "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
             "exact": exact and biallelic,
             "reason": None,
@@ -46,12 +53,29 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
     return views
 
 
-def _head_bytes(location: Location, group, layout: Layout) -> tuple[int, bool]:
+def view_notices(location: Location, group, names: Sequence[str]) -> list[str]:
+    """What is said of the whole store in these formats, with default options."""
+    sample_id = read_field(group, "sample_id")
+    kept = np.flatnonzero(np.asarray(sample_id != ""))
+    samples = None if len(kept) == len(sample_id) else kept.tolist()
+    findings = CallFindings(location, group, samples=samples)
+    said = []
+    for name in names:
+        module = formats.get_format(name)
+        said += module.notices(module.Options(), findings)
+    return [*said, *(f"calls cannot be shown: {error}" for error in findings.errors)]
+
+
+def _head_bytes(location: Location, group, layout: Layout, missing_chunks: str) -> tuple[int, bool]:
     """Bytes of all records' heads; and whether that is exact."""
     if layout.heads is None:
         return 0, True
     variant_pass = VariantPass(
-        group, open_store(location), Resolved(None, None), "drop", None, lambda done, total: None
+        group,
+        open_store(location),
+        Resolved(None, None),
+        ViewOptions({}, "", [], multiallelic="drop", missing_chunks=missing_chunks),
+        lambda done, total: None,
     )
     count = group["variant_position"].shape[0]
     batch = next(variant_pass.batches(), None)

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.formats import get_format
+from biofuse.formats import get_format, main_suffix
 from biofuse.formats.base import PHASED, Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.options import ViewOptions
@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class View:
-    """A format, how it lays out what is to be shown, and the fields that it is made from."""
+    """A format, its options, how it lays out what is to be shown, and the fields it needs."""
 
     format: ModuleType
+    options: Any
     layout: Layout
     fields: dict[str, GenotypeArray]
 
@@ -64,13 +65,20 @@ class LeftOut:
     def warnings(self) -> list[str]:
         """A line for each."""
         return [
-            f"there is no {get_format(name).SUFFIX}: {reason}"
-            for name, reason in self.reasons.items()
+            f"there is no {main_suffix(name)}: {reason}" for name, reason in self.reasons.items()
         ]
 
 
-def open_view(name: str, group, subject: Subject) -> View:
+def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> View:
     """A view in a format.
+
+    Parameters
+    ----------
+    name : str
+    group : zarr.Group
+    subject : Subject
+    options : dict
+        Those of the format's options that differ from the default.
 
     Raises
     ------
@@ -78,7 +86,8 @@ def open_view(name: str, group, subject: Subject) -> View:
         If it is not possible.
     """
     module = get_format(name)
-    layout = module.layout(subject)
+    chosen = module.Options(**options)
+    layout = module.layout(subject, chosen)
     fields = {}
     for field in layout.fields:
         try:
@@ -86,4 +95,4 @@ def open_view(name: str, group, subject: Subject) -> View:
         except BiofuseError as error:
             hint = "; --unphased does without it" if field == PHASED else ""
             raise BiofuseError(f"{error}{hint}") from error
-    return View(module, layout, fields)
+    return View(module, chosen, layout, fields)

@@ -112,7 +112,7 @@ class WorkerLink:
         assert self._socket is not None
         try:
             # The socket is non-blocking, and few small requests are ever under way.
-            self._socket._sock.send(request.pack())
+            self._socket._sock.send(request.pack())  # type: ignore[attr-defined]
         except OSError:
             # The worker has just died, or is of no use: `on_death` will tell of the request.
             self.kill()

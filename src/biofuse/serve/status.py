@@ -46,7 +46,8 @@ class Status:
             "metrics": view.metrics.url if view.metrics is not None else None,
             "num_samples": plan.num_samples,
             "num_variants": plan.num_variants,
-            "files": {f.name: f.size for f in [*plan.streamed, *plan.static]},
+            "files": {f.name: f.size for f in plan.streamed}
+            | {f.name: f.size for f in plan.static},
             "processes": self._processes(),
             "plan": {"size": view.plan_size},
             "budget": self._config.memory,

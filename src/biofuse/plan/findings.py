@@ -1,0 +1,90 @@
+"""What a look at the calls of a view finds, for the notices of formats."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+
+from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.formats.base import GENOTYPES, PHASED, Phase
+from biofuse.plan.fields import describe_field
+from biofuse.plan.haploid import find_haploid
+from biofuse.plan.phase import PhaseSearch
+from biofuse.stores import Location
+
+
+class CallFindings:
+    """Looks at calls when it is asked, once.
+
+    Parameters
+    ----------
+    location : Location
+    group : zarr.Group
+        The same store.
+    variants, samples : sequence of int or None
+        The store's indices of the view's variants, ascending, and of its samples; None for
+        all.
+    contig_starts : sequence of int
+        The view's variants with which a contig begins; empty where that is not known.
+    look_at : callable
+        Called with the keys of chunks before they are read.
+
+    Attributes
+    ----------
+    errors : list of BiofuseError
+        Why something could not be read.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        group,
+        variants: Sequence[int] | None = None,
+        samples: Sequence[int] | None = None,
+        contig_starts: Sequence[int] = (),
+        look_at: Callable[[Iterable[str]], None] = lambda keys: None,
+    ):
+        self.errors: list[BiofuseError] = []
+        self._location = location
+        self._group = group
+        self._variants = variants
+        self._samples = samples
+        self._contig_starts = contig_starts
+        self._look_at = look_at
+        self._opened_ns = time.time_ns()
+        self.phase = cache(self._phase)
+        self.haploid = cache(self._haploid)
+
+    def _phase(self) -> Phase:
+        """Whether there are variants of which all calls are phased."""
+        if PHASED not in self._group:
+            return Phase.NO
+        try:
+            phased = describe_field(self._group, PHASED)
+        except BiofuseError:
+            # No view can show it, and that is told where one is to.
+            return Phase.NO
+        search = PhaseSearch(
+            self._location, phased, self._variants, self._samples, self._opened_ns, self._look_at
+        )
+        found = search.find()
+        if search.error is not None:
+            self.errors.append(search.error)
+        return found
+
+    def _haploid(self) -> bool:
+        """Whether haploid calls were found."""
+        try:
+            return find_haploid(
+                self._location,
+                describe_field(self._group, GENOTYPES),
+                self._variants,
+                self._samples,
+                self._contig_starts,
+                self._opened_ns,
+                self._look_at,
+            )
+        except StoreChangedError:
+            raise
+        except BiofuseError as error:
+            self.errors.append(error)
+            return False

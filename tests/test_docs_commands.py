@@ -1,0 +1,148 @@
+"""The commands of the documentation are run, or at least parse."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from support.docs import PAGES, PROGRAM_PAGES, ROOT, Block, blocks, check_parses, script
+
+from biofuse.demo import make_demo_store
+from biofuse.mounts import find_mount
+
+# What a page's commands must have left behind, so that a page that runs nothing is found out.
+PRODUCTS = {
+    "README.md": ["plink2.afreq", "result.afreq", "range.txt"],
+    "plink2.md": [
+        *("freq.afreq", "freq-bgen.afreq", "freq19.frq", "pruned.prune.in", "pca.eigenvec"),
+        *("assoc.y.glm.linear", "assoc.case.glm.logistic.hybrid", "part.afreq"),
+    ],
+    "bolt-lmm.md": ["bed.stats", "bgen.stats"],
+    "regenie.md": ["pheno.txt", "step1.prune.in"],
+    "saige.md": ["pheno.txt"],
+    "gcta.md": ["pheno.txt"],
+    "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
+}
+# Programs that tests have: no block of ours needs a mark for them.
+HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}
+
+
+def all_blocks() -> list[Block]:
+    return [block for page in PAGES for block in blocks(page)]
+
+
+@pytest.fixture
+def paths(made, monkeypatch):
+    """A working directory that has the files that our pages name."""
+
+    def make(folder):
+        make_demo_store(folder / "cohort.vcz", num_samples=1, num_variants=1)
+        (folder / "mnt").mkdir()
+        (folder / "keep.txt").write_text("north001\n")
+        return folder
+
+    monkeypatch.chdir(made("docs-paths", make))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_line_of_biofuse_parses(page, paths):
+    for block in blocks(page):
+        if block.language == "sh":
+            for words in block.commands():
+                if words[0] == "biofuse":
+                    check_parses(words)
+
+
+def test_a_line_that_does_not_parse_is_found_out():
+    check_parses(["biofuse", "mount", "cohort.vcz", "mnt", "--bits", "16"])
+    for words in (
+        ["mount", "x", "y", "--bits", "9"],
+        ["run", "x", "plink2"],
+        ["status", "--nothing"],
+    ):
+        with pytest.raises(click.ClickException):
+            check_parses(["biofuse", *words])
+
+
+def test_python_blocks_compile():
+    for block in all_blocks():
+        if block.language == "python":
+            compile(block.text, block.name, "exec")
+
+
+def test_programs_that_are_here_are_not_marked():
+    for block in all_blocks():
+        assert not {mark.removeprefix("needs=") for mark in block.marks} & HERE, block.name
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder to run a page in; what it leaves mounted there is unmounted."""
+    yield tmp_path
+    for path in tmp_path.iterdir():
+        if path.is_dir() and find_mount(str(path)):
+            subprocess.run([biofuse_program(), "umount", "--lazy", path], check=True, timeout=60)
+
+
+def biofuse_program() -> Path:
+    return Path(sys.executable).parent / "biofuse"
+
+
+def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "PATH": f"{biofuse_program().parent}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "MKL_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        ["bash", "-c", script(blocks(page), sys.executable)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PROGRAM_PAGES], ids=lambda page: page.name)
+def test_a_page(page, folder):
+    if page.name == "README.md":
+        make_demo_store(folder / "cohort.vcz")
+        (folder / "keep.txt").write_text("south001\nnorth001\n")
+    done = run_page(page, folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for name in PRODUCTS[page.name]:
+        assert (folder / name).stat().st_size > 0, name
+
+
+def test_a_page_whose_command_fails_fails(folder):
+    page = ROOT / "docs" / "programs" / "plink2.md"
+    (block, *_) = blocks(page)
+    bad = Block(page, 1, "sh", [], "biofuse mount nothing.vcz mnt\necho went on\n")
+    done = subprocess.run(
+        ["bash", "-c", script([block, bad], sys.executable)],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{biofuse_program().parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0 and "went on" not in done.stdout
+
+
+def test_every_programs_page_is_linked_from_the_readme():
+    linked = set(re.findall(r"\]\((docs/[\w/.-]+)\)", (ROOT / "README.md").read_text()))
+    assert PROGRAM_PAGES
+    assert {str(page.relative_to(ROOT)) for page in PROGRAM_PAGES} <= linked
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([\w/.-]+\.md)(?:#[\w-]+)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
