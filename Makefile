@@ -20,17 +20,18 @@ ready:
 demo: ready ## make a small store, mount it, run plink2 on it
 	@scripts/demo
 
-test: setup ## run the tests
-	.venv/bin/python -m pytest tests $(ARGS)
+test: setup ## run the tests, a process a core (ARGS="-n 0" for one; ARGS="-m 'not slow'")
+	.venv/bin/python -m pytest tests -n auto --dist loadfile $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
 	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)
 
-lint: setup ## check the style of Python and, where shellcheck is installed, shell code
+lint: setup ## check style and types of Python and, where shellcheck is installed, shell code
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
+	.venv/bin/mypy
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck $(SHELL_SOURCES); fi
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
-	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

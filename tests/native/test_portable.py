@@ -15,6 +15,8 @@ from .geometry import (
     run_harness,
 )
 
+pytestmark = pytest.mark.slow
+
 BUILDS = {
     "gcc": ("gcc", "-O3"),
     "gcc portable": ("gcc", "-O3", "-DBF_NO_DISPATCH"),

@@ -10,6 +10,8 @@ import pytest
 from . import build, frames, mutations, reference
 from .geometry import FRAME_ERRORS, Result, Status
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Geometry:

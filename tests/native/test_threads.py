@@ -6,6 +6,8 @@ import pytest
 
 from . import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 def test_threads_share_a_cache(sanitizer):

@@ -4,10 +4,10 @@ from array import array
 from typing import Any, TypeAlias
 
 import numpy as np
-from typing_extensions import Buffer as _Buffer
+from typing_extensions import Buffer
 
 # numpy tells of its buffers from Python 3.12 on.
-Buffer: TypeAlias = _Buffer | np.ndarray[Any, Any]
+_Buffer: TypeAlias = Buffer | np.ndarray[Any, Any]
 
 class NativeError(ValueError):
     sample: int
@@ -36,13 +36,13 @@ class BgenEncoder(RecordEncoder):
         field: str,
         bits: int,
         haploid_as_diploid: bool,
-        offsets: Buffer | None = None,
-        heads: Buffer | None = None,
+        offsets: _Buffer | None = None,
+        heads: _Buffer | None = None,
     ) -> BgenEncoder: ...
     def data_size(self, num_samples: int, ploidy: int) -> int: ...
 
 class PackedRows:
-    def __new__(cls, alleles: Buffer, first_row: int, room: int | None = None) -> PackedRows: ...
+    def __new__(cls, alleles: _Buffer, first_row: int, room: int | None = None) -> PackedRows: ...
     @property
     def row_bits(self) -> int: ...
     @property
@@ -51,7 +51,7 @@ class PackedRows:
     def last_row(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
-    def append(self, alleles: Buffer) -> None: ...
+    def append(self, alleles: _Buffer) -> None: ...
     def append_rows(self, other: PackedRows, first: int, last: int) -> None: ...
 
 class BlockCache:
@@ -67,8 +67,8 @@ class Rows:
         chunk_rows: int,
         chunk_samples: int,
         ploidy: int,
-        num_samples: Buffer,
-        samples: Buffer | None = None,
+        num_samples: _Buffer,
+        samples: _Buffer | None = None,
         cache: BlockCache | None = None,
     ) -> Rows: ...
     @property
@@ -82,8 +82,8 @@ class Rows:
     def set_frame(
         self,
         chunk: int,
-        index: Buffer,
-        span: Buffer,
+        index: _Buffer,
+        span: _Buffer,
         span_start: int,
         frame_size: int,
         identity: int = 0,
@@ -95,18 +95,18 @@ class Rows:
     def encode(
         self,
         encoder: RecordEncoder,
-        rows: Buffer,
+        rows: _Buffer,
         first_record: int,
         record_size: int,
-        out: Buffer,
-        offsets: Buffer | None = None,
+        out: _Buffer,
+        offsets: _Buffer | None = None,
         phased: Rows | None = None,
-        phased_rows: Buffer | None = None,
-        values: Buffer | None = None,
+        phased_rows: _Buffer | None = None,
+        values: _Buffer | None = None,
         num_values: int = 0,
     ) -> None: ...
-    def full_rows(self, rows: Buffer) -> array[int]: ...
-    def counts(self, rows: Buffer, num_alleles: int) -> array[int]: ...
+    def full_rows(self, rows: _Buffer) -> array[int]: ...
+    def counts(self, rows: _Buffer, num_alleles: int) -> array[int]: ...
     def has_fill(self, row: int) -> bool: ...
     def alleles(self, row: int) -> bytes: ...
 
@@ -114,29 +114,29 @@ class Values:
     def __new__(cls, chunk_rows: int, row_values: int) -> Values: ...
     def read(
         self,
-        index: Buffer,
-        span: Buffer,
+        index: _Buffer,
+        span: _Buffer,
         span_start: int,
         frame_size: int,
-        rows: Buffer,
+        rows: _Buffer,
         num_values: int,
-        out: Buffer,
+        out: _Buffer,
         column: int,
     ) -> None: ...
 
-def frame_index_size(head: Buffer, raw_size: int, frame_size: int, item_size: int = 1) -> int: ...
-def frame_block_size(head: Buffer) -> int: ...
+def frame_index_size(head: _Buffer, raw_size: int, frame_size: int, item_size: int = 1) -> int: ...
+def frame_block_size(head: _Buffer) -> int: ...
 def frame_span(
-    index: Buffer, raw_size: int, frame_size: int, first: int, last: int, item_size: int = 1
+    index: _Buffer, raw_size: int, frame_size: int, first: int, last: int, item_size: int = 1
 ) -> tuple[int, int]: ...
 def bgen_heads(
     varids: list[str],
     rsids: list[str],
     chroms: list[str],
-    positions: Buffer,
+    positions: _Buffer,
     alleles1: list[str],
     alleles2: list[str],
 ) -> tuple[bytearray, array[int]]: ...
-def gather_values(values: Buffer, samples: Buffer, num_values: int, out: Buffer) -> None: ...
+def gather_values(values: _Buffer, samples: _Buffer, num_values: int, out: _Buffer) -> None: ...
 def trim_heap() -> None: ...
 def give_back_blocks_of(size: int) -> None: ...
