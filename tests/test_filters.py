@@ -140,7 +140,7 @@ OPTIONS = {
     "max-af": ["-Q", "0.25"],
     "min-af-zero": ["-q", "0"],
     "min-af-minor": ["--min-af", "0.1:minor"],
-    "max-af-minor": ["-Q", "0.1:minor"],
+    "max-af-minor": ["-Q", "0.3:minor"],
     "max-af-major": ["-Q", "0.75:major"],
     "min-af-nonmajor": ["-q", ".3:nonmajor"],
     "known": ["-k"],
