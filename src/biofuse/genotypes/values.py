@@ -189,7 +189,12 @@ class ValueReader:
         return True
 
     def _read_slowly(
-        self, chunk_row: int, sample_chunk: int, wanted: array, out: "memoryview[float]", column: int
+        self,
+        chunk_row: int,
+        sample_chunk: int,
+        wanted: array,
+        out: "memoryview[float]",
+        column: int,
     ) -> None:
         """Read a chunk's values through zarr-python."""
         import numpy as np
