@@ -1,32 +1,37 @@
-# Every target that needs the environment begins with `make setup`, which is quick when
+# Every target that needs the environment begins with scripts/setup, which is quick when
 # there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
 
 PYTHON_SOURCES = src tests benchmarks
 SHELL_SOURCES = scripts/setup scripts/demo .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint clean
+.PHONY: help setup ready demo test bench lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing, make .venv, build (PYTHON=python3.12 chooses a Python)
+	@scripts/setup --test
+
+# What running needs, without what only tests and benchmarks do.
+ready:
 	@scripts/setup
 
-demo: setup ## make a small store, mount it, run plink2 on it
+demo: ready ## make a small store, mount it, run plink2 on it
 	@scripts/demo
 
-test: setup ## run the tests
-	.venv/bin/python -m pytest tests $(ARGS)
+test: setup ## run the tests, a process a core (ARGS="-n 0" for one; ARGS="-m 'not slow'")
+	.venv/bin/python -m pytest tests -n auto --dist loadfile $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
 	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)
 
-lint: setup ## check the style of Python and, where shellcheck is installed, shell code
+lint: setup ## check style and types of Python and, where shellcheck is installed, shell code
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
+	.venv/bin/mypy
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck $(SHELL_SOURCES); fi
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
-	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

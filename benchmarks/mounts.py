@@ -274,7 +274,8 @@ def _end(mount: Mount) -> None:
 
 def _is_mounted(directory: Path) -> bool:
     """Tell whether a directory is a mountpoint, also if the mount is dead."""
-    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    table = os.fsdecode(Path("/proc/self/mountinfo").read_bytes())
+    points = (line.split(" ")[4] for line in table.split("\n") if line)
     return str(directory.absolute()).replace(" ", "\\040") in points
 
 

@@ -79,7 +79,7 @@ def test_a_sample_id_that_is_too_long(biofuse, tmp_path):
 def test_a_position_below_0(biofuse, tmp_path):
     positions = np.arange(12) - 1
     store = make_store(tmp_path / "x.vcz", GENOTYPES, positions=positions)
-    assert refusal(biofuse, store).startswith("the variant 1:-1 has a position below 0")
+    assert refusal(biofuse, store).startswith("the site 1:-1 (variant ")
 
 
 @pytest.mark.parametrize("bits", [8, 16])

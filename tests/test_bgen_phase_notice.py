@@ -176,9 +176,7 @@ def test_one_haploid_call_is_found(encoding, tmp_path):
     for row, column in ((0, 3), (199, 7), (100, 0)):
         genotypes = HAPLOID_FREE.copy()
         genotypes[row, column, 1] = -2
-        store = make_store(
-            tmp_path / f"{row}.vcz", genotypes, chunks=(20, 8), encoding=encoding, contigs=("X",)
-        )
+        store = make_store(tmp_path / f"{row}.vcz", genotypes, chunks=(20, 8), encoding=encoding)
         assert version in encoding
         plan = plan_view(store, tmp_path / f"{row}", "--format", "bgen")
         found = plan.notices.get("bgen", [])

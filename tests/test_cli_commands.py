@@ -137,13 +137,39 @@ def test_access_log(store, biofuse, tmp_path):
     with biofuse.mount(store, "--access-log", log) as mount:
         mount.bed.read_bytes()
         mount.fam.read_bytes()
+        with mount.bed.open("rb", 0) as one, mount.bed.open("rb", 0) as another:
+            for f in (one, another):
+                os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                f.read(1)
     rows = [json.loads(line) for line in log.read_text().splitlines()]
-    assert {row["path"] for row in rows} == {"/x.bed", "/x.fam"}
+    assert {row["path"] for row in rows} == {"x.bed", "x.fam"}
+    # Each opening is told from the others.
+    assert len({row["fh"] for row in rows if row["path"] == "x.bed"}) == 3
+    assert len({row["fh"] for row in rows if row["path"] == "x.fam"}) == 1
     for row in rows:
         assert set(row) == {"path", "fh", "offset", "size", "t_start", "t_end", "kind"}
         assert row["kind"] == "read"
         assert row["t_start"] <= row["t_end"]
-    assert min(row["offset"] for row in rows if row["path"] == "/x.bed") == 0
+    assert min(row["offset"] for row in rows if row["path"] == "x.bed") == 0
+
+
+def test_the_log_of_what_the_processes_do(store, biofuse):
+    with biofuse.mount(store, "--log-level", "debug", "--idle-timeout", "1") as mount:
+        mount.expect_log("DEBUG")
+        mount.bed.read_bytes()
+        serve = mount.pid("serve")
+        wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
+        text = mount.log_text()
+    [worker, *_] = re.findall(r"worker (\d+) started", text)
+    by_serve = [line for line in text.splitlines() if f"biofuse[{serve}] DEBUG" in line]
+    by_worker = [line for line in text.splitlines() if f"biofuse[{worker}] DEBUG" in line]
+    for part in (f"worker {worker} started", "open x.bed", "request 1: file 0, variants 0 to"):
+        assert any(part in line for line in by_serve), part
+    assert any("idle for 1 s" in line for line in by_serve)
+    assert any("request 1: file 0, variants 0 to" in line for line in by_worker)
+    with biofuse.mount(store) as mount:
+        mount.bed.read_bytes()
+        assert mount.log_text() == ""
 
 
 def test_status(store, biofuse):
@@ -294,8 +320,10 @@ def test_mount_plink_takes_the_options_of_0_1_0(name, biofuse, made, tmp_path):
 
 
 @pytest.mark.parametrize("name", OPTIONS_OF_0_1_0)
-def test_short_options_mean_the_same(name, store):
-    words = OPTIONS_OF_0_1_0[name].split(" ")
+def test_short_options_mean_the_same(name, store, tmp_path):
+    for file in ("regions", "targets", "samples"):
+        (tmp_path / file).write_text("1\t1\t300\n")
+    words = OPTIONS_OF_0_1_0[name].replace("{}", str(tmp_path)).split(" ")
     selection = parse(store, *words).selection
     assert selection != parse(store).selection
     long = {o: max(p.opts, key=len) for p in mount_plink.params for o in p.opts}

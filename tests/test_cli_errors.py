@@ -129,7 +129,6 @@ BAD_SELECTIONS = {
     "unknown-field": (["-i", "NOSUCH > 3"], ["NOSUCH"]),
     "both-expressions": (["-i", "POS>1", "-e", "POS>2"], ["include", "exclude"]),
     "unknown-contig-in-targets": (["-t", "nochrom:1-5"], ["no contig 'nochrom'"]),
-    "no-region-index": (["-r", "1"], ["region_index"]),
     "unknown-type": (["-v", "snakes"], ["snakes"]),
     "template-of-other-letters": (["--variant-id-template", "@:#$x"], ["$x", "$r"]),
     "template-with-space": (["--variant-id-template", "@ #"], ["white space"]),

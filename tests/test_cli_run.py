@@ -157,3 +157,22 @@ def test_unknown_samples_are_said(store, biofuse):
         assert said.startswith("biofuse: ")
         assert "nobody" in said
         assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["true"], ["plink2", "--bfile", "{stem}"], []])
+def test_a_command_without_dashes_before_it(words, store, biofuse):
+    said = biofuse.fails("run", store, *words, code=2)
+    assert said.startswith("there is no -- before the command: biofuse run STORE [options] -- ")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("{bedd}", "bed"), ("{Bim}", "bim"), ("x={samples}.txt", "sample")]
+)
+def test_almost_a_placeholder(word, meant, store, biofuse):
+    said = biofuse.fails("run", store, "--", "echo", word)
+    assert f"did you mean {{{meant}}}?" in said and "{bgi}" in said
+
+
+def test_braces_of_other_programs(store, biofuse):
+    words = ["{print}", "{}", "${x}", "{a,b}", "{1}", "{NF}", "{other}"]
+    assert biofuse("run", store, "--", "echo", *words).stdout.split() == words

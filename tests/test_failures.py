@@ -484,4 +484,4 @@ def test_an_absent_shard_is_said_at_mount(biofuse, fresh_store):
     directory = biofuse.new_directory()
     said = biofuse("mount", store, directory, "--format", "plink").stderr
     biofuse("umount", directory)
-    assert "1 of 2 chunks of call_genotype are not stored and are shown as REF" in said
+    assert "1 of 2 shards of call_genotype is not stored and is shown as REF" in said

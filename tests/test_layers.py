@@ -21,7 +21,7 @@ MODULES = {
     for path in sorted(SOURCES.rglob("*.py"))
 }
 HEAVY = {"numpy", "zarr", "vcztools", "numcodecs", "rich", "pyfuse3", "trio"}
-LAYERS = {"cli", "plan", "serve", "encode", "formats", "genotypes", "stores", "native"}
+LAYERS = {"check", "cli", "plan", "serve", "encode", "formats", "genotypes", "stores", "native"}
 
 
 def imports(module: str, anywhere: bool = True) -> Iterator[str]:
@@ -63,7 +63,8 @@ FORBIDDEN = {
     "genotypes": ({"formats", "plan", "serve", "cli", "encode"}, {"vcztools", "pyfuse3", "trio"}),
     "stores": (LAYERS - {"stores"}, {"pyfuse3", "trio", "click", "rich"}),
     "native": (LAYERS - {"native"}, HEAVY | {"click"}),
-    "plan": ({"cli", "serve"}, {"pyfuse3", "trio", "click", "rich"}),
+    "check": ({"cli", "serve", "encode"}, {"vcztools", "pyfuse3", "trio", "click", "rich"}),
+    "plan": ({"check", "cli", "serve"}, {"pyfuse3", "trio", "click", "rich"}),
 }
 
 

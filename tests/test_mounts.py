@@ -9,7 +9,7 @@ from biofuse.mounts import Mount, list_mounts, resolve_mountpoint
 TABLE = """\
 22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw
 99 28 0:45 / /home/a/mnt ro,nosuid,nodev,relatime shared:50 - \
-fuse.biofuse biofuse:cohort ro,user_id=0
+fuse.biofuse biofuse:cohort ro,user_id=0,group_id=7
 100 28 0:46 / /home/a\\040b/m\\011n\\012o\\134p ro shared:1 master:2 propagate_from:3 - \
 fuse.biofuse biofuse:x ro
 101 28 0:47 / /with/no/optional/field rw - ext4 /dev/disk\\0401 rw
@@ -21,7 +21,7 @@ fuse.biofuse biofuse:x ro
 def test_the_table():
     mounts = list_mounts(TABLE)
     assert mounts[0] == Mount("/sys", "sysfs", "sysfs", "0:20")
-    assert mounts[1] == Mount("/home/a/mnt", "fuse.biofuse", "biofuse:cohort", "0:45")
+    assert mounts[1] == Mount("/home/a/mnt", "fuse.biofuse", "biofuse:cohort", "0:45", 0)
     assert mounts[2].path == "/home/a b/m\tn\no\\p"
     assert mounts[2].fs_type == "fuse.biofuse"
     assert mounts[3] == Mount("/with/no/optional/field", "ext4", "/dev/disk 1", "0:47")

@@ -28,7 +28,7 @@ def make_cohort(directory):
     path, store = vcf_store(
         cohort_vcf(), directory, "cohort", variants_chunk_size=17, samples_chunk_size=13
     )
-    (directory / "regions.bed").write_text("1\t149\t300\nX\t0\t180\n")
+    (directory / "more.tsv").write_text("1\t149\t300\nX\t1\t180\n")
     (directory / "regions.tsv").write_text("1\t150\t300\nchr2\t200\t250\n")
     (directory / "samples.txt").write_text("S0077\nS0003\nS0050\n")
     return path, store
@@ -47,7 +47,7 @@ ON_MOUNTS = {
     "regions": ["-r", "1:150-300,X", "-s", "S0099,S0001,S0050,S0013,S0012"],
     "files": ["-R", "{}/regions.tsv", "-S", "{}/samples.txt"],
     "targets": ["-t", "^1,X:100-300", "-i", "QUAL>10"],
-    "targets-file": ["-T", "{}/regions.bed", "-s", "S0002,nobody,S0001", "--force-samples"],
+    "targets-file": ["-T", "{}/more.tsv", "-s", "S0002,nobody,S0001", "--force-samples"],
     "types": ["-v", "snps", "-e", 'FILTER="PASS"'],
     "exclude-types": ["-V", "snps", "-m", "2", "-s", "^S0000,S0100,S0050"],
     "max-alleles": ["-M", "1", "-S", "^{}/samples.txt"],
@@ -72,11 +72,11 @@ ALONE = {
     "regions-out-of-order": ["-r", "X:100-200,1:100-200"],
     "regions-open": ["-r", "chr2:300-"],
     "regions-file": ["-R", "{}/regions.tsv"],
-    "regions-file-bed": ["-R", "{}/regions.bed"],
+    "another-regions-file": ["-R", "{}/more.tsv"],
     "targets": ["-t", "chr2:200-250,1"],
     "targets-by-position": ["-t", "1:100-140,X:1050-1060"],
     "targets-complement": ["-t", "^1,X:100-300"],
-    "targets-file": ["-T", "{}/regions.bed"],
+    "targets-file": ["-T", "{}/more.tsv"],
     "targets-file-complement": ["-T", "^{}/regions.tsv"],
     "regions-and-targets": ["-r", "1,X", "-t", "^1:150-300"],
     "samples": ["-s", "S0099,S0001,S0050,S0013,S0012"],
@@ -92,7 +92,6 @@ ALONE = {
     "include-filter": ["-i", 'FILTER~"q10"'],
     "include-type": ["-i", 'TYPE="snp"'],
     "include-count-of-subset": ["-s", "S0005,S0006", "-i", "AC>0"],
-    "include-missing-of-subset": ["-S", "{}/samples.txt", "-i", "N_MISSING=0"],
     "exclude": ["-e", 'FILTER="PASS"'],
     "exclude-and": ["-e", 'POS>200 && CHROM="X"'],
     "types": ["-v", "snps"],

@@ -25,10 +25,8 @@ def memory_limit(proc: str = "/proc/self") -> int | None:
         Bytes; None where there is no limit, or it cannot be seen.
     """
     try:
-        with open(os.path.join(proc, "cgroup")) as f:
-            groups = f.read().splitlines()
-        with open(os.path.join(proc, "mountinfo")) as f:
-            mounts = f.read().splitlines()
+        groups = _lines(os.path.join(proc, "cgroup"))
+        mounts = _lines(os.path.join(proc, "mountinfo"))
     except OSError:
         return None
     limits = []
@@ -37,6 +35,12 @@ def memory_limit(proc: str = "/proc/self") -> int | None:
             for name in _FILES[fs_type]:
                 limits += _limits(directory, _below(path, root), name)
     return min(limits, default=None)
+
+
+def _lines(path: str) -> list[str]:
+    """Lines of a file with names in it, which are bytes that need not be text."""
+    with open(path, "rb") as f:
+        return [line for line in os.fsdecode(f.read()).split("\n") if line]
 
 
 def _memory_groups(lines: list[str]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numcodecs
 import numpy as np
@@ -34,7 +35,7 @@ PHASED_SHARE = 0.7  # of the sites
 
 MISSING_FLOAT = np.uint32(0x7F800001)  # the bits of a NaN
 CHUNK = {"variants": 1_000, "samples": 10_000}  # other dimensions are one chunk
-FIELDS = {  # name: (dtype, dimensions)
+FIELDS: dict[str, tuple[Any, tuple[str, ...]]] = {  # name: (dtype, dimensions)
     "sample_id": (str, ("samples",)),
     "contig_id": (str, ("contigs",)),
     "contig_length": ("int64", ("contigs",)),
@@ -105,7 +106,7 @@ def _write(path, rng, num_samples, num_variants, zarr_format) -> None:
     number, population = np.divmod(np.arange(num_samples), len(POPULATIONS))
     sites = _sites(rng, num_variants)
     contig, position = sites["variant_contig"], sites["variant_position"]
-    values = sites | {
+    values: dict[str, Any] = sites | {
         "sample_id": [
             f"{POPULATIONS[p]}{n + 1:03d}" for n, p in zip(number, population, strict=True)
         ],
@@ -129,7 +130,10 @@ def _write(path, rng, num_samples, num_variants, zarr_format) -> None:
 def _create(root, name, shape) -> zarr.Array:
     """Make an array as bio2zarr would."""
     dtype, dimensions = FIELDS[name]
-    clevel, shuffle = 7, "shuffle"
+    clevel = 7
+    shuffle: Literal["noshuffle", "shuffle", "bitshuffle"] = "shuffle"
+    options: dict[str, Any]
+    attributes: dict[str, Any]
     if dtype == "bool" or name == "call_genotype":
         shuffle = "bitshuffle"
     elif name == "region_index":

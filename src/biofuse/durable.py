@@ -9,6 +9,9 @@ import contextlib
 import errno
 import os
 
+from biofuse.errors import BiofuseError
+from biofuse.trust import open_folder, open_plain
+
 MARK = "unsettled"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # In place of a boot's ID: no machine may use the directory.
@@ -33,14 +36,16 @@ def mark_unsettled(directory: str) -> None:
     OSError
         If that cannot be written.
     """
-    with open(os.path.join(directory, MARK), "w") as f:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(os.path.join(directory, MARK), flags, 0o600), "w") as f:
         f.write(_this_boot())
 
 
 def is_intact(directory: str) -> bool:
     """Whether no crash can have damaged the files: it is settled, or was made since the start."""
     try:
-        with open(os.path.join(directory, MARK)) as f:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(os.path.join(directory, MARK), flags)) as f:
             made_by = f.read()
     except FileNotFoundError:
         return True
@@ -54,9 +59,9 @@ def settle(directory: str) -> None:
 
     One of which a file cannot be written is for nobody to use from then on.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, BiofuseError):
         # By its descriptor: another process may put another in its place.
-        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = open_folder(directory)
         try:
             if MARK in os.listdir(folder):
                 _settle(folder)
@@ -67,14 +72,14 @@ def settle(directory: str) -> None:
 def _settle(folder: int) -> None:
     try:
         for name in os.listdir(folder):
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+            fd = open_plain(name, folder)
             try:
                 os.fsync(fd)
             finally:
                 os.close(fd)
     except OSError:
         # The kernel tells of an error once.
-        fd = os.open(MARK, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, dir_fd=folder)
+        fd = os.open(MARK, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, dir_fd=folder)
         os.close(fd)
         return
     try:

@@ -33,6 +33,10 @@ class StoreChangedError(BiofuseError):
         super().__init__(message, _errno.ESTALE)
 
 
+class NoRoomError(BiofuseError):
+    """There is no room for what is to be written; another folder may have some."""
+
+
 def as_errno(error: BaseException) -> int:
     """The errno that a failed read reports for this error."""
     return error.errno if isinstance(error, BiofuseError) else _errno.EIO

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from biofuse.errors import BiofuseError
+from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder, read_file
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
@@ -156,10 +157,13 @@ class Plan:
                 raise BiofuseError(self.left_out[name])
 
     def write(self, directory: str) -> None:
-        """Write the manifest into the plan's directory."""
+        """Write the manifest into the plan's directory; its files are its owner's from then on."""
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
         with open(os.path.join(directory, MANIFEST), "w") as f:
             json.dump({"format": PLAN_FORMAT, "sizes": sizes, **asdict(self)}, f, indent=1)
+        for name in (*sizes, MANIFEST):
+            # Whatever the umask: a plan that others may write to is not used.
+            os.chmod(os.path.join(directory, name), 0o600)
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
@@ -168,14 +172,23 @@ class Plan:
             names += [streamed.offsets, streamed.heads]
         return [name for name in names if name is not None]
 
+    def file_names(self) -> list[str]:
+        """Every file of the plan that is read once it is made."""
+        names = [file.path for file in self.static] + [file.header for file in self.streamed]
+        return [*names, self.chunk_starts, *self.table_names()]
 
-def read_plan(text: str) -> Plan:
+    def shown_names(self) -> list[str]:
+        """Names of the files that a mount shows."""
+        return [*(file.name for file in self.static), *(file.name for file in self.streamed)]
+
+
+def read_plan(text: str | bytes) -> Plan:
     """The plan whose manifest this is.
 
     Raises
     ------
     ValueError
-        If it was written in another format.
+        If it was written in another format, or has paths where names are to be.
     """
     value = json.loads(text)
     if value.pop("format", None) != PLAN_FORMAT:
@@ -183,21 +196,67 @@ def read_plan(text: str) -> Plan:
     value.pop("sizes", None)
     value["static"] = [StaticFile(**f) for f in value["static"]]
     value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
-    return Plan(**value)
+    plan = Plan(**value)
+    for name in (*plan.file_names(), *plan.shown_names()):
+        if not is_plain_name(name):
+            raise ValueError(f"the plan has {name!r} where the name of a file is to be")
+    return plan
 
 
-def is_whole(directory: str) -> bool:
-    """Whether a plan's directory has every file, in the size in which it was written.
+class PlanFolder:
+    """A plan's directory, open, of which everything is what this user or root has made.
+
+    Use as a context manager.
+
+    Parameters
+    ----------
+    path : str
+
+    Attributes
+    ----------
+    fd : int
+        The directory.
+    plan : Plan
 
     Raises
     ------
-    OSError, ValueError, KeyError
-        If there is no readable manifest.
+    UntrustedError
+        If another user can have made or changed it.
+    OSError, ValueError, KeyError, TypeError
+        If there is no manifest that can be read.
     """
-    with open(os.path.join(directory, MANIFEST)) as f:
-        text = f.read()
-    read_plan(text)
-    return all(
-        os.path.getsize(os.path.join(directory, name)) == size
-        for name, size in json.loads(text)["sizes"].items()
-    )
+
+    def __init__(self, path: str):
+        self.fd = open_folder(path)
+        try:
+            text = read_file(MANIFEST, self.fd)
+            self.plan = read_plan(text)
+            self._sizes: dict[str, int] = json.loads(text)["sizes"]
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def __enter__(self) -> "PlanFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+    def open(self, name: str) -> int:
+        """A descriptor of a file of the plan, which has the size in which it was written.
+
+        Raises
+        ------
+        UntrustedError, OSError
+            If it is not what the plan has written.
+        """
+        fd = open_file(name, self.fd)
+        if name != MANIFEST and os.fstat(fd).st_size != self._sizes.get(name):
+            os.close(fd)
+            raise UntrustedError(f"{name} of the plan is not of the size in which it was written")
+        return fd
+
+    def check(self) -> None:
+        """Raise as `open` does if any file is not what the plan has written."""
+        for name in {*self._sizes, *self.plan.file_names()}:
+            os.close(self.open(name))

@@ -52,22 +52,22 @@ class ProcessMemory:
 def process_memory(pid: int) -> ProcessMemory | None:
     """Memory of a process; None if it is gone or not ours to look at."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as f:
             rollup = f.read()
-        with open(f"/proc/{pid}/status") as f:
+        with open(f"/proc/{pid}/status", "rb") as f:
             status = f.read()
     except OSError:
         return None
 
-    def field(text: str, name: str) -> int:
-        found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
+    def field(text: bytes, name: bytes) -> int:
+        found = re.search(rb"^%s:\s+(\d+) kB" % name, text, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
 
     return ProcessMemory(
-        field(rollup, "Rss"),
-        field(rollup, "Pss"),
-        field(rollup, "Anonymous"),
-        field(status, "VmHWM"),
+        field(rollup, b"Rss"),
+        field(rollup, b"Pss"),
+        field(rollup, b"Anonymous"),
+        field(status, b"VmHWM"),
     )
 
 

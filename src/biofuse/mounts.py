@@ -25,18 +25,27 @@ class Mount:
     fs_type, source : str
     device : str
         major:minor, the name of its backing-device folder in sysfs.
+    user : int or None
+        Who has mounted it, where that is a FUSE mount.
     """
 
     path: str
     fs_type: str
     source: str
     device: str
+    user: int | None = None
 
 
-def list_mounts(text: str | None = None) -> list[Mount]:
-    """Every mount, in the order in which they were made."""
+def list_mounts(text: str | None = None, process: str = "self") -> list[Mount]:
+    """Every mount that a process sees, in the order in which they were made.
+
+    Raises
+    ------
+    OSError
+        If the process is gone, or not ours to look at.
+    """
     if text is None:
-        with open("/proc/self/mountinfo", "rb") as f:
+        with open(f"/proc/{process}/mountinfo", "rb") as f:
             text = os.fsdecode(f.read())
     found = []
     # Only a line feed ends a line; a path may hold what else Python takes for an end.
@@ -45,10 +54,19 @@ def list_mounts(text: str | None = None) -> list[Mount]:
         if "-" not in fields:
             continue
         dash = fields.index("-")
+        fs_type, source, options = fields[dash + 1 : dash + 4]
         found.append(
-            Mount(_unescape(fields[4]), fields[dash + 1], _unescape(fields[dash + 2]), fields[2])
+            Mount(_unescape(fields[4]), fs_type, _unescape(source), fields[2], _user(options))
         )
     return found
+
+
+def _user(options: str) -> int | None:
+    for option in options.split(","):
+        name, _, value = option.partition("=")
+        if name == "user_id" and value.isdecimal():
+            return int(value)
+    return None
 
 
 def _unescape(text: str) -> str:
@@ -90,6 +108,27 @@ def find_mount(path: str) -> Mount | None:
 def biofuse_mounts() -> list[Mount]:
     """The mounts of this program."""
     return [mount for mount in list_mounts() if mount.fs_type == FS_TYPE]
+
+
+def is_mounted_elsewhere(device: str) -> bool:
+    """Whether a process that we may look at sees a mount that this one does not.
+
+    It has another mount namespace then, as containers and services have.
+    """
+    seen = {os.stat("/proc/self/ns/mnt").st_ino}
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            namespace = os.stat(f"/proc/{name}/ns/mnt").st_ino
+            if namespace in seen:
+                continue
+            seen.add(namespace)
+            if any(mount.device == device for mount in list_mounts(process=name)):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def unmount(path: str, lazy: bool = False) -> None:

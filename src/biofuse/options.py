@@ -6,33 +6,94 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MULTIALLELIC_POLICIES = ("error", "drop")
+MISSING_CHUNKS_POLICIES = ("error", "fill")
 # How contigs are named: as plink2 does, or as the store has them.
 CONTIG_NAMES = ("plink2", "store")
+
+
+@dataclass(frozen=True)
+class SamplesFile:
+    """What a file of samples says.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    exclude : bool
+        Whether the samples are those to leave out.
+    lines : list of str
+        Its lines but empty ones.
+    """
+
+    name: str
+    exclude: bool
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class RegionsFile:
+    """What a file of regions or targets says.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    exclude : bool
+        Whether the regions are those to leave out.
+    contigs : list of str
+    counts : list of int
+        How many regions each contig has.
+    bounds : str
+        First and last position of each, from 1, contig by contig: native int64, packed by
+        `biofuse.selection_files`. A last one before the first stands for no position.
+    """
+
+    name: str
+    exclude: bool
+    contigs: list[str]
+    counts: list[int]
+    bounds: str
 
 
 @dataclass(frozen=True)
 class Selection:
     """Which samples and variants, with the meaning that bcftools view gives the options.
 
+    What files say is part of it, so that it is read once, and of its digest.
+
     Attributes
     ----------
-    regions, regions_file, targets, targets_file : str or None
-    samples, samples_file : str or None
-        With a leading ^: all but these.
+    regions, targets, samples : str or None
+        With a leading ^ (not `regions`): all but these.
+    regions_file, targets_file : RegionsFile or None
+    samples_file : SamplesFile or None
     force_samples : bool
         Whether unknown samples are left out in place of an error.
     include, exclude : str or None
         bcftools expressions.
     types, exclude_types : str or None
     min_alleles, max_alleles : int or None
+    apply_filters : str or None
+        Names of filters, joined by commas.
+    min_ac, max_ac, min_af, max_af : str or None
+        A number, perhaps with :nref, :alt1, :minor, :major or :nonmajor behind.
+    known, novel : bool
+        Whether only sites with an ID, or without, are kept.
+    uncalled, exclude_uncalled : bool
+        Whether only sites without a call, or with one, are kept.
+    private, exclude_private : bool
+        Whether only sites are kept of which the samples have all alternative alleles, or
+        the others.
+    genotype : str or None
+        hom, het or miss: sites with such a call are kept; with a leading ^, the others.
     """
 
     regions: str | None = None
-    regions_file: str | None = None
+    regions_file: RegionsFile | None = None
     targets: str | None = None
-    targets_file: str | None = None
+    targets_file: RegionsFile | None = None
     samples: str | None = None
-    samples_file: str | None = None
+    samples_file: SamplesFile | None = None
     force_samples: bool = False
     include: str | None = None
     exclude: str | None = None
@@ -40,20 +101,50 @@ class Selection:
     exclude_types: str | None = None
     min_alleles: int | None = None
     max_alleles: int | None = None
+    apply_filters: str | None = None
+    min_ac: str | None = None
+    max_ac: str | None = None
+    min_af: str | None = None
+    max_af: str | None = None
+    known: bool = False
+    novel: bool = False
+    uncalled: bool = False
+    exclude_uncalled: bool = False
+    private: bool = False
+    exclude_private: bool = False
+    genotype: str | None = None
 
     @property
     def is_everything(self) -> bool:
-        return self == Selection(force_samples=self.force_samples)
+        given = asdict(replace(self, force_samples=False))
+        return all(value is None or value is False for value in given.values())
 
     @property
     def has_expression(self) -> bool:
         """Whether fields other than the sites' own may decide."""
-        return self.include is not None or self.exclude is not None
+        decided_by = ("types", "exclude_types", "min_alleles", "max_alleles", "known", "novel")
+        rest: dict[str, Any] = dict.fromkeys(decided_by)
+        return replace(self, **rest).has_filters
 
-    def files(self) -> list[str]:
-        """Paths of the files that the selection is read from."""
-        paths = (self.regions_file, self.targets_file, self.samples_file)
-        return [path.removeprefix("^") for path in paths if path is not None]
+    @property
+    def has_filters(self) -> bool:
+        """Whether variants are chosen by more than where they are."""
+        where = ("regions", "regions_file", "targets", "targets_file", "samples", "samples_file")
+        rest: dict[str, Any] = dict.fromkeys(where)
+        return not replace(self, **rest).is_everything
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Selection":
+        """The selection of which `dataclasses.asdict` made this."""
+        value = dict(value)
+        for name, kind in (
+            ("regions_file", RegionsFile),
+            ("targets_file", RegionsFile),
+            ("samples_file", SamplesFile),
+        ):
+            if value.get(name) is not None:
+                value[name] = kind(**value[name])
+        return cls(**value)
 
 
 @dataclass(frozen=True)
@@ -77,6 +168,9 @@ class ViewOptions:
         How missing IDs are filled in, in plink2's syntax.
     contig_names : str
         One of `CONTIG_NAMES`.
+    missing_chunks : str
+        One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
+        shown as Zarr's fill value where that makes no sense.
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
@@ -90,6 +184,7 @@ class ViewOptions:
     multiallelic: str = "error"
     variant_id_template: str | None = None
     contig_names: str = "plink2"
+    missing_chunks: str = "error"
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -103,22 +198,13 @@ class ViewOptions:
     @classmethod
     def from_json(cls, text: str) -> "ViewOptions":
         value = json.loads(text)
-        value["selection"] = Selection(**value["selection"])
+        value["selection"] = Selection.from_json(value["selection"])
         return cls(**value)
 
     def digest(self, version: str) -> str:
         """A key for everything that a plan depends on but the store's content.
 
         What is required is no part of it: a plan tells what it has not.
-
-        Raises
-        ------
-        OSError
-            If a file of the selection cannot be read.
         """
         text = replace(self, required=[]).to_json()
-        state = hashlib.sha256(f"{version}\n{text}".encode())
-        for path in self.selection.files():
-            with open(path, "rb") as f:
-                state.update(hashlib.sha256(f.read()).digest())
-        return state.hexdigest()[:32]
+        return hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()[:32]

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "case_bgen.h"
+#include "case_count.h"
 
 #define FNV_OFFSET 0xcbf29ce484222325ULL
 
@@ -208,6 +209,7 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
     add_hash(hash, (const uint8_t *) alleles, n);
     num_samples = row->num_samples;
     check_record(rows, number, alleles, num_samples, row->ploidy, hash);
+    case_check_counts(rows, number, alleles, num_samples, row->ploidy);
     /* Not every kind of each row: that takes long. */
     if (num_samples > 0) {
         bgen_case c = { .field = BF_BGEN_GT,

@@ -134,7 +134,6 @@ def make_target(name: str, directory: Path) -> Target:
     directory.mkdir(parents=True, exist_ok=True)
     program = build.compile_program(
         "clang",
-        directory / f"fuzz_{name}",
         [f"fuzz_{name}.c", *build.CASE],
         *build.SANITIZE,
         "-fsanitize=fuzzer,address,undefined",
@@ -142,13 +141,7 @@ def make_target(name: str, directory: Path) -> Target:
     target = Target(program, directory / "seeds", directory / "findings")
     target.seeds.mkdir(exist_ok=True)
     target.findings.mkdir(exist_ok=True)
-    seeds = {
-        "frame": frame_seeds,
-        "block": block_seeds,
-        "calls": call_seeds,
-        "values": value_seeds,
-    }[name]
-    for number, seed in enumerate(seeds()):
+    for number, seed in enumerate(TARGETS[name]()):
         (target.seeds / f"{number:03}").write_bytes(seed)
     return target
 

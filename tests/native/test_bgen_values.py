@@ -23,6 +23,8 @@ from .bgen_value_calls import (
 )
 from .test_bgen import packed_rows, u32s
 
+pytestmark = pytest.mark.slow
+
 PROPERTY = settings(deadline=None, max_examples=200)
 MAKE = {"GP": gp_call, "DS": ds_call}
 

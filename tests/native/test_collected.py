@@ -39,9 +39,9 @@ print("done")
 """
 
 
-def test_rows_are_freed_before_their_cache(programs):
+def test_rows_are_freed_before_their_cache(tmp_path):
     """A cycle's objects are cleared in any order; blocks in use must outlive their users."""
-    preloaded = programs / "destroyed.so"
+    preloaded = tmp_path / "destroyed.so"
     source = build.HERE / "destroyed.c"
     command = ["gcc", "-O1", "-shared", "-fPIC", source, "-o", preloaded, "-ldl"]
     subprocess.run(command, check=True)

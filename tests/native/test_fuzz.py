@@ -6,6 +6,8 @@ import pytest
 
 from . import build, fuzz
 
+pytestmark = pytest.mark.slow
+
 RUNS = {"frame": 20_000, "block": 20_000, "calls": 15_000, "values": 20_000}
 
 

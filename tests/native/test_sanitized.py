@@ -17,6 +17,8 @@ from .geometry import (
     run_harness,
 )
 
+pytestmark = pytest.mark.slow
+
 BASES = bases()
 
 

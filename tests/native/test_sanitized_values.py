@@ -10,6 +10,8 @@ import pytest
 from . import build, frames, mutations, reference
 from .geometry import FRAME_ERRORS, Result, Status
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -61,10 +63,9 @@ BASES = [
 
 
 @pytest.fixture(scope="module")
-def harness(programs):
+def harness():
     return build.compile_program(
         "clang",
-        programs / "sanitized_values",
         ["harness_values.c", *build.CASE],
         *build.SANITIZE,
         "-fsanitize=address,undefined",

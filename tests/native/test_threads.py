@@ -6,12 +6,13 @@ import pytest
 
 from . import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
-def test_threads_share_a_cache(programs, sanitizer):
+def test_threads_share_a_cache(sanitizer):
     program = build.compile_program(
         "clang",
-        programs / f"threads_{sanitizer[:6]}",
         ["threads.c", *build.CASE],
         *build.SANITIZE,
         f"-fsanitize={sanitizer}",

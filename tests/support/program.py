@@ -28,8 +28,8 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = 20) -> 
 
 def mounts_below(directory: Path) -> list[str]:
     """What is mounted below a directory, by the kernel's table."""
-    with open("/proc/self/mountinfo") as f:
-        paths = [line.split(" ")[4].replace("\\040", " ") for line in f]
+    lines = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).splitlines()
+    paths = [line.split(" ")[4].replace("\\040", " ") for line in lines]
     return [path for path in paths if path.startswith(f"{directory}/")]
 
 
@@ -178,7 +178,7 @@ class Program:
             except OSError:
                 continue
             if marker in environ.split(b"\0"):
-                found.append(Process(int(name), command.replace(b"\0", b" ").decode()))
+                found.append(Process(int(name), os.fsdecode(command.replace(b"\0", b" "))))
         return found
 
     def new_directory(self) -> Path:

@@ -32,7 +32,9 @@ def _read(ctx: click.Context, field: str) -> list[str]:
         source = StoreOptions(
             ctx.params.get("backend_storage"), tuple(ctx.params.get("storage_options") or ())
         )
-        names = read_field(zarr_group(source.location(ctx.params["store"])), field)
+        # Where the last word is an option without its value, click assigns no arguments.
+        store = ctx.params.get("store") or ctx.args[0]
+        names = read_field(zarr_group(source.location(store)), field)
         return [name for name in names.tolist() if name]
     except Exception:
         return []

@@ -17,10 +17,11 @@ MULTIALLELIC_WARNING = (
 @click.command("info", cls=Command, epilog="Example: biofuse info cohort.vcz")
 @click.argument("store", type=Name())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes are in bytes.")
+@o.missing_chunks_option
 @o.store_options
-def command(store, as_json, source):
+def command(store, as_json, view, source):
     """Describe STORE: its shape, its encoding, and how large each view of it is."""
-    value = describe_store(source.location(store))
+    value = describe_store(source.location(store), view.missing_chunks)
     if as_json:
         click.echo(json.dumps(value, indent=2))
         return
@@ -28,28 +29,36 @@ def command(store, as_json, source):
         click.echo(f"{key:<12}{text}")
 
 
-def describe_store(location) -> dict:
-    """What `info` tells; sizes are in bytes."""
-    from biofuse.plan.checks import check_fields, store_warnings
+def describe_store(location, missing_chunks: str = "error") -> dict:
+    """What `info` tells; sizes are in bytes. `missing_chunks` is as for a mount."""
+    from biofuse.formats.base import CALL_FIELDS
+    from biofuse.options import Selection
+    from biofuse.plan.absent import AbsentChunks
+    from biofuse.plan.checks import check_fields
     from biofuse.plan.fields import describe_field, main_field
     from biofuse.plan.selection import read_field
     from biofuse.plan.sizes import view_notices, view_sizes
+    from biofuse.stores import open_store
     from biofuse.stores.location import zarr_group
 
     group = zarr_group(location)
     check_fields(location, group)
+    absent = AbsentChunks(group, open_store(location), missing_chunks == "fill")
+    absent.check_sites(Selection())
+    absent.check_calls(CALL_FIELDS)
     main = main_field(group)
+    assert main is not None
     genotypes = describe_field(group, "call_genotype")
     array = describe_field(group, main)
     sample_id = read_field(group, "sample_id")
     num_samples = int((sample_id != "").sum())
     variants = genotypes.shape[0]
     rows, samples, values = array.chunks
-    warnings = store_warnings(location, group, genotypes)
+    warnings = [*absent.warnings]
     if group["variant_allele"].shape[1] > 2:
         warnings.append(MULTIALLELIC_WARNING)
     budget = budget_warning(array.decoding_need, default_budget())
-    views = view_sizes(location, group, genotypes)
+    views = view_sizes(location, group, genotypes, missing_chunks)
     shown = [name for name, view in views.items() if view["file"] is not None]
     return {
         "store": location.path,

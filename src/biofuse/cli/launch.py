@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
+from biofuse.children import child_environment, python_command
 from biofuse.cli.live import end_mount
+from biofuse.cli.progress import progress_bar
 from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
@@ -20,7 +22,7 @@ from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
-from biofuse.runtime import path_for, runtime_dir
+from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.window import shape_window, window_bytes
 from biofuse.signals import ignore_signals
@@ -68,23 +70,23 @@ def check_fuse() -> None:
         raise BiofuseError("fusermount3 is not installed; it is in the package fuse3")
 
 
-def make_plan(options: ViewOptions, cache: CacheOptions, memory: int) -> PlanDirectory:
+def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) -> PlanDirectory:
     """Find or make the plan of a view, with progress on a terminal; say what it warns of.
 
     Parameters
     ----------
     options : ViewOptions
     cache : CacheOptions
-    memory : int
-        The mount's budget, in bytes.
+    config : ServeConfig
+        How it will be served.
     """
-    with _progress() as progress:
-        plan = get_plan(options, cache.open(), progress)
+    with progress_bar("reading variants", not sys.stderr.isatty()) as progress:
+        plan = get_plan(options, cache.open(), progress, config.timeout)
     try:
         made = open_plan(plan.path)
         made.check_has(options.required)
-        too_large = _too_large(made, memory, options.required)
-        budget = budget_warning(made.decoded_chunk, memory)
+        too_large = _too_large(made, config.memory, options.required)
+        budget = budget_warning(made.decoded_chunk, config.memory)
         shown = [name for name in options.formats if name not in too_large]
         notices = [text for name in shown for text in made.notices.get(name, [])]
         warnings = [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
@@ -105,7 +107,7 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
     BiofuseError
         If one of them is required, or none is left.
     """
-    found = {}
+    found: dict[str, str] = {}
     for streamed in plan.streamed:
         try:
             shape_window(window_bytes(memory, plan.decoded_chunk), streamed.max_record)
@@ -115,39 +117,6 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
             suffix = streamed.name.removeprefix(plan.stem)
             found[streamed.format] = f"there is no {suffix}: {error}"
     return found
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator:
-    """A progress bar, once there is something to show on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    bar = None
-    task = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal bar, task
-        if bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            bar = Progress(
-                TextColumn("reading variants"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            task = bar.add_task("", total=total)
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 class ServingProcess:
@@ -180,11 +149,13 @@ class ServingProcess:
         self._config = dataclasses.replace(
             config, ready_fd=writer, lifeline_fd=lifeline, log_file=log_file
         )
+        private = () if config.private_dir is None else ("--private", config.private_dir)
+        sweep()
         try:
-            with open(log_file, "ab") as log:
+            with open_log(log_file) as log:
                 self._log_offset = log.tell()
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "biofuse.serve"],
+                    python_command("biofuse.serve", *private),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -192,7 +163,7 @@ class ServingProcess:
                     start_new_session=True,
                     cwd="/",
                     # It may be relative to the directory that the process leaves.
-                    env={**os.environ, "BIOFUSE_RUNTIME_DIR": runtime_dir()},
+                    env={**child_environment(), "BIOFUSE_RUNTIME_DIR": runtime_dir()},
                 )
         except OSError as error:
             os.close(self._reader)
@@ -298,7 +269,8 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
     config = _with_plan(config, plan)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "biofuse.serve", config.to_json()])
+    command = python_command("biofuse.serve", config.to_json())
+    os.execve(sys.executable, command, child_environment())
 
 
 def mount_in_background(
@@ -309,4 +281,4 @@ def mount_in_background(
     If `bound`, the mount ends with this process.
     """
     with ServingProcess(config, bound) as process:
-        process.serve(make_plan(options, cache, config.memory))
+        process.serve(make_plan(options, cache, config))

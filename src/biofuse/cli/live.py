@@ -4,12 +4,25 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import time
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.mounts import FS_TYPE, find_mount, resolve_mountpoint, unmount
-from biofuse.runtime import path_for, read_record, remove_record
+from biofuse.mounts import (
+    FS_TYPE,
+    Mount,
+    find_mount,
+    is_mounted_elsewhere,
+    resolve_mountpoint,
+    unmount,
+)
+from biofuse.runtime import MountRecord, is_serving, path_for, read_record, remove_record
+
+# struct ucred: process, user, group.
+_PEER = struct.Struct("=iII")
+# Seconds after which a process that is still there is worth a look.
+_USUALLY_ENDED = 0.5
 
 
 class MountEndedError(BiofuseError):
@@ -33,23 +46,25 @@ def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
         If it does not answer, or is another user's.
     """
     target = resolve_mountpoint(directory)
-    if not _is_ours(target):
+    mount = _biofuse_mount(target)
+    if mount is None:
         raise MountEndedError(f"{directory} is not a biofuse mount")
     record = read_record(target)
     if record is None:
-        raise BiofuseError(f"{directory} was mounted by another user, or its record is lost")
+        if mount.user not in (None, os.geteuid()):
+            raise BiofuseError(
+                f"{directory} was mounted by another user (uid {mount.user}), who alone can ask "
+                "for its status"
+            )
+        raise BiofuseError(f"the record of {directory} is lost: nothing more is known of it")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(timeout)
-            sock.connect(record.socket)
-            data = b"".join(iter(lambda: sock.recv(65536), b""))
-        return json.loads(data)
+        return _ask(record, timeout)
     except (OSError, ValueError):
-        if not _is_ours(target):
+        if _biofuse_mount(target) is None:
             raise MountEndedError(f"{directory} is not a biofuse mount any more") from None
         process = f"the process behind {directory} (pid {record.pid})"
         end = f"end the mount with 'biofuse umount {directory}'"
-        if not _is_serving(record.pid):
+        if not is_serving(record.pid):
             raise ProcessGoneError(f"{process} is gone; {end}") from None
         raise BiofuseError(
             f"{process} does not answer; try again, see where it is with "
@@ -57,18 +72,31 @@ def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
         ) from None
 
 
-def _is_ours(target: str) -> bool:
+def _ask(record: MountRecord, timeout: float) -> dict[str, Any]:
+    """What the process of a mount says of itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        sock.connect(record.socket)
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _, user, _ = _PEER.unpack(credentials)
+        if user != os.geteuid():
+            raise PermissionError(f"{record.socket} is another user's")
+        data = b"".join(iter(lambda: sock.recv(65536), b""))
+    return json.loads(data)
+
+
+def _biofuse_mount(target: str) -> Mount | None:
     mount = find_mount(target)
-    return mount is not None and mount.fs_type == FS_TYPE
+    return mount if mount is not None and mount.fs_type == FS_TYPE else None
 
 
-def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> int | None:
+def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> str | None:
     """Unmount a biofuse mount, alive or dead, and wait until its process is gone.
 
     Returns
     -------
-    int or None
-        The process, if it is still there.
+    str or None
+        Why the process is still there, if it is: a line. None if `lazy`.
 
     Raises
     ------
@@ -83,27 +111,37 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> int | N
         raise BiofuseError(f"{directory} is a {mount.fs_type} mount, not a biofuse one")
     record = read_record(target)
     unmount(target, lazy)
+    reason = None
     if record is not None:
-        deadline = time.monotonic() + wait
-        while not lazy and _is_serving(record.pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
-    remaining = record.pid if record is not None and _is_serving(record.pid) else None
-    if record is not None and remaining is None:
-        remove_record(target, record.pid)
+        if not lazy:
+            reason = _wait_for_end(directory, mount, record, wait)
+        if not is_serving(record.pid):
+            remove_record(target, record.pid)
     log = path_for(target, ".log")
     with contextlib.suppress(FileNotFoundError):
         # One that tells of errors outlives the mount, until the next at this place.
         if os.path.getsize(log) == 0:
             os.unlink(log)
-    return remaining
+    return reason
 
 
-def _is_serving(pid: int) -> bool:
-    """Whether a process is alive and one of ours, not a later one with its number."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as f:
-            state = f.read().rpartition(b")")[2].split()[0]
-        with open(f"/proc/{pid}/cmdline", "rb") as f:
-            return state != b"Z" and b"biofuse.serve" in f.read()
-    except OSError:
-        return False
+def _wait_for_end(directory: str, mount: Mount, record: MountRecord, wait: float) -> str | None:
+    """Wait until a mount's process has ended. Returns why it has not, if it has not."""
+    began = time.monotonic()
+    looked = False
+    while is_serving(record.pid):
+        waited = time.monotonic() - began
+        if not looked and waited > _USUALLY_ENDED:
+            looked = True
+            if is_mounted_elsewhere(mount.device):
+                return (
+                    f"{directory} is unmounted here; its process (pid {record.pid}) goes on, since "
+                    "it is still mounted in another mount namespace, as of a container or service"
+                )
+        if waited > wait:
+            return (
+                f"{directory} is unmounted, but its process (pid {record.pid}) has not ended: "
+                "it is stopped or stuck"
+            )
+        time.sleep(0.01)
+    return None

@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": ("run", "Mount a store, run a command on its files, unmount."),
     "status": ("status", "Show live mounts and what they hold."),
     "info": ("info", "Describe a store and the views it has."),
+    "check": ("check", "Read every chunk of a store, and tell what is missing or wrong."),
     "demo": ("demo", "Make a small store to try things on."),
     "mount-plink": ("mount_plink", "Show a store as PLINK 1 files, in the foreground."),
     "mount-bgen": ("mount_bgen", "Show a store as BGEN files, in the foreground."),

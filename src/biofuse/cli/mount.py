@@ -32,6 +32,7 @@ Examples:
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options
@@ -48,5 +49,5 @@ def command(
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
     if foreground:
-        run_foreground(make_plan(options, cache, config.memory), config)
+        run_foreground(make_plan(options, cache, config), config)
     mount_in_background(options, config, cache)

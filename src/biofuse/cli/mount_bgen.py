@@ -52,6 +52,7 @@ def bgen_view(
 @click.option("--total-string-length", type=int, hidden=True, help="Of 0.1.0; strings may be long.")
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options
@@ -67,4 +68,4 @@ def command(store, directory, source, serving, cache, log, **what):
     options = bgen_view(location, **what)
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
-    run_foreground(make_plan(options, cache, config.memory), config)
+    run_foreground(make_plan(options, cache, config), config)

@@ -24,6 +24,7 @@ Examples:
 @o.format_options("plink")
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options
@@ -38,4 +39,4 @@ def command(store, directory, view, selection, format_options, source, serving, 
     options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
-    run_foreground(make_plan(options, cache, config.memory), config)
+    run_foreground(make_plan(options, cache, config), config)

@@ -16,9 +16,10 @@ from biofuse.cli import settings
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.memory import MIN_BUDGET
-from biofuse.options import CONTIG_NAMES, MULTIALLELIC_POLICIES, Selection
+from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
+from biofuse.selection_files import read_selection
 
-_SELECTION = Part("selection", Selection)
+_SELECTION = Part("selection", read_selection)
 _VIEW = Part("view", settings.ViewChoices)
 _FORMATS = Part("format_options", settings.format_options)
 _SOURCE = Part("source", settings.StoreOptions)
@@ -36,12 +37,21 @@ selection_options = options(
         ("-r", "--regions"),
         {"shell_complete": _CONTIGS, "help": "Regions to include, such as 20:1-5000,21."},
     ),
-    (("-R", "--regions-file"), {"type": Name(), "help": "File of regions to include."}),
+    (
+        ("-R", "--regions-file"),
+        {
+            "type": Name(),
+            "help": "File of regions: tab-delimited, BED or VCF; - is standard input.",
+        },
+    ),
     (
         ("-t", "--targets"),
         {"shell_complete": _CONTIGS, "help": "Targets to include; with ^, to exclude."},
     ),
-    (("-T", "--targets-file"), {"type": Name(), "help": "File of targets; with ^, to exclude."}),
+    (
+        ("-T", "--targets-file"),
+        {"type": Name(), "help": "File of targets, as for -R; with ^, to exclude."},
+    ),
     (
         ("-s", "--samples"),
         {
@@ -49,14 +59,52 @@ selection_options = options(
             "help": "Samples to include, in this order; with ^, to exclude.",
         },
     ),
-    (("-S", "--samples-file"), {"type": Name(), "help": "File of samples; with ^, to exclude."}),
+    (
+        ("-S", "--samples-file"),
+        {
+            "type": Name(),
+            "help": "File of samples, one a line or FID IID; with ^, to exclude; - is standard "
+            "input.",
+        },
+    ),
     (("--force-samples",), {"is_flag": True, "help": "Leave unknown samples out."}),
-    (("-i", "--include"), {"help": "Keep sites for which this expression is true."}),
+    (
+        ("-i", "--include"),
+        {"help": "Keep sites for which this expression is true, such as 'MAF>0.01 && QUAL>20'."},
+    ),
     (("-e", "--exclude"), {"help": "Leave out sites for which this expression is true."}),
-    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,other."}),
+    (("-f", "--apply-filters"), {"help": "Keep sites with one of these filters: PASS,."}),
+    (("-v", "--types"), {"help": "Keep these types of variant: snps,indels,mnps,bnd,other."}),
     (("-V", "--exclude-types"), {"help": "Leave out these types of variant."}),
     (("-m", "--min-alleles"), {"type": int, "help": "Keep sites with at least N alleles."}),
     (("-M", "--max-alleles"), {"type": int, "help": "Keep sites with at most N alleles."}),
+    (
+        ("-c", "--min-ac"),
+        {
+            "metavar": "N[:TYPE]",
+            "help": "Keep sites with at least N alternative alleles in the samples; TYPE counts "
+            "others: nref, alt1, minor, major, nonmajor, such as 3:minor.",
+        },
+    ),
+    (("-C", "--max-ac"), {"metavar": "N[:TYPE]", "help": "Keep sites with at most N."}),
+    (
+        ("-q", "--min-af"),
+        {"metavar": "F[:TYPE]", "help": "The same with frequencies, such as 0.01:minor."},
+    ),
+    (("-Q", "--max-af"), {"metavar": "F[:TYPE]", "help": "Keep sites of at most F."}),
+    (("-k", "--known"), {"is_flag": True, "help": "Keep sites that have an ID."}),
+    (("-n", "--novel"), {"is_flag": True, "help": "Keep sites that have none."}),
+    (("-u", "--uncalled"), {"is_flag": True, "help": "Keep sites where no allele is called."}),
+    (("-U", "--exclude-uncalled"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-x", "--private"),
+        {"is_flag": True, "help": "Keep sites that only the samples have alternative alleles at."},
+    ),
+    (("-X", "--exclude-private"), {"is_flag": True, "help": "Leave those out."}),
+    (
+        ("-g", "--genotype"),
+        {"metavar": "[^]hom|het|miss", "help": "Keep sites with such a call; with ^, the others."},
+    ),
 )
 
 variant_options = options(
@@ -76,6 +124,21 @@ variant_options = options(
         {
             "metavar": "TEMPLATE",
             "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+        },
+    ),
+)
+
+missing_chunks_option = options(
+    _VIEW,
+    "Store",
+    (
+        ("--missing-chunks",),
+        {
+            "type": click.Choice(MISSING_CHUNKS_POLICIES),
+            "default": "error",
+            "show_default": True,
+            "help": "Where chunks are not stored and Zarr's fill value makes no sense (a position "
+            "of 0, an empty REF): fail, or show it.",
         },
     ),
 )
@@ -181,10 +244,9 @@ serving_options = options(
         ("--timeout",),
         {
             "type": Seconds(),
-            "default": 120.0,
-            "show_default": True,
             "metavar": "SECONDS",
-            "help": "A read that the store does not answer for this long fails.",
+            "help": "A read that the store does not answer for this long fails, and so does the "
+            "mount while it is made.  [default: 30; 120 for a store that is not local]",
         },
     ),
     (

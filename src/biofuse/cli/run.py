@@ -1,5 +1,6 @@
 """`biofuse run`."""
 
+import ctypes
 import dataclasses
 import difflib
 import errno
@@ -10,7 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -32,18 +34,30 @@ EXIT_NOT_FOUND = 127
 # How like a file's name a word is that was probably meant to be one.
 _CLOSE = 0.75
 
-_EPILOG = """\b
-In COMMAND and its environment these stand for the files:
-  {bed} {bim} {fam}      the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ...
-  {bgen} {bgi} {sample}
-  {stem}                 their path, no suffix    $BIOFUSE_STEM
-  {dir}                  their directory          $BIOFUSE_DIR
+_PR_SET_PDEATHSIG = 1
+
+_EXAMPLES = """
 \b
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
 """
+
+
+def _epilog() -> str:
+    """What a command may name, and examples."""
+    rows = [
+        " ".join(f"{{{file.name}}}" for file in formats.get_format(name).FILES)
+        for name in formats.NAMES
+    ]
+    rows[0] = f"{rows[0]:<24} the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ..."
+    rows += [
+        f"{'{stem}':<24} their path, no suffix    $BIOFUSE_STEM",
+        f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
+    ]
+    head = "\b\nIn COMMAND and its environment these stand for the files:\n"
+    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES
 
 
 class RunCommand(Command):
@@ -61,7 +75,7 @@ class RunCommand(Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("run", cls=RunCommand, epilog=_EPILOG)
+@click.command("run", cls=RunCommand, epilog=_epilog())
 @click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
 @o.format_choice
@@ -70,6 +84,7 @@ class RunCommand(Command):
 @o.all_format_options
 @o.variant_options
 @o.selection_options
+@o.missing_chunks_option
 @o.store_options
 @o.serving_options
 @o.cache_options
@@ -91,6 +106,7 @@ def command(store, command_line, view, selection, format_options, source, servin
         if not log.log_file:
             log = dataclasses.replace(log, log_file=os.path.join(private, "log"))
         config = serve_config(store, directory, location.is_local, serving, log)
+        config = dataclasses.replace(config, private_dir=private)
         try:
             mount_in_background(options, config, cache, bound=True)
             code = _run(command_line, directory, options.stem)
@@ -192,11 +208,9 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     for number in signals.wanted():
         signal.signal(number, forward)
     try:
-        process = subprocess.Popen(
-            words, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, previous)
-        )
-        for number in early:
-            process.send_signal(number)
+        process = subprocess.Popen(words, env=environment, preexec_fn=_prepare_command(previous))
+        for caught in early:
+            process.send_signal(caught)
         code = process.wait()
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
@@ -207,6 +221,23 @@ def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
     finally:
         signal.signal(signal.SIGINT, previous)
     return code if code >= 0 else 128 - code
+
+
+def _prepare_command(interrupt: Any) -> Callable[[], None]:
+    """What a command's process does first.
+
+    It takes interrupts again as this process did, and ends where this process is killed.
+    """
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, interrupt)
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return prepare
 
 
 def _errors(directory: str) -> int:

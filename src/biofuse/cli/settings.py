@@ -19,6 +19,8 @@ from biofuse.stores.location import Location, store_stem
 MAX_THREADS = 64
 _LOCAL_THREADS = 4
 _REMOTE_THREADS = 8
+_LOCAL_TIMEOUT = 30.0
+_REMOTE_TIMEOUT = 120.0
 # Bytes of a file's name, of which the longest suffix takes some.
 _MAX_NAME = 255
 
@@ -59,7 +61,7 @@ class ViewChoices:
     basename : str or None
     multiallelic : str
     variant_id_template : str or None
-    contig_names : str
+    contig_names, missing_chunks : str
     """
 
     format_names: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ class ViewChoices:
     multiallelic: str = "error"
     variant_id_template: str | None = None
     contig_names: str = "plink2"
+    missing_chunks: str = "error"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class ServingOptions:
     readahead_workers: int | None
     readahead_buffer_size: int | None
     idle_timeout: float
-    timeout: float
+    timeout: float | None
     read_ahead_kb: int
     metrics: str | None
     allow_other: bool
@@ -104,6 +107,12 @@ class ServingOptions:
         if wanted is not None:
             return max(1, min(wanted, cores if is_local else MAX_THREADS))
         return min(_LOCAL_THREADS, cores) if is_local else _REMOTE_THREADS
+
+    def seconds_to_answer(self, is_local: bool) -> float:
+        """Seconds in which a store must answer."""
+        if self.timeout is not None:
+            return self.timeout
+        return _LOCAL_TIMEOUT if is_local else _REMOTE_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -220,10 +229,11 @@ def view_options(
         stem=stem,
         formats=chosen,
         required=required,
-        selection=_absolute(selection),
+        selection=selection,
         multiallelic=view.multiallelic,
         variant_id_template=view.variant_id_template,
         contig_names=view.contig_names,
+        missing_chunks=view.missing_chunks,
         format_options=options,
     )
 
@@ -240,17 +250,6 @@ def _check_stem(stem: str, chosen: Sequence[str]) -> None:
             f"the files' name {stem[:20]}... is of {size} bytes, and {_MAX_NAME - longest} is the "
             "most: choose a shorter one with --basename"
         )
-
-
-def _absolute(selection: Selection) -> Selection:
-    """The selection with paths that do not depend on the working directory."""
-    paths = {}
-    for name in ("regions_file", "targets_file", "samples_file"):
-        path = getattr(selection, name)
-        if path is not None:
-            mark = "^" if path.startswith("^") else ""
-            paths[name] = mark + os.path.abspath(path.removeprefix("^"))
-    return dataclasses.replace(selection, **paths)
 
 
 def serve_config(
@@ -283,7 +282,7 @@ def serve_config(
         threads=serving.num_threads(is_local),
         ahead_bytes=serving.readahead_buffer_size,
         idle_timeout=serving.idle_timeout,
-        timeout=serving.timeout,
+        timeout=serving.seconds_to_answer(is_local),
         read_ahead_kb=serving.read_ahead_kb,
         allow_other=serving.allow_other,
         lifeline_fd=None,

@@ -1,6 +1,7 @@
 """`biofuse status`."""
 
 import json
+import os
 
 import click
 
@@ -9,6 +10,7 @@ from biofuse.cli.params import Name
 from biofuse.cli.status_text import status_lines
 from biofuse.errors import BiofuseError
 from biofuse.mounts import biofuse_mounts
+from biofuse.runtime import sweep
 
 _EPILOG = """\b
 Examples:
@@ -40,7 +42,7 @@ Examples:
     help="Between two of them, with --watch.  [default: 1]",
 )
 def command(directory, as_json, watching, interval):
-    """Show what the mount at DIR holds and has done; without DIR, every mount."""
+    """Show what the mount at DIR holds and has done; without DIR, every mount of yours."""
     if watching:
         from biofuse.cli.watch import watch
 
@@ -59,11 +61,14 @@ def command(directory, as_json, watching, interval):
 
 
 def _gather(directory: str | None) -> list[dict]:
-    """The status of one mount, or of all; where one of all has none, why."""
+    """The status of one mount, or of all of this user's; where one of them has none, why."""
     if directory is not None:
         return [read_status(directory)]
+    sweep()
     found = []
     for mount in biofuse_mounts():
+        if mount.user != os.geteuid():
+            continue
         try:
             found.append(read_status(mount.path))
         except BiofuseError as error:

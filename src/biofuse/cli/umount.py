@@ -16,12 +16,8 @@ def command(directories, lazy):
     for directory in directories:
         try:
             remaining = end_mount(directory, lazy)
-            if remaining is not None and not lazy:
-                click.echo(
-                    f"biofuse: {directory} is unmounted, but its process (pid {remaining}) has "
-                    "not ended: it is stopped or stuck",
-                    err=True,
-                )
+            if remaining is not None:
+                click.echo(f"biofuse: {remaining}", err=True)
         except BiofuseError as error:
             click.echo(f"biofuse: {error}", err=True)
             failed = True

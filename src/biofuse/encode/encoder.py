@@ -123,10 +123,9 @@ class Encoder:
         if not any(streamed.records for streamed in self._plan.streamed):
             return 0
         first = self._variant(0)
-        return sum(
-            reader.scratch_bytes(first // reader.genotypes.chunks[0])
-            for reader in [*self._readers.values(), *self._values.values()]
-        )
+        readers: list[GenotypeReader | ValueReader] = [*self._readers.values()]
+        readers += self._values.values()
+        return sum(reader.scratch_bytes(first // reader.genotypes.chunks[0]) for reader in readers)
 
     def _open_file(self, streamed: StreamedFile, tables: dict[str, memoryview]) -> "_File":
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
@@ -218,7 +217,7 @@ class Encoder:
                 file.values.num_values if file.values is not None else 0,
             )
         except native.NativeError as error:
-            if error.sample >= 0 and file.values is not None:
+            if error.sample >= 0 and file.values is not None and values is not None:
                 i = wanted[GENOTYPES].index(error.row)
                 raise file.values.error(
                     str(error), self._variant(first + i), error.sample, values[i : i + 1]

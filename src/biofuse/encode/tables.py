@@ -3,6 +3,8 @@
 import mmap
 import os
 
+from biofuse.trust import open_plain
+
 
 class MappedTables:
     """Tables mapped from files, whose pages can be given up.
@@ -32,12 +34,13 @@ class MappedTables:
     def open(cls, directory: str, names: list[str]) -> "MappedTables":
         """Map tables that lie in a directory."""
         fds: dict[str, int] = {}
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in names:
-                fds[name] = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_CLOEXEC)
+                fds[name] = open_plain(name, folder)
             return cls(fds)
         finally:
-            for fd in fds.values():
+            for fd in (folder, *fds.values()):
                 os.close(fd)
 
     def release_pages(self) -> None:

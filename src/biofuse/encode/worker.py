@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from biofuse import native
@@ -21,6 +22,8 @@ from biofuse.encode.tables import MappedTables
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, CacheUse, Reply, Request
+
+logger = logging.getLogger("biofuse.encode")
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
@@ -101,10 +104,12 @@ class Worker:
             wanted = self._untrimmed and not self._busy
             self._untrimmed &= not wanted
         if wanted:
+            logger.debug("idle: freed memory is given back")
             native.trim_heap()
 
     def _answer(self, request: Request) -> Reply:
         out = self._window[request.offset : request.offset + request.size]
+        began = time.monotonic()
         try:
             with self._lock:
                 if self._encoder is None:
@@ -113,7 +118,17 @@ class Worker:
                         native.trim_heap()
             self._encoder.encode(request.file, request.first, request.last, out)
         except Exception as error:
+            logger.debug("request %d failed", request.id, exc_info=True)
             return Reply(request.id, as_errno(error), 0, one_line(error), self._cache_use())
+        logger.debug(
+            "request %d: file %d, variants %d to %d, %d bytes in %.1f ms",
+            request.id,
+            request.file,
+            request.first,
+            request.last,
+            len(out),
+            1000 * (time.monotonic() - began),
+        )
         return Reply(request.id, 0, len(out), use=self._cache_use())
 
     def _cache_use(self) -> CacheUse:
@@ -123,9 +138,15 @@ class Worker:
 def main() -> None:
     """Run a worker as its one argument, a JSON object of file descriptors, says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s")
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
     config = json.loads(sys.argv[1])
+    logging.basicConfig(
+        level=config["log_level"].upper(),
+        format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
+    )
+    # zarr-python and what it stands on would fill the log.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("numcodecs").setLevel(logging.WARNING)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])

@@ -89,7 +89,7 @@ class Layout:
 
     header: Callable[[int], bytes]
     record_size: int
-    heads: Callable[[Variants], tuple[bytes, Sequence[int]]] | None = None
+    heads: Callable[[Variants], tuple[bytes | bytearray, Sequence[int]]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
 

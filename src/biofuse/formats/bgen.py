@@ -25,6 +25,7 @@ from biofuse.formats.base import (
     option,
 )
 from biofuse.formats.bgi import BgiWriter
+from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText
 
 NAME = "bgen"
@@ -38,12 +39,15 @@ FILES = (
 FIELDS = ("GT", "GP", "DS")
 BITS = (8, 16)
 
+_UNSURE = " (not all were looked at)"
+
 _HEADER_SIZE = 20
 _ZLIB = 1
 _LAYOUT_2 = 2 << 2
 _SAMPLE_IDS = 1 << 31
 _MAX_STRING = 0xFFFF
 _MAX_DATA = 0xFFFFFFFF
+_MAX_POSITION = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytes, array]:
+def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytearray, array]:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
@@ -196,12 +200,7 @@ def _check_limits(variants: Variants) -> None:
                     f"the variant {variants.chrom[i][:40]}:{variants.position[i]} has {what} of "
                     f"{size} bytes, and BGEN holds up to {_MAX_STRING}"
                 )
-    lowest = min(variants.position, default=0)
-    if lowest < 0:
-        chrom = variants.chrom[variants.position.index(lowest)]
-        raise BiofuseError(
-            f"the variant {chrom[:40]}:{lowest} has a position below 0, which BGEN cannot hold"
-        )
+    check_positions(variants, _MAX_POSITION, "which BGEN cannot hold")
 
 
 def record_encoder(params: dict[str, Any], offsets, heads):
@@ -232,11 +231,11 @@ def notices(options: Options, findings: Findings) -> list[str]:
     if options.bgen_field == "GT" and options.phased is not False:
         phase = findings.phase()
         if options.phased and phase is not Phase.NO:
-            has = "has" if phase is Phase.YES else "may have (not all were looked at)"
+            has, unsure = ("has", "") if phase is Phase.YES else ("may have", _UNSURE)
             found.append(
-                f"the .bgen {has} phased variants, which REGENIE and SAIGE do not take (BOLT-LMM "
-                "2.4 does); REGENIE looks at the first one only, and where others differ its "
-                "numbers are wrong: give --unphased for those"
+                f"the .bgen {has} phased variants{unsure}, which REGENIE and SAIGE do not take "
+                "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others "
+                "differ its numbers are wrong: give --unphased for those"
             )
         elif phase is Phase.YES:
             found.append(

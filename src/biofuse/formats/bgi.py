@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
+from biofuse.children import child_environment, python_command
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Variants
 
@@ -64,7 +65,8 @@ class BgiWriter:
     def begin(self, path: str, samples: Sequence[str]) -> None:
         """Start the process."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, path],
+            python_command(__name__, path),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

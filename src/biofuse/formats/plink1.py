@@ -8,6 +8,7 @@ from typing import Any
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import File, Findings, Layout, Sidecar, Subject, Variants, option
+from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText, VariantText
 
 NAME = "plink"
@@ -15,6 +16,8 @@ TITLE = "PLINK 1"
 FILES = (File("bed", ".bed"), File("bim", ".bim", "no_bim"), File("fam", ".fam", "no_fam"))
 
 _MAGIC = b"\x6c\x1b\x01"
+# Above it, plink 1.9 and plink2 call a coordinate invalid.
+_MAX_POSITION = 2**31 - 2
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class BimWriter(VariantText):
     suffix = ".bim"
 
     def lines(self, variants: Variants) -> str:
+        check_positions(variants, _MAX_POSITION, "which no plink takes")
         rows = zip(
             variants.chrom,
             variants.id,

@@ -12,7 +12,8 @@ class _Capture(NDBuffer):
 
     def __init__(self, shape: tuple[int, ...], dtype):
         # It has the shape, and takes no memory.
-        super().__init__(np.broadcast_to(np.zeros((), dtype), shape))
+        self._data: np.ndarray  # type: ignore[assignment]  # zarr-python's type is a protocol
+        super().__init__(np.broadcast_to(np.zeros((), dtype), shape))  # type: ignore[arg-type]
 
     def __setitem__(self, key, value) -> None:
         if isinstance(value, NDBuffer):
@@ -39,6 +40,7 @@ def capture(array, selection: tuple[slice, ...]) -> np.ndarray:
         Of the first dimensions, each with a start and a stop that lie in the array.
     """
     shape = [s.stop - s.start for s in selection] + list(array.shape[len(selection) :])
-    out = _Capture(tuple(shape), array.dtype)
+    # Its abstract methods are not called on an output.
+    out = _Capture(tuple(shape), array.dtype)  # type: ignore[abstract]
     array.get_basic_selection(selection, out=out)
     return out.as_numpy_array()

@@ -45,7 +45,7 @@ def describe(array, values: bool = False) -> GenotypeArray:
         codec, reason = _zarr3_codec(codecs)
         plain = zarr3_encoding(array.dtype, codecs)
     unit = (1,) if flat else ()
-    chunks = (*(int(n) for n in array.chunks), *unit)
+    chunks = (*(max(1, int(n)) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
     if reason is None and kind == "f" and array.dtype.str != "<f4":
         reason = f"values are {array.dtype}"
@@ -124,5 +124,5 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 def _blosc_text(config) -> str:
     shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
     kind = config.get("shuffle")
-    kind = shuffle.get(kind, str(kind))
+    kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
     return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

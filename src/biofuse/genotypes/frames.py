@@ -10,6 +10,7 @@ from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.stores import Piece, Range, Store
+from biofuse.stores.limits import encoded
 
 # Enough for the offset table of a frame of half a GiB, in one read with the header.
 _HEAD_SIZE = 4096
@@ -113,7 +114,7 @@ class FrameReader:
             heads = self._heads(keys, last - first + 1 >= self._whole_rows)
         spans = []
         frames: list[Frame | None] = [None] * len(keys)
-        wanted = []
+        wanted: list[Range] = []
         for i, (key, head) in enumerate(zip(keys, heads, strict=True)):
             if head is None:
                 continue
@@ -127,6 +128,7 @@ class FrameReader:
         for (i, head, index), want, piece in zip(
             spans, wanted, self._store.get_many(wanted), strict=True
         ):
+            assert want.stop is not None
             span = None if piece is None else piece.slice(want.start, want.stop)
             if piece is None or span is None or piece.version != head.version:
                 self._cache.drop(want.key)
@@ -199,7 +201,8 @@ class FrameReader:
             missing = [
                 i for i, piece in enumerate(found) if piece is None or len(piece.data) < piece.size
             ]
-            pieces = self._store.get_many([Range(keys[i]) for i in missing])
+            most = encoded(self._raw_size)
+            pieces = self._store.get_many([Range(keys[i], 0, most) for i in missing])
             for i, piece in zip(missing, pieces, strict=True):
                 found[i] = self._keep(keys[i], piece)
         return [None if piece is _ABSENT else piece for piece in found]
@@ -219,7 +222,8 @@ class FrameReader:
         missing = [
             i for i, head in enumerate(heads) if head is None or (whole and head is not _ABSENT)
         ]
-        stop = None if whole else _HEAD_SIZE
+        # Of what is no such frame, no more than one has is read before that is told.
+        stop = encoded(self._raw_size) if whole else _HEAD_SIZE
         pieces = self._store.get_many([Range(keys[i], 0, stop) for i in missing])
         for i, piece in zip(missing, pieces, strict=True):
             heads[i] = piece
@@ -251,7 +255,7 @@ class FrameReader:
     def _locate(
         self, key: str, head: Piece, first: int, last: int, num_samples: int
     ) -> tuple[memoryview, int, int]:
-        index = head.slice(0, min(self._index_size(key, head), len(head.data)))
+        index = memoryview(head.data)[: self._index_size(key, head)]
         try:
             start, stop = native.frame_span(
                 index,

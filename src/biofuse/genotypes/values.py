@@ -92,7 +92,7 @@ class ValueReader:
         """Say that a chunk row will be read soon."""
         self._store.hint(self.keys(chunk_row))
 
-    def read(self, chunk_row: int, wanted: array) -> memoryview:
+    def read(self, chunk_row: int, wanted: array) -> "memoryview[float]":
         """Values of these rows of a chunk row.
 
         Parameters
@@ -124,7 +124,7 @@ class ValueReader:
         native.gather_values(out, index, self.num_values, kept)
         return kept
 
-    def error(self, text: str, variant: int, sample: int, row: memoryview) -> BiofuseError:
+    def error(self, text: str, variant: int, sample: int, row: "memoryview[float]") -> BiofuseError:
         """What a kernel says of a sample's values, with the place and the values.
 
         Parameters
@@ -164,7 +164,7 @@ class ValueReader:
         sample_chunk: int,
         wanted: array,
         count: int,
-        out: memoryview,
+        out: "memoryview[float]",
         column: int,
     ) -> bool:
         """Read a frame's values into `out`. Returns whether it is of a kind that this takes."""
@@ -189,7 +189,12 @@ class ValueReader:
         return True
 
     def _read_slowly(
-        self, chunk_row: int, sample_chunk: int, wanted: array, out: memoryview, column: int
+        self,
+        chunk_row: int,
+        sample_chunk: int,
+        wanted: array,
+        out: "memoryview[float]",
+        column: int,
     ) -> None:
         """Read a chunk's values through zarr-python."""
         import numpy as np
@@ -227,6 +232,6 @@ class _KeptValues(tuple):
         return self[1].nbytes
 
 
-def _matrix(rows: int, columns: int) -> memoryview:
+def _matrix(rows: int, columns: int) -> "memoryview[float]":
     """Zeroed float32 of this shape, both above 0."""
     return memoryview(bytearray(rows * columns * _VALUE)).cast("f", (rows, columns))

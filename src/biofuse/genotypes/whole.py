@@ -14,7 +14,8 @@ from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.plain import decode
 from biofuse.memory import format_size
-from biofuse.stores import Location, Range, Store
+from biofuse.stores import Location, Range, Store, read_whole
+from biofuse.stores.limits import encoded, only
 
 logger = logging.getLogger("biofuse.encode")
 
@@ -134,7 +135,7 @@ class WholeChunks:
         """Decode a chunk that is not zarr-python's business; None if it is, or is not stored."""
         if array.plain is None:
             return None
-        [piece] = self._store.get_many([Range(key)])
+        [piece] = read_whole(self._store, [key], encoded(array.decoded_size))
         if piece is None:
             return None
         values = decode(array, piece.data)
@@ -167,7 +168,8 @@ class WholeChunks:
             zarr_array = zarr_group(self._location)[array.path]
 
             def opened(*selection):
-                return capture(zarr_array, selection)
+                with only(zarr_array):
+                    return capture(zarr_array, selection)
 
             self._arrays[array.path] = opened
         return opened

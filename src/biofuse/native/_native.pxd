@@ -125,6 +125,14 @@ cdef extern from "rows.h" nogil:
                              bf_error *)
 
 
+cdef extern from "count.h" nogil:
+    enum:
+        BF_COUNT_MORE
+
+    bf_status bf_rows_count(bf_rows *, const uint32_t *, uint64_t, uint32_t, uint64_t *,
+                            bf_error *)
+
+
 cdef extern from "plink1.h" nogil:
     bf_status bf_plink1_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                                bf_error *) noexcept

@@ -388,6 +388,34 @@ cdef class Rows:
                 raise_error(&err)
         return full.base[:found]
 
+    def counts(self, const uint32_t[::1] rows not None, uint32_t num_alleles):
+        """How often each allele occurs in `rows`.
+
+        Returns
+        -------
+        array of uint64
+            For each row: how often alleles 0 to `num_alleles` - 1 occur, in how many samples
+            an allele is missing, and how many alleles are none of these and no fill.
+
+        Raises
+        ------
+        NativeError
+            If a frame is malformed.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef uint64_t n = rows.shape[0]
+        if num_alleles > 1 << 16:
+            raise ValueError("these are more alleles than are counted")
+        cdef uint64_t[::1] out = array("Q", bytes(8 * max(n, 1) * (num_alleles + BF_COUNT_MORE)))
+        clear(&err)
+        if n > 0:
+            with nogil:
+                status = bf_rows_count(&self.rows, &rows[0], n, num_alleles, &out[0], &err)
+            if status != BF_OK:
+                raise_error(&err)
+        return out.base[:n * (num_alleles + BF_COUNT_MORE)]
+
     def has_fill(self, uint32_t row):
         """Whether a row has fill (-2): a call of fewer alleles than there is room for.
 

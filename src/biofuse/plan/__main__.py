@@ -16,7 +16,7 @@ import threading
 import time
 from typing import NoReturn
 
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError, NoRoomError, one_line
 from biofuse.options import ViewOptions
 
 
@@ -84,7 +84,7 @@ def main() -> int:
 
         build_plan(ViewOptions.from_json(request["options"]), directory, progress)
     except BiofuseError as error:
-        say(error=str(error))
+        say(error=str(error), full=isinstance(error, NoRoomError))
         return 1
     except MemoryError:
         say(error="out of memory while the plan was made")

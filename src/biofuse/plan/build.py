@@ -12,8 +12,10 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
+from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
-from biofuse.plan.checks import REQUIRED, check_fields, store_warnings
+from biofuse.plan.checks import REQUIRED, check_fields
+from biofuse.plan.declared import check_decoding
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
     CHUNK_STARTS,
@@ -26,6 +28,7 @@ from biofuse.plan.files import (
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.preview import Preview
+from biofuse.plan.room import Room
 from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
@@ -55,7 +58,9 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     fingerprint = _fingerprint(location, group, options) if location.is_local else None
-    resolved = resolve(location, group, options.selection, progress)
+    absent = AbsentChunks(group, store, options.missing_chunks == "fill")
+    absent.check_sites(options.selection)
+    resolved = resolve(location, group, store, options.selection, progress)
     sample_id = read_field(group, "sample_id")
     names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
     if not names:
@@ -72,12 +77,16 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
 
     variant_pass = VariantPass(group, store, resolved, options, progress)
     index = VariantIndex(directory, genotypes.chunks[0])
+    room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
         files = [each for each in files if _add(each, batch.variants, left_out)]
+        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
+    absent.check_calls(fields)
+    check_decoding(list(fields.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
@@ -99,7 +108,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
-            *store_warnings(location, group, genotypes),
+            *absent.warnings,
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,
@@ -116,7 +125,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         location,
         group,
         None if everything else index.mapped(),
-        resolved.samples,
+        None if resolved.samples is None else resolved.samples.tolist(),
         variant_pass.contig_starts,
         look_at,
     )
@@ -193,7 +202,7 @@ def _watched(location: Location, fields: Iterable[str]) -> list[str]:
 
 def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint:
     """The arrays that the plan is made from: every file of them if an expression decides."""
-    deep = [*REQUIRED, "variant_id", "variant_length", "region_index"]
+    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
@@ -211,5 +220,5 @@ def _modified_ns(location: Location, group, options: ViewOptions) -> int:
         return time.time_ns()
     path = location.path
     if os.path.isdir(path):
-        path = os.path.join(path, main_field(group))
+        path = os.path.join(path, main_field(group) or "")
     return os.stat(path).st_mtime_ns

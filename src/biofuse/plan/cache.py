@@ -3,9 +3,13 @@
 An entry is a directory named by everything that the plan depends on but the store,
 and has the store's fingerprint in it; it is used only if that still holds. Entries
 appear whole, by renaming, so that mounts that start at once don't meet.
+
+Several users may have one directory for their plans. Each has a folder in it; root's
+plans are for all who may read them.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,8 +20,9 @@ import time
 import platformdirs
 
 from biofuse.durable import is_intact, mark_unsettled
-from biofuse.manifest import MANIFEST, is_whole
+from biofuse.manifest import MANIFEST, PlanFolder
 from biofuse.plan.fingerprint import Fingerprint
+from biofuse.trust import UntrustedError, open_folder, read_file
 
 DEFAULT_LIMIT = 4 << 30
 _DEPENDENCIES = "store.json"
@@ -25,8 +30,9 @@ _DEPENDENCIES = "store.json"
 _GRACE = 600
 # Seconds after which an unfinished plan is taken for abandoned.
 _ABANDONED = 86400
-# A folder of our own within the one that the user names.
-_FOLDER = "biofuse-plans"
+# A user's folder within the one that is named, by the user's number.
+_FOLDER = "biofuse-plans-{}"
+_ROOT = 0
 _ENTRY = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"(new|old)-[a-z0-9_]{8}")
 
@@ -46,15 +52,19 @@ def write_dependencies(directory: str, fingerprint: Fingerprint) -> None:
 
 
 def is_current(directory: str) -> bool:
-    """Whether a plan can be used: the store is as it was when it was made, and it is intact."""
-    return is_intact(directory) and _still_holds(directory)
+    """Whether a plan can be used: nobody else can have changed it, and it is intact.
+
+    And the store is as it was when it was made.
+    """
+    return _still_holds(directory) and is_intact(directory)
 
 
 def _still_holds(directory: str) -> bool:
     try:
-        with open(os.path.join(directory, _DEPENDENCIES)) as f:
-            value = json.load(f)
-        return is_whole(directory) and Fingerprint.still_holds(value)
+        with PlanFolder(directory) as folder:
+            folder.check()
+            value = json.loads(read_file(_DEPENDENCIES, folder.fd))
+        return Fingerprint.still_holds(value)
     except Exception:
         # Whatever a damaged entry makes of itself, it is not used.
         return False
@@ -64,29 +74,40 @@ def _is_plan(path: str) -> bool:
     return all(os.path.exists(os.path.join(path, name)) for name in (MANIFEST, _DEPENDENCIES))
 
 
+def _is_trusted(folder: str) -> bool:
+    """Whether nobody but this user and root may put plans into a folder."""
+    try:
+        os.close(open_folder(folder))
+    except (OSError, UntrustedError):
+        return False
+    return True
+
+
 class PlanCache:
-    """The plans in a folder of their own within a directory.
+    """The plans of this user, in a folder of their own within a directory.
 
     Parameters
     ----------
     parent : str
-        The directory.
+        The directory, which others may use for theirs.
     limit : int
         Bytes; when more is kept, the entries unused for longest go.
     """
 
     def __init__(self, parent: str, limit: int = DEFAULT_LIMIT):
-        self.path = os.path.join(parent, _FOLDER)
+        self.path = os.path.join(parent, _FOLDER.format(os.geteuid()))
+        self._for_all = os.path.join(parent, _FOLDER.format(_ROOT))
         self._limit = limit
 
     def find(self, key: str) -> str | None:
-        """The directory of a plan that still holds, or None."""
-        entry = os.path.join(self.path, key)
-        if not is_current(entry):
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(entry)
-        return entry
+        """The directory of a plan that still holds, this user's or root's, or None."""
+        for folder in dict.fromkeys((self.path, self._for_all)):
+            entry = os.path.join(folder, key)
+            if _is_trusted(folder) and is_current(entry):
+                with contextlib.suppress(OSError):
+                    os.utime(entry)
+                return entry
+        return None
 
     def new(self) -> str:
         """A new directory to make a plan in.
@@ -94,10 +115,17 @@ class PlanCache:
         Raises
         ------
         OSError
-            If the cache cannot be written to.
+            If the cache cannot be written to, or what is written there is not this user's.
         """
         os.makedirs(self.path, mode=0o700, exist_ok=True)
-        return tempfile.mkdtemp(prefix="new-", dir=self.path)
+        if not _is_trusted(self.path):
+            raise PermissionError(errno.EPERM, "others may write there", self.path)
+        made = tempfile.mkdtemp(prefix="new-", dir=self.path)
+        if not _is_trusted(made):
+            # As on file systems that make all files one user's.
+            os.rmdir(made)
+            raise PermissionError(errno.EPERM, "files there are not one's own", self.path)
+        return made
 
     def keep(self, directory: str, key: str) -> str:
         """Make a finished plan the entry for a key. Returns where it is now.

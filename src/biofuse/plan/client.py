@@ -3,18 +3,24 @@
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from biofuse import __version__
+from biofuse.children import child_environment, python_command
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, PLAN_FORMAT, Plan, read_plan
+from biofuse.manifest import PLAN_FORMAT, Plan, PlanFolder
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
+from biofuse.plan.progress import Progress
+
+DEADLINE = 120.0
+# Seconds that a process has to be gone in once it is killed.
+_KILLED = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,18 +49,25 @@ def get_plan(
     options: ViewOptions,
     cache: PlanCache | None,
     progress: Callable[[int, int], None],
+    timeout: float = DEADLINE,
 ) -> PlanDirectory:
     """Find or make the plan of a view.
+
+    Parameters
+    ----------
+    options : ViewOptions
+    cache : PlanCache or None
+    progress : callable
+        Called with the variants read so far and their number.
+    timeout : float
+        Seconds in which the process that makes it must get on with its work.
 
     Raises
     ------
     BiofuseError
-        If the store cannot be shown as asked.
+        If the store cannot be shown as asked, or does not answer.
     """
-    try:
-        key = options.digest(f"{__version__} {PLAN_FORMAT}")
-    except OSError as error:
-        raise BiofuseError(f"cannot read {error.filename}: {error.strerror}") from error
+    key = options.digest(f"{__version__} {PLAN_FORMAT}")
     if options.store["backend"] is not None:
         # There is no cheap way to tell whether a remote store changed.
         cache = None
@@ -71,7 +84,7 @@ def get_plan(
     if directory is None:
         directory = tempfile.mkdtemp(prefix="biofuse-plan-")
     try:
-        _make(options, directory, progress)
+        _make(options, directory, progress, timeout)
         kept = directory
         if cache is not None and open_plan(directory).lasting:
             kept = cache.keep(directory, key)
@@ -81,47 +94,107 @@ def get_plan(
         if not isinstance(error, _NoRoomError) or cache is None:
             raise
         # A home directory's quota is often used up where there is room elsewhere.
-        return get_plan(options, None, progress)
+        return get_plan(options, None, progress, timeout)
 
 
 def open_plan(directory: str) -> Plan:
-    """The manifest of a plan."""
-    with open(os.path.join(directory, MANIFEST)) as f:
-        return read_plan(f.read())
+    """The manifest of a plan.
+
+    Raises
+    ------
+    UntrustedError
+        If another user can have made or changed it.
+    """
+    with PlanFolder(directory) as folder:
+        return folder.plan
 
 
-def _make(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> None:
+def _make(
+    options: ViewOptions,
+    directory: str,
+    progress: Callable[[int, int], None],
+    timeout: float,
+) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "biofuse.plan"],
+        python_command("biofuse.plan"),
+        env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     )
     assert process.stdin is not None and process.stdout is not None
     error = "the process that makes the plan ended unexpectedly"
     full = False
     try:
-        process.stdin.write(
-            json.dumps({"options": options.to_json(), "directory": directory}) + "\n"
-        )
+        request = json.dumps({"options": options.to_json(), "directory": directory})
+        process.stdin.write(f"{request}\n".encode())
         process.stdin.flush()
-        for line in process.stdout:
+        for line in _lines(process, timeout):
             message = json.loads(line)
             if "progress" in message:
                 progress(*message["progress"])
             elif "error" in message:
                 error = message["error"]
                 full = message.get("full", False)
-    except BaseException:
-        process.kill()
-        raise
-    finally:
         code = process.wait()
+    except _StuckError as stuck:
+        raise BiofuseError(
+            f"the store {options.store['path']} does not answer: nothing was read of it in "
+            f"{stuck.seconds:g} s while the plan was made; try again, or allow more with --timeout"
+        ) from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            # Not for ever: a process that waits for a dead disk cannot be killed.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_KILLED)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
+        process.stdout.close()
     if code != 0:
         if code < 0:
             error += f" (signal {-code}; out of memory?)"
         if full:
             raise _NoRoomError(f"{error}; TMPDIR chooses another folder, or --cache-dir")
         raise BiofuseError(error)
+
+
+class _StuckError(Exception):
+    """A process has done nothing for so long."""
+
+    def __init__(self, seconds: float):
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def _lines(process: subprocess.Popen[bytes], timeout: float) -> Iterator[bytes]:
+    """What a process says, line by line, as long as it says or does something.
+
+    Raises
+    ------
+    _StuckError
+        If it did not for so many seconds.
+    """
+    assert process.stdout is not None
+    done = Progress(process.pid)
+    poll = select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    step = min(1.0, timeout / 4)
+    # Counted, not taken from a clock, which goes on while both are stopped.
+    quiet = 0.0
+    rest = b""
+    while True:
+        if not poll.poll(step * 1000):
+            if quiet == 0.0:
+                done = Progress(process.pid)
+            elif quiet >= timeout:
+                if not done.made_in(quiet):
+                    raise _StuckError(timeout)
+                done, quiet = Progress(process.pid), 0.0
+            quiet += step
+            continue
+        quiet = 0.0
+        data = os.read(process.stdout.fileno(), 1 << 16)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines

@@ -5,11 +5,15 @@ millisecond on each; decoding Zarr v2 chunks with their codecs directly takes a 
 of that. Everything else is read through zarr-python.
 """
 
+from math import prod
+
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.plain import frame_size
-from biofuse.stores import Range, Store
+from biofuse.plan.grid import Grid
+from biofuse.stores import Range, Store, read_whole
+from biofuse.stores.limits import most_encoded, only
 
 
 def as_text(values: np.ndarray) -> np.ndarray:
@@ -17,6 +21,21 @@ def as_text(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind != "S":
         return values
     return np.char.decode(values, "utf-8", "surrogateescape").astype(object)
+
+
+def read_field(group, name: str) -> np.ndarray:
+    """A whole field of a store; byte strings as text.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be read.
+    """
+    try:
+        with only(group[name]):
+            return as_text(group[name][:])
+    except Exception as error:
+        raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
 
 class Column:
@@ -39,10 +58,14 @@ class Column:
             and metadata.order == "C"
             and array.chunks[1:] == array.shape[1:]
         )
-        self.chunk = array.chunks[0]
+        self.chunk = max(1, array.chunks[0])
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Values of variants start to stop; byte strings as text."""
+        with only(self._array):
+            return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
         if self._direct:
             values = self._read_direct(start, stop)
             if values is not None:
@@ -52,13 +75,20 @@ class Column:
         except Exception as error:
             raise BiofuseError(f"{self._array.path} cannot be read: {one_line(error)}") from error
 
+    def absent_key(self, variant: int) -> str | None:
+        """Key of the chunk that a variant's value is in, the first one, if it is not stored."""
+        grid = Grid(self._array)
+        key = grid.key(variant // grid.size[0] * prod(grid.counts[1:]))
+        return key if self._store.get_many([Range(key, 0, 1)]) == [None] else None
+
     def _read_direct(self, start: int, stop: int) -> np.ndarray | None:
         """The values, or None if a chunk is not stored."""
         chunks = range(start // self.chunk, -(-stop // self.chunk))
         tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
         keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
-        pieces = self._store.get_many([Range(key) for key in keys])
-        if not keys or any(piece is None for piece in pieces):
+        found = read_whole(self._store, keys, most_encoded())
+        pieces = [piece for piece in found if piece is not None]
+        if not keys or len(pieces) < len(keys):
             return None
         values = np.concatenate(
             [self._decode(key, piece.data) for key, piece in zip(keys, pieces, strict=True)]

@@ -146,7 +146,7 @@ class ViewFiles:
             If one is beyond the format's limits.
         """
         layout = self.view.layout
-        offsets = None
+        offsets: list[int] | None = None
         self._count += len(variants)
         if layout.heads is None:
             self._end += len(variants) * layout.record_size
@@ -154,11 +154,11 @@ class ViewFiles:
             heads, sizes = layout.heads(variants)
             self._heads_out.write(heads)
             records = np.asarray(sizes, dtype=np.int64) + layout.record_size
-            offsets = np.cumsum([self._end, *records.tolist()])
-            self._offsets_out.write(offsets[1:].astype(np.uint64).tobytes())
-            self._end = int(offsets[-1])
+            begins = np.cumsum([self._end, *records.tolist()])
+            self._offsets_out.write(begins[1:].astype(np.uint64).tobytes())
+            self._end = int(begins[-1])
             self._max_record = max(self._max_record, int(records.max(initial=0)))
-            offsets = offsets.tolist()
+            offsets = begins.tolist()
         for _, writer in self._sidecars:
             writer.write(variants, offsets)
 

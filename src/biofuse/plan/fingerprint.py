@@ -32,8 +32,8 @@ class Fingerprint:
             self._add("", os.stat(root))
             return
         for entry in os.scandir(root):
-            if entry.is_file():
-                self._add(entry.name, entry.stat())
+            if entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                self._look_at(entry.name)
             else:
                 # An array that is added may have a part in the view.
                 self._lines.append(f"{entry.name}\tfolder")
@@ -41,7 +41,7 @@ class Fingerprint:
             for part in ("", "/.zarray", "/zarr.json", "/c"):
                 self._look_at(f"{name}{part}")
         for name in self._deep:
-            self._walk(name)
+            self._walk(name, ())
 
     def add_files(self, keys: Iterable[str]) -> None:
         """Look at single files too, or their absence; to be called before they are read."""
@@ -76,19 +76,35 @@ class Fingerprint:
         text = "\n".join(sorted(set(self._lines)))
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
-    def _walk(self, name: str) -> None:
-        with os.scandir(os.path.join(self._root, name)) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    self._walk(f"{name}/{entry.name}")
-                else:
-                    self._add(f"{name}/{entry.name}", entry.stat())
+    def _walk(self, name: str, above: tuple[tuple[int, int], ...]) -> None:
+        """Look at all files below a folder; links may lead back to one that it lies in."""
+        path = os.path.join(self._root, name)
+        try:
+            status = os.stat(path)
+            with os.scandir(path) as entries:
+                found = [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries]
+        except NotADirectoryError:
+            self._add(name, status)
+            return
+        except OSError as error:
+            self._lines.append(f"{name}\terror {error.errno}")
+            return
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            return
+        for entry, is_file in found:
+            if is_file:
+                self._look_at(f"{name}/{entry}")
+            else:
+                self._walk(f"{name}/{entry}", (*above, identity))
 
     def _look_at(self, key: str) -> None:
         try:
             self._add(key, os.stat(os.path.join(self._root, key)))
         except (FileNotFoundError, NotADirectoryError):
             self._lines.append(f"{key}\t-")
+        except OSError as error:
+            self._lines.append(f"{key}\terror {error.errno}")
 
     def _add(self, name: str, status: os.stat_result) -> None:
         self._lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}\t{status.st_ino}")

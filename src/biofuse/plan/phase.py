@@ -68,7 +68,7 @@ class PhaseSearch:
         width, count = self._array.chunks[1], self._array.shape[1]
         if samples is None:
             self._chunks = list(range(-(-count // width)))
-            first = range(min(width, count))
+            first: Sequence[int] = range(min(width, count))
         else:
             self._chunks = sorted({sample // width for sample in samples})
             first = [sample for sample in samples if sample // width == self._chunks[0]]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.tables import MappedTables
@@ -50,7 +50,7 @@ class Preview:
         with open(os.path.join(self._directory, streamed.header), "rb") as f:
             data = f.read(size)
         if streamed.offsets is not None:
-            offsets = self._tables[streamed.offsets].cast("Q")
+            offsets: Sequence[int] = self._tables[streamed.offsets].cast("Q")
         else:
             assert streamed.record_size is not None
             step = streamed.record_size

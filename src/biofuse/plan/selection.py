@@ -1,49 +1,19 @@
 """Which samples and variants a view has."""
 
-import json
-import logging
-import mmap
-import re
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
-from biofuse.plan.columns import as_text
-from biofuse.stores import Location
+from biofuse.plan.columns import read_field
+from biofuse.plan.filters import filter_variants
+from biofuse.plan.regions import select_regions
+from biofuse.plan.samples import NO_SAMPLES, select_samples
+from biofuse.stores import Location, Store
+from biofuse.stores.members import Members
 
-
-def read_field(group, name: str) -> np.ndarray:
-    """A whole field of a store; byte strings as text.
-
-    Raises
-    ------
-    BiofuseError
-        If it cannot be read.
-    """
-    try:
-        return as_text(group[name][:])
-    except Exception as error:
-        raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
-
-
-NO_SAMPLES = "no samples are left: the selection has none of the store's"
-# How many contigs an error message names.
-_CONTIGS_NAMED = 5
-
-
-class _Warnings(logging.Handler):
-    """Collects what a library warns of."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(" ".join(record.getMessage().split()))
+__all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
 
 
 class Resolved:
@@ -79,17 +49,20 @@ class Resolved:
 
 def resolve(
     location: Location,
-    group,
+    group: Members,
+    store: Store,
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Resolved:
-    """Resolve a selection; vcztools is imported only if there is one.
+    """Resolve a selection.
 
     Parameters
     ----------
     location : Location
     group : zarr.Group
         The same store.
+    store : Store
+        The same.
     selection : Selection
     progress : callable
         Called with the variants looked at so far and their number.
@@ -99,94 +72,15 @@ def resolve(
     BiofuseError
         If an option cannot be understood or names what is not there.
     """
-    sample_id = read_field(group, "sample_id")
-    named = np.flatnonzero(np.asarray(sample_id != ""))
+    samples, warnings = select_samples(read_field(group, "sample_id"), selection)
     if selection.is_everything:
-        samples = None if len(named) == len(sample_id) else named
         return Resolved(samples, None)
-    heard = _Warnings()
-    logging.getLogger("vcztools").addHandler(heard)
+    candidates, more = select_regions(group, store, selection, progress)
+    warnings += more
     try:
-        samples, variants = _resolve_variants(location, selection, progress)
+        variants = filter_variants(location, group, selection, samples, candidates, progress)
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(_explain(error, selection, group)) from error
-    if len(samples) == len(sample_id) and np.array_equal(samples, np.arange(len(samples))):
-        samples = None
-    return Resolved(samples, variants, dict.fromkeys(heard.texts))
-
-
-def _resolve_variants(
-    location: Location, selection: Selection, progress: Callable[[int, int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of kept samples and variants, as vcztools finds them."""
-    with _open_reader(location, selection) as reader:
-        samples = np.asarray(reader.samples_selection, dtype=np.int64)
-        if selection.exclude is None or reader.variant_filter.scope == "variant":
-            return samples, _collect(_variant_indices(reader, progress))
-    # A site goes if any sample matches; vcztools itself would want all of them to.
-    without = replace(selection, exclude=None)
-    with _open_reader(location, without) as reader:
-        rest = _collect(_variant_indices(reader, progress))
-    with _open_reader(location, replace(without, include=selection.exclude)) as reader:
-        matching = _collect(_variant_indices(reader, progress))
-    return samples, np.setdiff1d(rest, matching, assume_unique=True)
-
-
-def _open_reader(location: Location, selection: Selection):
-    """A vcztools reader with this selection."""
-    import vcztools
-
-    options = vcztools.ViewPlinkOptions.from_click_kwargs(
-        {
-            **asdict(selection),
-            "backend_storage": location.backend,
-            "storage_options": tuple(f"{k}={json.dumps(v)}" for k, v in location.options.items()),
-        }
-    )
-    return options.make_reader(location.path)
-
-
-def _explain(error: Exception, selection: Selection, group) -> str:
-    """What is wrong with a selection, in a line; vcztools's own words can be a page."""
-    text = one_line(error)
-    if "parse error" in text:
-        expressions = [e for e in (selection.include, selection.exclude) if e is not None]
-        where = re.search(r"found (.+?)\s+\(at char (\d+)\)", text)
-        found = f": {where[1]} at character {int(where[2]) + 1} is not expected" if where else ""
-        return f"the expression {' or '.join(map(repr, expressions))} is not understood{found}"
-    if isinstance(error, KeyError):
-        return f"the store has no field {text}, which the selection needs"
-    if text.startswith("Empty sample set"):
-        return NO_SAMPLES
-    unknown = re.fullmatch(r"'(.*)' is not in list", text)
-    if unknown:
-        if not unknown[1].strip():
-            return "a region or target is empty"
-        contigs = [str(name) for name in read_field(group, "contig_id")[: _CONTIGS_NAMED + 1]]
-        more = ", ..." if len(contigs) > _CONTIGS_NAMED else ""
-        return (
-            f"the store has no contig {unknown[1]!r}, which a region or target names; "
-            f"it has {', '.join(contigs[:_CONTIGS_NAMED])}{more}"
-        )
-    return f"the selection cannot be made: {text[:300]}"
-
-
-def _variant_indices(reader, progress: Callable[[int, int], None]) -> Iterator[np.ndarray]:
-    for chunk in reader.variant_chunks(fields=["variant_index"]):
-        index = chunk["variant_index"].astype(np.uint32)
-        if len(index):
-            progress(int(index[-1]), reader.num_variants)
-        yield index
-
-
-def _collect(parts: Iterator[np.ndarray]) -> np.ndarray:
-    """All indices, in a file without a name: tens of millions are no memory that stays."""
-    with tempfile.TemporaryFile(prefix="biofuse-") as file:
-        for part in parts:
-            file.write(part.tobytes())
-        file.flush()
-        if file.tell() == 0:
-            return np.empty(0, dtype=np.uint32)
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), dtype=np.uint32)
+        raise BiofuseError(f"the selection cannot be made: {one_line(error)[:300]}") from error
+    return Resolved(samples, variants, list(dict.fromkeys(warnings)))

@@ -18,8 +18,10 @@ from biofuse.stores import Location, open_store
 from biofuse.stores.location import store_stem
 
 
-def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str, dict[str, Any]]:
-    """The streamed file of every format, with default options.
+def view_sizes(
+    location: Location, group, genotypes: GenotypeArray, missing_chunks: str = "error"
+) -> dict[str, dict[str, Any]]:
+    """The streamed file of every format, with default options but for `missing_chunks`.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def view_sizes(location: Location, group, genotypes: GenotypeArray) -> dict[str,
             layout = module.layout(Subject(names, genotypes.ploidy, shapes), module.Options())
             for field in layout.fields:
                 describe_field(group, field)
-            heads, exact = _head_bytes(location, group, layout)
+            heads, exact = _head_bytes(location, group, layout, missing_chunks)
         except BiofuseError as error:
             views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}
             continue
@@ -64,7 +66,7 @@ def view_notices(location: Location, group, names: Sequence[str]) -> list[str]:
     return [*said, *(f"calls cannot be shown: {error}" for error in findings.errors)]
 
 
-def _head_bytes(location: Location, group, layout: Layout) -> tuple[int, bool]:
+def _head_bytes(location: Location, group, layout: Layout, missing_chunks: str) -> tuple[int, bool]:
     """Bytes of all records' heads; and whether that is exact."""
     if layout.heads is None:
         return 0, True
@@ -72,7 +74,7 @@ def _head_bytes(location: Location, group, layout: Layout) -> tuple[int, bool]:
         group,
         open_store(location),
         Resolved(None, None),
-        ViewOptions({}, "", [], multiallelic="drop"),
+        ViewOptions({}, "", [], multiallelic="drop", missing_chunks=missing_chunks),
         lambda done, total: None,
     )
     count = group["variant_position"].shape[0]

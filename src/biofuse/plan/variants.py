@@ -48,8 +48,9 @@ class VariantPass:
         The same store.
     resolved : Resolved
     options : ViewOptions
-        Of which what is said of sites counts: `multiallelic`, `variant_id_template` and
-        `contig_names`.
+        Of which what is said of sites counts: `multiallelic`, `variant_id_template`,
+        `contig_names`, and `missing_chunks`: with "fill", what chunks that are not stored
+        come to is shown, empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
 
@@ -80,6 +81,7 @@ class VariantPass:
         template = options.variant_id_template
         self._fill = template_function(template) if template is not None else None
         self._progress = progress
+        self._show_fill = options.missing_chunks == "fill"
         self.dropped = 0
         self.contig_starts: list[int] = []
         self._count = 0
@@ -91,7 +93,8 @@ class VariantPass:
         Raises
         ------
         BiofuseError
-            At the first site of more than two alleles, if those are an error.
+            At the first site of more than two alleles, if those are an error, and at one
+            whose contig, position or REF makes no sense.
         """
         chunk = self._columns["variant_position"].chunk
         start, most = 0, chunk
@@ -119,10 +122,8 @@ class VariantPass:
         alleles = column("variant_allele")
         contig = column("variant_contig")
         position = column("variant_position")
-        if len(contig) and not 0 <= contig.min() <= contig.max() < len(contigs):
-            raise BiofuseError("variant_contig has a contig that contig_id does not have")
-        chrom = contigs[contig]
         index = np.asarray(kept + start, dtype=np.uint32)
+        chrom = contigs[self._check_contigs(contig, index)]
         keep = None
         if alleles.shape[1] > 2:
             many = np.asarray(alleles[:, 2:] != "").any(axis=1)
@@ -136,10 +137,13 @@ class VariantPass:
         self._note_contigs(contig)
         chroms, positions = chrom.tolist(), position.tolist()
         refs = alleles[:, 0].tolist()
+        self._check_positions(positions, chroms, index)
+        refs = self._without_empty(refs, "variant_allele", "an empty REF", index)
+        chroms = self._without_empty(chroms, "contig_id", "a contig without a name", index)
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
         if "variant_id" in self._columns:
-            ids = column("variant_id")
-            ids = (ids if keep is None else ids[keep]).tolist()
+            stored = column("variant_id")
+            ids = (stored if keep is None else stored[keep]).tolist()
         else:
             ids = [""] * len(refs)
         ids = fill_missing(ids, self._fill, chroms, positions, refs, alts)
@@ -153,6 +157,56 @@ class VariantPass:
         self.contig_starts += (begins + self._count).tolist()
         self._count += len(contig)
         self._last_contig = int(contig[-1])
+
+    def _check_contigs(self, contig: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """The contigs, if the store has all of them."""
+        wrong = np.flatnonzero((contig < 0) | (contig >= len(self._contigs)))
+        if len(wrong):
+            raise BiofuseError(
+                f"variant_contig is {contig[wrong[0]]} for variant {index[wrong[0]]} of the store "
+                f"(counted from 0), and contig_id has {len(self._contigs)} contigs"
+                + self._unless_stored("variant_contig", int(index[wrong[0]]))
+            )
+        return contig
+
+    def _check_positions(self, positions: list, chroms: list, index: np.ndarray) -> None:
+        """Raise `BiofuseError` at a position below 0, and at one of 0 that is not stored."""
+        lowest = min(positions, default=1)
+        if lowest > 0:
+            return
+        i = positions.index(lowest)
+        if lowest < 0:
+            raise BiofuseError(
+                f"the site {chroms[i]}:{lowest} (variant {index[i]} of the store, counted from 0) "
+                "has a position below 0, which no VCF has; leave it out with -e 'POS<0'"
+            )
+        # A telomere's is 0 in VCF, and programs take it.
+        if self._show_fill:
+            return
+        zeros = index[np.asarray(positions) == 0]
+        chunk = self._columns["variant_position"].chunk
+        for variant in zeros[np.unique(zeros // chunk, return_index=True)[1]].tolist():
+            absent = self._unless_stored("variant_position", variant)
+            if absent:
+                raise BiofuseError(f"variant {variant} of the store has a position of 0{absent}")
+
+    def _without_empty(self, texts: list, name: str, what: str, index: np.ndarray) -> list:
+        """Texts of variants, which may not be empty, or with `.` for those that are."""
+        if "" not in texts:
+            return texts
+        if self._show_fill:
+            return [text or "." for text in texts]
+        variant = int(index[texts.index("")])
+        raise BiofuseError(
+            f"variant {variant} of the store (counted from 0) has {what} in {name}"
+            + (self._unless_stored(name, variant) if name in self._columns else "")
+            + "; --missing-chunks fill shows it as '.'"
+        )
+
+    def _unless_stored(self, name: str, variant: int) -> str:
+        """What to add to an error where the chunk that a value comes from is not stored."""
+        key = self._columns[name].absent_key(variant)
+        return "" if key is None else f", since {key} is not stored: the store is incomplete"
 
     def _refuse(self, i: int, chrom, position, alleles) -> None:
         shown = [a if len(a) <= 20 else a[:17] + "..." for a in alleles[i].tolist() if a != ""]

@@ -1,7 +1,8 @@
 """`python -m biofuse.serve`: the process of one mount.
 
 Its configuration, a `ServeConfig` as JSON, is its argument or, if there is none,
-standard input, so that it can be started while the plan is still being made.
+standard input, so that it can be started while the plan is still being made. With
+`--private DIR` it is for a `biofuse run`, whose folder it removes if that is killed.
 """
 
 import faulthandler
@@ -13,8 +14,10 @@ import sys
 import trio
 
 from biofuse.errors import one_line
+from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
+from biofuse.serve.orphans import remove_folder
 
 _ERROR = "error: "
 
@@ -32,10 +35,23 @@ def _say(fd: int | None, text: str) -> None:
         pass
 
 
+def _clean_up(private: str | None) -> None:
+    """Remove what whoever started this process, and was killed, has left."""
+    if private is not None:
+        remove_folder(private)
+    # The log is this process's standard output.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    sweep()
+
+
 def main() -> int:
     """Serve until unmounted. Returns the exit code."""
-    text = sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read()
+    private = sys.argv[2] if sys.argv[1:2] == ["--private"] else None
+    text = sys.argv[1] if len(sys.argv) == 2 else sys.stdin.read()
     if not text:
+        _clean_up(private)
         return 1
     config = ServeConfig.from_json(text)
     logging.basicConfig(
@@ -43,6 +59,8 @@ def main() -> int:
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
         filename=config.log_file,
     )
+    # Its own account of each request would fill the log.
+    logging.getLogger("pyfuse3").setLevel(logging.WARNING)
     # `kill -USR1` shows where a process is that seems stuck.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     ready = False
@@ -63,6 +81,8 @@ def main() -> int:
         else:
             _say(config.ready_fd, f"{_ERROR}{one_line(error)}\n")
         return 1
+    if view.orphaned and config.private_dir is not None:
+        remove_folder(config.private_dir)
     return 0
 
 

@@ -44,6 +44,8 @@ class ServeConfig:
         Where to listen for whoever asks for metrics, as `parse_address` takes it.
     left_out : sequence of str
         Formats of the plan that are not shown.
+    private_dir : str or None
+        Folder of a `biofuse run`, with the mountpoint in it, that goes with the run.
     """
 
     plan_dir: str
@@ -66,6 +68,7 @@ class ServeConfig:
     log_level: str
     metrics: str | None = None
     left_out: Sequence[str] = ()
+    private_dir: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -2,17 +2,20 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
 
+from biofuse.children import child_environment, python_command
 from biofuse.protocol import MAX_MESSAGE, Reply, Request
+
+logger = logging.getLogger("biofuse.serve")
 
 # Seconds that a worker is given to end.
 _EXIT_WAIT = 2.0
@@ -38,6 +41,7 @@ class WorkerConfig:
         Library to preload.
     trim : bool
         Whether freed memory is given back when there is nothing to do.
+    log_level : str
     """
 
     plan_fd: int
@@ -49,11 +53,12 @@ class WorkerConfig:
     opened_ns: int
     allocator: str | None = None
     trim: bool = True
+    log_level: str = "warning"
 
 
 def _environment(allocator: str | None) -> dict[str, str]:
     """Variables of a worker; what the user has set stays."""
-    environment = dict(os.environ)
+    environment = child_environment()
     # Freed memory of many threads' arenas would stay with the process.
     environment.setdefault("MALLOC_ARENA_MAX", "2")
     if allocator is not None:
@@ -107,7 +112,7 @@ class WorkerLink:
         assert self._socket is not None
         try:
             # The socket is non-blocking, and few small requests are ever under way.
-            self._socket._sock.send(request.pack())
+            self._socket._sock.send(request.pack())  # type: ignore[attr-defined]
         except OSError:
             # The worker has just died, or is of no use: `on_death` will tell of the request.
             self.kill()
@@ -134,12 +139,13 @@ class WorkerLink:
             "scratch_bytes": config.scratch_bytes,
             "opened_ns": config.opened_ns,
             "trim": config.trim,
+            "log_level": config.log_level,
         }
         try:
             # The worker reads it from its start, and may be another's second reader.
             os.lseek(config.plan_fd, 0, os.SEEK_SET)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "biofuse.encode.worker", json.dumps(argument)],
+                python_command("biofuse.encode.worker", json.dumps(argument)),
                 pass_fds=[
                     config.plan_fd,
                     config.window_fd,
@@ -156,6 +162,7 @@ class WorkerLink:
             theirs.close()
         ours.setblocking(False)
         self._socket = trio.socket.from_stdlib_socket(ours)
+        logger.debug("worker %d started", self._process.pid)
         self.starts += 1
         self._started.set()
 
@@ -185,6 +192,7 @@ class WorkerLink:
                 await trio.sleep(_REAP_INTERVAL)
                 for process, deadline in list(self._ending):
                     if process.poll() is not None:
+                        logger.debug("worker %d has ended", process.pid)
                         self._ending.remove((process, deadline))
                     elif trio.current_time() > deadline:
                         process.kill()
@@ -225,6 +233,7 @@ class WorkerLink:
         process = self._process
         if process is None:
             return
+        logger.debug("worker %d is told to end", process.pid)
         self._close()
         # It ends while others are served: reads do not wait for it.
         self._ending.append((process, trio.current_time() + _EXIT_WAIT))

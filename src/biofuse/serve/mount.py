@@ -17,16 +17,18 @@ from biofuse import signals
 from biofuse.address import parse_address
 from biofuse.durable import MARK, settle
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, Plan, StaticFile, StreamedFile, read_plan
+from biofuse.manifest import MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
 from biofuse.memory import SCRATCH_PART, budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
 from biofuse.serve.exposition import render
+from biofuse.serve.handshake import shake_hands
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.operations import ReadOnlyOperations, StaticContent
+from biofuse.serve.orphans import end_command
 from biofuse.serve.records import Records, Table
 from biofuse.serve.scheduler import Scheduler
 from biofuse.serve.status import Status, serve_status
@@ -36,6 +38,8 @@ from biofuse.serve.window import Window, shape_window, window_bytes
 logger = logging.getLogger("biofuse.serve")
 
 _READ_AHEAD_BLOCKS = 6
+# Each read that waits is a task. Where there are as many as may be, nothing is answered.
+_MAX_TASKS = 1 << 16
 
 
 @contextlib.contextmanager
@@ -79,14 +83,17 @@ class MountedView:
     plan_size : int
         Bytes of the plan's files, which they take on disk as long as they are open.
     metrics : MetricsEndpoint or None
+    orphaned : bool
+        Whether the run that this mount is for was killed.
     """
 
     def __init__(self, config: ServeConfig):
         self._config = config
         self._fds: dict[str, int] = {}
-        entries = os.scandir(config.plan_dir)
-        self.plan_size = sum(entry.stat().st_size for entry in entries if entry.name != MARK)
-        self.plan = self._open_plan()
+        with PlanFolder(config.plan_dir) as folder:
+            names = [name for name in os.listdir(folder.fd) if name != MARK]
+            self.plan_size = sum(os.stat(name, dir_fd=folder.fd).st_size for name in names)
+            self.plan = self._open_plan(folder)
         self.counters = Counters()
         largest = max((f.max_record for f in self.plan.streamed if self._shows(f)), default=0)
         cache_share = 2 if self.plan.decoded_chunk else 4
@@ -110,6 +117,7 @@ class MountedView:
                 opened_ns=time.time_ns(),
                 allocator=config.allocator,
                 trim=config.trim,
+                log_level=config.log_level,
             ),
             self.scheduler.on_reply,
             self.scheduler.on_death,
@@ -119,6 +127,7 @@ class MountedView:
         if warning is not None:
             logger.warning("%s", warning)
         self.metrics: MetricsEndpoint | None = None
+        self.orphaned = False
         # The mount's device number, once it is known.
         self._device: str | None = None
         self._logged: set[tuple[str, str]] = set()
@@ -130,22 +139,14 @@ class MountedView:
     def _shows(self, file: StreamedFile | StaticFile) -> bool:
         return file.format not in self._config.left_out
 
-    def _open(self, name: str) -> int:
-        if name not in self._fds:
-            path = os.path.join(self._config.plan_dir, name)
-            self._fds[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return self._fds[name]
-
-    def _open_plan(self) -> Plan:
-        """Read the manifest and open every file of the plan, so that it may be removed."""
-        with open(self._open(MANIFEST), closefd=False) as f:
-            plan = read_plan(f.read())
-        names = [f.path for f in plan.static] + [f.header for f in plan.streamed]
-        for name in [*names, plan.chunk_starts, *plan.table_names()]:
-            self._open(name)
+    def _open_plan(self, folder: PlanFolder) -> Plan:
+        """Open every file of the plan, so that it may be removed."""
+        for name in (MANIFEST, *folder.plan.file_names()):
+            if name not in self._fds:
+                self._fds[name] = folder.open(name)
         if self._config.remove_plan:
             shutil.rmtree(self._config.plan_dir, ignore_errors=True)
-        return plan
+        return folder.plan
 
     def operations(self) -> ReadOnlyOperations:
         """The file system, ready to be mounted."""
@@ -197,7 +198,7 @@ class MountedView:
         if self._access_log is None:
             return
         row = {
-            "path": f"/{name}",
+            "path": name,
             "fh": fh,
             "offset": offset,
             "size": size,
@@ -238,6 +239,7 @@ class MountedView:
                 config.log_file,
             )
             status = Status(self, config)
+            await shake_hands()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal, received)
                 if config.lifeline_fd is not None:
@@ -249,7 +251,7 @@ class MountedView:
                 if self.metrics is not None:
                     nursery.start_soon(self.metrics.run, lambda: render(status.to_json()))
                 nursery.start_soon(self._announce, record, on_ready)
-                await pyfuse3.main()
+                await pyfuse3.main(max_tasks=_MAX_TASKS)
                 nursery.cancel_scope.cancel()
         finally:
             pyfuse3.close(unmount=self._is_mounted())
@@ -302,6 +304,12 @@ class MountedView:
     async def _stop_on_end(self, fd: int) -> None:
         """Stop when the process that holds the other end of a pipe is gone."""
         await trio.lowlevel.wait_readable(fd)
+        private = self._config.private_dir
+        # A run that ends by itself has removed it.
+        self.orphaned = private is not None and os.path.isdir(private)
+        if self.orphaned:
+            logger.debug("the run was killed: its command is ended")
+            await end_command(self._config.mountpoint)
         self._stop()
 
     async def _stop_on_signal(self, received: AsyncIterator[int]) -> None:

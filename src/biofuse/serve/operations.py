@@ -19,6 +19,9 @@ logger = logging.getLogger("biofuse.serve")
 # Nothing here ever changes, so the kernel may remember it.
 _FOREVER = 86400.0
 _BLOCK_SIZE = 1 << 20
+# A handle is a file's inode and, above these bits, which opening of a file it is.
+_INODE_BITS = 32
+_INODE_MASK = (1 << _INODE_BITS) - 1
 
 
 class Content(Protocol):
@@ -98,8 +101,8 @@ class ReadOnlyOperations(pyfuse3.Operations):
     on_error : callable
         Called with a file's name and the exception when a read fails.
     on_read : callable, optional
-        Called with a file's name, its inode, offset and size, and the monotonic time when
-        the read began, after every read.
+        Called with a file's name, the handle, which every opening of a file has one of its
+        own of, offset and size, and the monotonic time when the read began, after every read.
     """
 
     supports_dot_lookup = True
@@ -115,6 +118,7 @@ class ReadOnlyOperations(pyfuse3.Operations):
         super().__init__()
         self._on_error = on_error
         self._on_read = on_read
+        self._opened = 0
         self._root = _attributes(pyfuse3.ROOT_INODE, stat.S_IFDIR | 0o555, 0, modified_ns)
         self._entries: dict[int, Entry] = {}
         self._inodes: dict[bytes, int] = {}
@@ -176,11 +180,14 @@ class ReadOnlyOperations(pyfuse3.Operations):
         self._entry(inode)
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT | os.O_APPEND):
             raise pyfuse3.FUSEError(errno.EROFS)
-        return pyfuse3.FileInfo(fh=inode, keep_cache=True)
+        # Nothing is kept of it: a read finds its file in the handle.
+        self._opened += 1
+        logger.debug("open %s: handle %d", os.fsdecode(self._entry(inode).name), self._opened)
+        return pyfuse3.FileInfo(fh=self._opened << _INODE_BITS | inode, keep_cache=True)
 
     async def read(self, fh, off, size):
         # Not @guarded, which would cost every read a coroutine more: it guards itself.
-        entry = self._entry(fh)
+        entry = self._entry(fh & _INODE_MASK)
         began = time.monotonic() if self._on_read is not None else 0.0
         try:
             data = await entry.content.read(off, size)
@@ -188,7 +195,7 @@ class ReadOnlyOperations(pyfuse3.Operations):
             self._on_error(os.fsdecode(entry.name), error)
             raise pyfuse3.FUSEError(as_errno(error)) from None
         if self._on_read is not None:
-            self._on_read(os.fsdecode(entry.name), fh, off, size, began)
+            self._on_read(os.fsdecode(entry.name), fh >> _INODE_BITS, off, size, began)
         return data
 
     async def release(self, fh):

@@ -147,6 +147,14 @@ class Scheduler:
         request = Request(
             self._next_id, block.file, block.first, block.last, block.slot, block.size
         )
+        logger.debug(
+            "request %d: file %d, variants %d to %d, %s",
+            request.id,
+            request.file,
+            request.first,
+            request.last,
+            "wanted" if block.demanded else "ahead",
+        )
         try:
             self.link.send(request)
         except OSError as error:
@@ -159,6 +167,7 @@ class Scheduler:
         block = self._sent.pop(reply.id, None)
         if block is None:
             return
+        logger.debug("reply %d: %d bytes, errno %d", reply.id, reply.size, reply.errno)
         if reply.errno == 0 and reply.size == block.size:
             block.state = State.READY
             self._counters.blocks_encoded += 1
@@ -237,6 +246,7 @@ class Scheduler:
         if any(block.waiters for block in self.blocks):
             return
         if self._clock() - self._last_activity >= self._idle_timeout:
+            logger.debug("idle for %g s", self._idle_timeout)
             self.link.stop()
             self.caches.end_worker()
             self.blocks.clear()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from biofuse.memory import process_memory
+from biofuse.runtime import full_folder_named
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.listen import accept_connections
 
@@ -45,7 +46,8 @@ class Status:
             "metrics": view.metrics.url if view.metrics is not None else None,
             "num_samples": plan.num_samples,
             "num_variants": plan.num_variants,
-            "files": {f.name: f.size for f in [*plan.streamed, *plan.static]},
+            "files": {f.name: f.size for f in plan.streamed}
+            | {f.name: f.size for f in plan.static},
             "processes": self._processes(),
             "plan": {"size": view.plan_size},
             "budget": self._config.memory,
@@ -72,7 +74,8 @@ async def serve_status(path: str, status: Status, task_status=trio.TASK_STATUS_I
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as listener:
-        await listener.bind(path)
+        with full_folder_named():
+            await listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(8)
         task_status.started()

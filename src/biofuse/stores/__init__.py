@@ -4,7 +4,16 @@
 knows what lies behind one.
 """
 
-from biofuse.stores.base import Piece, Range, Store
+from biofuse.stores.base import ListedStore, Piece, Range, Store, read_whole
 from biofuse.stores.location import Location, open_store, store_stem
 
-__all__ = ["Location", "Piece", "Range", "Store", "open_store", "store_stem"]
+__all__ = [
+    "ListedStore",
+    "Location",
+    "Piece",
+    "Range",
+    "Store",
+    "open_store",
+    "read_whole",
+    "store_stem",
+]

@@ -4,6 +4,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from biofuse.errors import BiofuseError
+from biofuse.stores.listing import Listing
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -73,6 +76,10 @@ class Store(Protocol):
         """Say that these objects will be read soon; may do nothing."""
         ...
 
+    def listing(self, folder: str) -> Listing | None:
+        """What is stored below a folder; None where the backend cannot tell, or not soon."""
+        ...
+
     def signature(self, keys: Sequence[str]) -> str | None:
         """A cheap text that changes when one of these objects or folders does.
 
@@ -83,3 +90,36 @@ class Store(Protocol):
     def close(self) -> None:
         """Give back whatever the backend holds."""
         ...
+
+
+class ListedStore(Store, Protocol):
+    """A store that can tell what is in it."""
+
+    def list_folders(self, key: str) -> list[str]:
+        """Names of the folders directly in a folder, "" being the store's own."""
+        ...
+
+
+def read_whole(store: Store, keys: Sequence[str], most: int) -> list[Piece | None]:
+    """Read whole objects that may not be larger than this; None for those that do not exist.
+
+    Parameters
+    ----------
+    store : Store
+    keys : sequence of str
+    most : int
+        Bytes.
+
+    Raises
+    ------
+    BiofuseError
+        If one is larger, of which no more than that is read; or as `Store.get_many`.
+    """
+    pieces = store.get_many([Range(key, 0, most + 1) for key in keys])
+    for key, piece in zip(keys, pieces, strict=True):
+        if piece is not None and piece.size > most:
+            raise BiofuseError(
+                f"{key} is damaged: it has {piece.size:,} bytes, and by the array's metadata "
+                f"no more than {most:,} are possible"
+            )
+    return pieces

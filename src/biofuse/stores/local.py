@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.listing import Listing, list_local
+from biofuse.stores.regular import check_absent, open_regular
 
 # Enough for a disk to be busy with, and far from any limit on open files.
 _OPEN_AT_ONCE = 32
@@ -58,14 +60,13 @@ class LocalStore:
     def _open(self, key: str) -> int | None:
         path = os.path.join(self.root, key)
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return open_regular(path, key)
         except (FileNotFoundError, NotADirectoryError):
-            self._check_absent(path, key)
+            self._check_unchanged(path, key)
+            check_absent(self.root, key)
             return None
-        except OSError as error:
-            raise BiofuseError(f"{key} cannot be read: {error.strerror}") from error
 
-    def _check_absent(self, path: str, key: str) -> None:
+    def _check_unchanged(self, path: str, key: str) -> None:
         """Raise `StoreChangedError` if an absent file's folder was changed since."""
         if self._opened_ns is None:
             return
@@ -97,10 +98,14 @@ class LocalStore:
 
     def hint(self, keys: Sequence[str]) -> None:
         for key in keys:
-            fd = self._open(key)
-            if fd is not None:
+            # What cannot be opened is told to who reads it.
+            with contextlib.suppress(BiofuseError, OSError):
+                fd = open_regular(os.path.join(self.root, key), key)
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
                 os.close(fd)
+
+    def listing(self, folder: str) -> Listing | None:
+        return list_local(self.root, folder)
 
     def signature(self, keys: Sequence[str]) -> str | None:
         found = []
@@ -109,9 +114,28 @@ class LocalStore:
                 status = os.stat(os.path.join(self.root, key))
             except FileNotFoundError:
                 found.append("-")
+            except OSError as error:
+                found.append(f"error {error.errno}")
             else:
                 found.append(f"{status.st_ino}:{status.st_mtime_ns}")
         return " ".join(found)
+
+    def list_folders(self, key: str) -> list[str]:
+        """Names of the folders, and of links, in a folder; a link to nothing may be meant as one.
+
+        Raises
+        ------
+        BiofuseError
+            If it cannot be listed.
+        """
+        try:
+            with os.scandir(os.path.join(self.root, key)) as entries:
+                return [e.name for e in entries if e.is_symlink() or e.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            name = key or self.root
+            raise BiofuseError(f"{name} cannot be listed: {error.strerror}") from error
 
     def close(self) -> None:
         pass

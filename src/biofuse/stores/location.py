@@ -1,15 +1,21 @@
 """Where a store is, and how to open it."""
 
-import contextlib
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
 
-_SUFFIXES = (".vcz.zip", ".zarr.zip", ".vcz", ".zarr", ".icechunk")
+if TYPE_CHECKING:
+    from biofuse.stores.local import LocalStore
+    from biofuse.stores.members import Members
+    from biofuse.stores.zip import ZipStore
+
+_SUFFIXES = (".vcz.zip", ".zarr.zip", ".zip", ".vcz", ".zarr", ".icechunk")
+# What zarr-python says of metadata is told where it is written for people.
+_MAX_TEXT = 200
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,28 @@ class Location:
             )
         if self.options:
             raise BiofuseError("--storage-option needs --backend-storage")
-        if not os.path.exists(self.path):
-            raise BiofuseError(f"no such store: {self.path}")
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            raise BiofuseError(f"no such store: {self.path}{self._link_hint()}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BiofuseError(f"{self.path} cannot be opened: {reason}") from error
         if not os.path.isdir(self.path) and not self.path.endswith(".zip"):
             raise BiofuseError(
                 f"{self.path} is a file, not a VCF Zarr store (a directory or a .zip); "
                 "a VCF is made into one with 'vcf2zarr convert'"
             )
 
+    def _link_hint(self) -> str:
+        return " (a symbolic link to nothing)" if os.path.islink(self.path) else ""
+
 
 def store_stem(path: str) -> str:
     """The store's name without its suffixes: the default stem of its files."""
-    name = re.split(r"[?#]", path)[0].rstrip("/").rsplit("/", 1)[-1]
+    if Location(path).is_url:
+        path = re.split(r"[?#]", path)[0]
+    name = path.rstrip("/").rsplit("/", 1)[-1]
     for suffix in _SUFFIXES:
         if name.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -88,61 +104,32 @@ def open_store(location: Location, opened_ns: int | None = None) -> Store:
     BiofuseError
         If the location cannot be opened.
     """
-    location.check()
     if location.backend is None:
-        if os.path.isdir(location.path):
-            from biofuse.stores.local import LocalStore
-
-            return LocalStore(location.path, opened_ns)
-        from biofuse.stores.zip import ZipStore
-
-        try:
-            return ZipStore(location.path)
-        except Exception as error:
-            raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
+        return _open_local(location, opened_ns)
+    location.check()
     from biofuse.stores.remote import ZarrStore
 
     return ZarrStore(zarr_group(location).store)
 
 
-class Members:
-    """A Zarr group that reads the metadata of each of its members once.
+def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore | ZipStore":
+    location.check()
+    if os.path.isdir(location.path):
+        from biofuse.stores.local import LocalStore
 
-    zarr-python reads them whenever a member is looked up, at a millisecond or a round trip each.
+        return LocalStore(location.path, opened_ns)
+    from biofuse.stores.zip import ZipStore
 
-    Parameters
-    ----------
-    group : zarr.Group
-        Everything but looking up members is its own.
-    """
-
-    def __init__(self, group):
-        self._group = group
-        self._found: dict[str, Any] = {}
-
-    def _get(self, name: str):
-        if name not in self._found:
-            try:
-                self._found[name] = self._group[name]
-            except KeyError:
-                self._found[name] = None
-        return self._found[name]
-
-    def __contains__(self, name: str) -> bool:
-        return self._get(name) is not None
-
-    def __getitem__(self, name: str):
-        found = self._get(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def __getattr__(self, name: str):
-        return getattr(self._group, name)
+    try:
+        return ZipStore(location.path)
+    except BiofuseError:
+        raise
+    except Exception as error:
+        raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
 
 
-def zarr_group(location: Location) -> Members:
-    """The store as a zarr-python group.
+def zarr_group(location: Location) -> "Members":
+    """The store as a zarr-python group, whose arrays are read in the way of `open_store`.
 
     Raises
     ------
@@ -152,14 +139,18 @@ def zarr_group(location: Location) -> Members:
     location.check()
     import zarr
 
+    from biofuse.stores import codecs
+    from biofuse.stores.members import Members
+
+    codecs.install()
+    store = None
     try:
         if location.backend is None:
-            store = (
-                zarr.storage.LocalStore(location.path, read_only=True)
-                if os.path.isdir(location.path)
-                else zarr.storage.ZipStore(location.path, mode="r")
-            )
-            return Members(zarr.open_group(store, mode="r"))
+            from biofuse.stores.adapter import ReadOnlyStore
+
+            store = _open_local(location)
+            adapter = ReadOnlyStore(store, location.path)
+            return Members(zarr.open_group(adapter, mode="r"), adapter)
         import vcztools
 
         return Members(
@@ -175,28 +166,26 @@ def zarr_group(location: Location) -> Members:
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
         raise BiofuseError(
             f"{location.path} is not a VCF Zarr store: there is no Zarr group in it"
-            + _folder_hint(location)
+            + _folder_hint(store)
         ) from error
     except Exception as error:
-        text = str(error) or type(error).__name__
-        raise BiofuseError(f"cannot open {location.path}: {text}") from error
+        raise BiofuseError(f"cannot open {location.path}: {_text(error)}") from error
 
 
-def _folder_hint(location: Location) -> str:
+def _text(error: Exception) -> str:
+    """What a library says of a store that it cannot open."""
+    if isinstance(error, (AttributeError, IndexError, KeyError, RecursionError, TypeError)):
+        return "its metadata is not of the form that Zarr asks for"
+    return one_line(error)[:_MAX_TEXT]
+
+
+def _folder_hint(store: Store | None) -> str:
     """What to do where a zip file has a store in a folder of its own."""
-    if location.backend is not None or os.path.isdir(location.path):
-        return ""
-    import zipfile
-
-    with (
-        contextlib.suppress(OSError, zipfile.BadZipFile),
-        zipfile.ZipFile(location.path) as archive,
-    ):
-        for name in archive.namelist():
-            folder, _, file = name.rpartition("/")
-            if folder and file in (".zgroup", "zarr.json"):
-                return (
-                    f", but there is one in its folder {folder}: make the archive from within "
-                    "that folder"
-                )
+    for name in getattr(store, "names", ()):
+        folder, _, file = name.rpartition("/")
+        if folder and file in (".zgroup", "zarr.json"):
+            return (
+                f", but there is one in its folder {folder}: make the archive from within "
+                "that folder"
+            )
     return ""

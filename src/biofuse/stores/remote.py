@@ -8,11 +8,14 @@ import zarr.core.sync
 from zarr.abc.store import RangeByteRequest
 
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.listing import Listing
 
 # Requests under way at a time, of one call.
 _AT_ONCE = 32
 # Sizes of objects that are remembered.
 _MAX_SIZES = 10_000
+# How long a list of names may take, in seconds: a server that has none to give answers in pages.
+_LIST_TIME = 5.0
 
 
 class ZarrStore:
@@ -62,6 +65,24 @@ class ZarrStore:
 
     def hint(self, keys: Sequence[str]) -> None:
         pass
+
+    def listing(self, folder: str) -> Listing | None:
+        if not self._store.supports_listing:
+            return None
+        try:
+            found = zarr.core.sync.sync(asyncio.wait_for(self._names(f"{folder}/"), _LIST_TIME))
+        except Exception:
+            # What a server does not tell is asked of each object when it is read.
+            return None
+        # A server of plain HTTP has its own idea of what a list is.
+        metadata = {".zarray", ".zattrs", "zarr.json"}
+        return Listing(found) if metadata.intersection(found) else None
+
+    async def _names(self, prefix: str) -> list[str]:
+        return [
+            name.rpartition(prefix)[2] if not name.startswith(prefix) else name[len(prefix) :]
+            async for name in self._store.list_prefix(prefix)
+        ]
 
     def signature(self, keys: Sequence[str]) -> str | None:
         return None

@@ -1,5 +1,6 @@
 """Stores in one zip file."""
 
+import lzma
 import os
 import struct
 import threading
@@ -9,11 +10,23 @@ from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece, Range
+from biofuse.stores.listing import Listing
 from biofuse.stores.local import pread_all
+from biofuse.stores.regular import open_regular
 
 # A member's header in the file; its name and more, of lengths that it ends with, follow.
 _HEADER = struct.Struct("<4s22xHH")
 _SIGNATURE = b"PK\x03\x04"
+# What zipfile raises for damaged members, and for those of a kind that it does not read.
+_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+)
 
 
 class ZipStore:
@@ -28,7 +41,8 @@ class ZipStore:
     def __init__(self, path: str):
         self._path = path
         # Open as long as the store is.
-        self._file = open(path, "rb")  # noqa: SIM115
+        self._file = os.fdopen(open_regular(path, path), "rb")
+        self._size = os.fstat(self._file.fileno()).st_size
         try:
             self._archive = zipfile.ZipFile(self._file)
         except BaseException:
@@ -48,7 +62,10 @@ class ZipStore:
         size = max(0, stop - wanted.start)
         try:
             if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
-                data = pread_all(self._file.fileno(), self._data_start(info) + wanted.start, size)
+                start = self._data_start(info)
+                if start + info.file_size > self._size:
+                    raise zipfile.BadZipFile("it is longer than the archive")
+                data = pread_all(self._file.fileno(), start + wanted.start, size)
                 if size == info.file_size and zlib.crc32(data) != info.CRC:
                     raise zipfile.BadZipFile("its checksum does not match its content")
             else:
@@ -56,7 +73,9 @@ class ZipStore:
                 with self._lock, self._archive.open(info) as member:
                     member.seek(wanted.start)
                     data = member.read(size)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+                if len(data) < size:
+                    raise zipfile.BadZipFile("it ends early")
+        except _ERRORS as error:
             raise BiofuseError(f"{wanted.key} cannot be read: {error}") from error
         return Piece(data, wanted.start, info.file_size, None)
 
@@ -67,8 +86,24 @@ class ZipStore:
         _, name, extra = _HEADER.unpack(header)
         return info.header_offset + _HEADER.size + name + extra
 
+    def list_folders(self, key: str) -> list[str]:
+        """Names of the folders in a folder."""
+        prefix = f"{key}/" if key else ""
+        rest = (n[len(prefix) :] for n in self._archive.namelist() if n.startswith(prefix))
+        return sorted({name.partition("/")[0] for name in rest if "/" in name})
+
+    @property
+    def names(self) -> list[str]:
+        """All keys."""
+        return self._archive.namelist()
+
     def hint(self, keys: Sequence[str]) -> None:
         pass
+
+    def listing(self, folder: str) -> Listing | None:
+        prefix = f"{folder}/" if folder else ""
+        names = self._archive.namelist()
+        return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
 
     def signature(self, keys: Sequence[str]) -> str | None:
         status = os.stat(self._path)

@@ -1,0 +1,29 @@
+"""`python -m biofuse`, and where the command `biofuse` begins."""
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line; an interrupt while it is being imported ends it without a word."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from biofuse.cli.main import main as run
+
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handler)
+    run()
+
+
+def _leave_working_directory() -> None:
+    """Take modules from where biofuse is, not from the folder that this is called in."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not sys.flags.safe_path and sys.path and os.path.abspath(sys.path[0]) != home:
+        del sys.path[0]
+
+
+if __name__ == "__main__":
+    _leave_working_directory()
+    main()

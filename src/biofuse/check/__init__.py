@@ -1,0 +1,1 @@
+"""Whether a store is whole: every chunk of every array, read once."""

@@ -1,0 +1,33 @@
+"""How the program starts itself again: with its own modules, whatever folder it is called in."""
+
+import os
+import sys
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours.
+
+    With -P, which keeps the working directory off the path of modules: a `numpy.py` that
+    lies among a user's data is not for us. What else -I does, to leave out PYTHONPATH and the
+    user's packages, is not wanted: biofuse itself may have been found there.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def child_environment(environment: dict[str, str] | None = None) -> dict[str, str]:
+    """The variables of such a process; this process's own by default.
+
+    Without what in PYTHONPATH means the working directory, or is relative to it, unless it is
+    where biofuse is.
+    """
+    found = dict(os.environ if environment is None else environment)
+    if "PYTHONPATH" in found:
+        paths = found["PYTHONPATH"].split(os.pathsep)
+        ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        absolute = [ours if path and os.path.abspath(path) == ours else path for path in paths]
+        kept = [path for path in absolute if os.path.isabs(path)]
+        if kept:
+            found["PYTHONPATH"] = os.pathsep.join(kept)
+        else:
+            del found["PYTHONPATH"]
+    return found

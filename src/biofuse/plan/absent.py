@@ -1,0 +1,295 @@
+"""Chunks that a view needs and a store does not have.
+
+They hold Zarr's fill value. Writers leave out chunks of nothing else, so that most absent
+chunks are right: the first contig, unphased calls, REF. What cannot be right is an error, and
+what may be wrong is told.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from biofuse.errors import BiofuseError
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED
+from biofuse.options import Selection
+from biofuse.plan.columns import Column
+from biofuse.plan.grid import Grid, Presence, presence
+from biofuse.stores import Store
+
+_ADVICE = (
+    "the store is incomplete, as 'biofuse check' shows in full; --missing-chunks fill shows it as "
+    "it is"
+)
+# Fields of which no chunk can be of the fill value alone, and what that would be.
+NEEDED = {
+    "contig_id": "an empty contig name",
+    "sample_id": "an empty sample ID",
+    "variant_position": "a position of 0",
+    "variant_allele": "an empty REF",
+    "variant_length": "a length of 0",
+    "region_index": "a region of no variants",
+}
+# Fields that a store may do without.
+_OPTIONAL = ("variant_id", "variant_length", "region_index", *CALL_FIELDS)
+# Chunks of which positions are read at a time.
+_RUN = 64
+# Absent chunks of variant_contig that are looked at where each takes requests.
+_LOOKED_AT_FAR = 8
+
+
+class AbsentChunks:
+    """Looks for chunks that are not stored, of every array that a view depends on.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    store : Store
+        The same store.
+    fill : bool
+        Whether the fill value is shown where it makes no sense.
+
+    Attributes
+    ----------
+    warnings : list of str
+        What the user should know.
+    """
+
+    def __init__(self, group, store: Store, fill: bool = False):
+        self.warnings: list[str] = []
+        self._group = group
+        self._store = store
+        self._fill = fill
+        self._columns: dict[str, Column] = {}
+
+    def check_sites(self, selection: Selection) -> None:
+        """Look at the fields of variants, of contigs and of samples.
+
+        Raises
+        ------
+        BiofuseError
+            If one lacks a chunk that cannot be of the fill value alone, unless that is to be
+            shown; if a chunk is there and is no file; if chunks have other names than they
+            should; if a field has chunks and no metadata.
+        """
+        self._check_metadata()
+        by_region = selection.regions or selection.regions_file
+        by_target = selection.targets or selection.targets_file
+        asked = {"region_index": by_region, "variant_length": by_region or by_target}
+        for name, what in NEEDED.items():
+            if name in self._group and asked.get(name, True):
+                found = self._presence(name)
+                if found is not None and found.absent:
+                    self._check_needed(found, what)
+        found = self._presence("variant_contig")
+        if found is not None and found.absent:
+            self._check_contigs(found)
+        if "variant_id" in self._group:
+            found = self._presence("variant_id")
+            # Without any, a store has no IDs; zarr leaves such an array out.
+            if found is not None and 0 < len(found.absent) < len(found.grid):
+                self._notice(found, f"shown as {shown_as('variant_id', self._group['variant_id'])}")
+        if selection.has_expression:
+            self._check_others()
+
+    def _check_metadata(self) -> None:
+        """Raise `BiofuseError` if a field that a store may lack has lost its metadata only."""
+        for name in _OPTIONAL:
+            if name in self._group:
+                continue
+            listing = self._store.listing(name)
+            if listing is not None and listing.names:
+                raise BiofuseError(
+                    f"{name} has files, such as {name}/{min(listing.names)}, and no metadata "
+                    "(.zarray or zarr.json): the store is incomplete"
+                )
+
+    def check_calls(self, fields: Iterable[str]) -> None:
+        """Look at these fields of calls.
+
+        Raises
+        ------
+        BiofuseError
+            If chunks have other names than they should.
+        """
+        for name in fields:
+            if name not in self._group:
+                continue
+            found = presence(self._store, self._group[name])
+            if found is None:
+                continue
+            if found.broken:
+                number, what = next(iter(found.broken.items()))
+                self.warnings.append(
+                    f"{len(found.broken)} of {len(found.grid)} chunks of {name} cannot be opened, "
+                    f"and reads of them fail: {found.grid.key(number)} is {what}"
+                )
+            # A store of which no call is phased has none of these.
+            some = 1 if name == PHASED else 0
+            if found.absent and len(found.grid) - len(found.absent) >= some:
+                self._notice(found, f"shown as {shown_as(name, self._group[name])}")
+
+    def out_of_order(self, grid: Grid, absent: list[int]) -> list[int]:
+        """Chunks of variant_contig that cannot be of the fill value: variants are out of order.
+
+        Parameters
+        ----------
+        grid : Grid
+            Of variant_contig.
+        absent : list of int
+            Numbers of chunks that are not stored, ascending.
+
+        Raises
+        ------
+        BiofuseError
+            If the contigs and positions at them cannot be read.
+        """
+        fill = int(self._group["variant_contig"].fill_value or 0)
+        found: set[int] = set()
+        before = -1
+        for chunks in _runs(absent):
+            start, stop = grid.rows(chunks[0])[0], grid.rows(chunks[-1])[1]
+            previous = fill if before == chunks[0] - 1 else self._contig_at(start - 1)
+            following = self._contig_at(stop) if stop < grid.shape[0] else -1
+            before = chunks[-1]
+            if previous > fill or (previous == following != fill and previous >= 0):
+                found.update(chunks)
+                continue
+            first = start - 1 if previous == fill and start else start
+            last = stop + 1 if following == fill and stop < grid.shape[0] else stop
+            position = self._column("variant_position").read(first, last).astype(np.int64)
+            # Positions of 0 come from chunks of their own that are not there.
+            back = np.flatnonzero((np.diff(position) < 0) & (position[1:] > 0)) + first + 1
+            found.update(min(row, stop - 1) // grid.size[0] for row in back.tolist())
+        return sorted(found)
+
+    def _contig_at(self, variant: int) -> int:
+        """The contig of a variant; -1 before the first one."""
+        if variant < 0:
+            return -1
+        return int(self._column("variant_contig").read(variant, variant + 1)[0])
+
+    def _presence(self, name: str) -> Presence | None:
+        """Of a field that is read here."""
+        found = presence(self._store, self._group[name])
+        if found is not None and found.broken:
+            number, what = next(iter(found.broken.items()))
+            raise BiofuseError(f"{found.grid.key(number)} cannot be read: it is {what}")
+        return found
+
+    def _check_needed(self, found: Presence, what: str) -> None:
+        if found.grid.name == "variant_allele" and found.grid.counts[1] > 1:
+            # Those that have no REF: sites of few alleles have nothing in the others.
+            absent = [number for number in found.absent if not found.grid.index(number)[1]]
+            if not absent:
+                return
+            found = Presence(found.grid, absent)
+        text = f"{found.counted()}{self._where(found)}"
+        if not self._fill:
+            raise BiofuseError(f"{text}: {what} cannot be right; {_ADVICE}")
+        self.warnings.append(f"{text}: its fill value is {what}")
+
+    def _check_contigs(self, found: Presence) -> None:
+        """Tell of absent chunks of variant_contig that break the order of variants."""
+        looked_at = found.absent[:_LOOKED_AT_FAR] if self._store.far else found.absent
+        wrong = self.out_of_order(found.grid, looked_at)
+        if wrong:
+            name = self._contig_name(self._column("variant_contig").read(*_first_row(found, wrong)))
+            place = self._where(Presence(found.grid, wrong))
+            self.warnings.append(
+                f"{found.counted()} and are shown as contig {name}, which is wrong for "
+                f"{len(wrong)} of them, as the order of the variants tells{place}: the store is "
+                "incomplete"
+            )
+
+    def _check_others(self) -> None:
+        """Tell of the fields that an expression may look at."""
+        known = {*NEEDED, "variant_contig", "variant_id"}
+        for name in sorted(self._group.array_keys()):
+            array = self._group[name]
+            # Flags that no variant has are all fill.
+            if name in known or not name.startswith(("variant_", "call_")) or array.ndim == 0:
+                continue
+            if array.dtype.kind == "b" or name == GENOTYPES:
+                continue
+            found = self._presence(name)
+            if found is not None and 0 < len(found.absent) < len(found.grid):
+                self._notice(found, f"taken for {shown_as(name, array)} where an expression asks")
+
+    def _notice(self, found: Presence, shown: str) -> None:
+        verb = "is" if len(found.absent) == 1 else "are"
+        self.warnings.append(
+            f"{found.counted()} and {verb} {shown}: right if zarr left them out, wrong if a copy "
+            f"lost them{self._where(found)}"
+        )
+
+    def _where(self, found: Presence) -> str:
+        """The first absent chunk, and its sites."""
+        start, stop = found.grid.rows(found.absent[0])
+        if found.grid.name in ("contig_id", "region_index"):
+            return f" ({found.first()})"
+        if found.grid.name == "sample_id":
+            return f" ({found.first()}: samples {start:,} to {stop - 1:,}, counted from 0)"
+        only = "" if len(found.absent) == 1 else "the first is "
+        numbers = f"variants {start:,} to {stop - 1:,} of the store, counted from 0"
+        # The contig is what is not known.
+        known = found.grid.name != "variant_contig"
+        sites = self._sites(start, stop) if known else None
+        return f" ({only}{found.first()}: {sites or numbers})"
+
+    def _sites(self, start: int, stop: int) -> str | None:
+        """Contig and positions of variants; None where those don't tell."""
+        try:
+            ends = []
+            for i in (start, stop - 1):
+                contig = self._contig_name(self._column("variant_contig").read(i, i + 1))
+                ends.append((contig, int(self._column("variant_position").read(i, i + 1)[0])))
+        except (BiofuseError, IndexError):
+            return None
+        (contig, first), (last_contig, last) = ends
+        if not contig or not last_contig or min(first, last) <= 0:
+            return None
+        if contig != last_contig:
+            return f"sites {contig}:{first} to {last_contig}:{last}"
+        return f"sites {contig}:{first}-{last}" if first <= last else None
+
+    def _contig_name(self, contig: np.ndarray) -> str:
+        number = int(contig[0])
+        if number < 0:
+            raise IndexError(number)
+        return str(self._column("contig_id").read(number, number + 1)[0])
+
+    def _column(self, name: str) -> Column:
+        if name not in self._columns:
+            self._columns[name] = Column(self._group[name], self._store)
+        return self._columns[name]
+
+
+def _runs(numbers: list[int]) -> Iterator[list[int]]:
+    """Consecutive numbers among these, up to so many at a time."""
+    run: list[int] = []
+    for number in numbers:
+        if run and (number != run[-1] + 1 or len(run) == _RUN):
+            yield run
+            run = []
+        run.append(number)
+    if run:
+        yield run
+
+
+def _first_row(found: Presence, numbers: list[int]) -> tuple[int, int]:
+    start = found.grid.rows(numbers[0])[0]
+    return start, start + 1
+
+
+def shown_as(name: str, array) -> str:
+    """What an absent chunk of a field is shown as, in a word."""
+    fill = array.fill_value
+    if name == "variant_id":
+        return "missing IDs"
+    if name == PHASED:
+        return "phased" if fill else "unphased"
+    if name == GENOTYPES:
+        return {0: "REF", -1: "missing"}.get(int(fill or 0), f"allele {fill}")
+    if array.dtype.kind == "f" and fill is not None and np.isnan(fill):
+        return "missing"
+    return repr(fill) if isinstance(fill, str) else str(fill or 0)

@@ -1,0 +1,133 @@
+"""A local store as zarr-python wants it: what it reads comes from here, checked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import zarr.abc.store
+from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from biofuse.stores import limits
+from biofuse.stores.base import ListedStore, Piece, Range, read_whole
+from biofuse.stores.metadata import MAX_BYTES, check_metadata, is_metadata
+
+
+class ReadOnlyStore(zarr.abc.store.Store):
+    """Reads through a `Store`.
+
+    So there is one way to a store's files, whoever wants them: nothing that is no file is
+    opened, what cannot be opened is an error and not the fill value, and metadata is of the
+    form that it must have. What an array's own metadata says holds, not a copy of it for all
+    arrays, which may be of another time.
+
+    Parameters
+    ----------
+    store : ListedStore
+    name : str
+        What messages call it.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = True
+    supports_consolidated_metadata = False
+
+    def __init__(self, store: ListedStore, name: str):
+        super().__init__(read_only=True)
+        self._store = store
+        self._name = name
+        self._is_open = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadOnlyStore) and self._store is other._store
+
+    def __str__(self) -> str:
+        return self._name
+
+    def read_metadata(self, key: str) -> bytes | None:
+        """A metadata object; None if it does not exist.
+
+        Raises
+        ------
+        BiofuseError
+            If it cannot be read, or is not of the form that Zarr asks for.
+        """
+        [piece] = read_whole(self._store, [key], MAX_BYTES)
+        if piece is None:
+            return None
+        data = bytes(piece.data)
+        check_metadata(key, data)
+        return data
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: Any = None,
+    ) -> Buffer | None:
+        """The object, or a part of it; None if it does not exist."""
+        prototype = prototype or default_buffer_prototype()
+        if is_metadata(key):
+            # It is small, and waiting for a thread takes longer.
+            data = self.read_metadata(key)
+            return None if data is None else prototype.buffer.from_bytes(data)
+        piece = await asyncio.to_thread(self._read, key, byte_range)
+        return None if piece is None else prototype.buffer.from_bytes(bytes(piece.data))
+
+    def _read(self, key: str, wanted: Any) -> Piece | None:
+        if wanted is None:
+            return read_whole(self._store, [key], limits.most_encoded())[0]
+        start, stop = 0, None
+        if isinstance(wanted, RangeByteRequest):
+            start, stop = wanted.start, wanted.end
+        elif isinstance(wanted, OffsetByteRequest):
+            start = wanted.offset
+        elif isinstance(wanted, SuffixByteRequest):
+            [piece] = self._store.get_many([Range(key, 0, 0)])
+            if piece is None:
+                return None
+            start = max(0, piece.size - wanted.suffix)
+        most = limits.most_encoded()
+        stop = start + most if stop is None else min(stop, start + most)
+        return self._store.get_many([Range(key, start, stop)])[0]
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, Any]]
+    ) -> list[Buffer | None]:
+        """Parts of objects."""
+        return [await self.get(key, prototype, wanted) for key, wanted in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        return self._store.get_many([Range(key, 0, 0)])[0] is not None
+
+    async def getsize(self, key: str) -> int:
+        """Bytes of an object."""
+        [piece] = self._store.get_many([Range(key, 0, 0)])
+        if piece is None:
+            raise FileNotFoundError(key)
+        return piece.size
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Nothing is written."""
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        """Nothing is removed."""
+        raise NotImplementedError
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names of the folders below a prefix: there is no array where there is no folder."""
+        for name in self._store.list_folders(prefix.rstrip("/")):
+            yield name
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Not needed to read arrays."""
+        raise NotImplementedError
+        yield prefix
+
+    async def list(self) -> AsyncIterator[str]:
+        """Not needed to read arrays."""
+        raise NotImplementedError
+        yield ""

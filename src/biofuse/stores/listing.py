@@ -1,0 +1,76 @@
+"""What is stored below a folder of a store, by name alone."""
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from biofuse.errors import BiofuseError
+
+# The keys of an array's chunks have no more parts than it has dimensions.
+_MAX_DEPTH = 34
+
+
+@dataclass
+class Listing:
+    """What is below a folder.
+
+    Attributes
+    ----------
+    names : list of str
+        Of stored objects, relative to the folder.
+    broken : dict of str to str
+        Names of what is there and is no object that can be opened, and what it is.
+    """
+
+    names: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def list_local(root: str, folder: str) -> Listing:
+    """List a folder of a local store; one that is not there has nothing in it.
+
+    Nothing is opened, and only what is neither a plain file nor a folder is looked at:
+    one call a folder, whatever the number of files.
+
+    Raises
+    ------
+    BiofuseError
+        If a folder cannot be read.
+    """
+    found = Listing()
+    if os.path.isdir(os.path.join(root, folder)):
+        _scan(os.path.join(root, folder), folder, "", found, _MAX_DEPTH)
+    return found
+
+
+def _scan(path: str, folder: str, prefix: str, found: Listing, depth: int) -> None:
+    try:
+        with os.scandir(path) as entries:
+            folders = [entry for entry in entries if not _add(entry, prefix, found)]
+    except OSError as error:
+        raise BiofuseError(f"{folder}/{prefix} cannot be read: {error.strerror}") from error
+    for entry in folders:
+        # A file may lie where only folders should, and the other way round.
+        found.broken[f"{prefix}{entry.name}"] = "a folder"
+        if depth:
+            _scan(entry.path, folder, f"{prefix}{entry.name}/", found, depth - 1)
+
+
+def _add(entry: os.DirEntry[str], prefix: str, found: Listing) -> bool:
+    """Add what is no folder. Returns whether it is none."""
+    name = f"{prefix}{entry.name}"
+    if entry.is_file(follow_symlinks=False):
+        found.names.append(name)
+        return True
+    if entry.is_dir():
+        return False
+    try:
+        mode = os.stat(entry.path).st_mode
+    except OSError as error:
+        found.broken[name] = f"a link that leads nowhere ({error.strerror})"
+        return True
+    if stat.S_ISREG(mode):
+        found.names.append(name)
+    else:
+        found.broken[name] = "no regular file"
+    return True
