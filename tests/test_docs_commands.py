@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bgen_reader
 import click
 import pytest
 from support.docs import PAGES, PROGRAM_PAGES, ROOT, Block, blocks, check_parses, script
@@ -146,3 +147,56 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([\w/.-]+\.md)(?:#[\w-]+)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+MESSAGES = {
+    "plink2 --bfile mnt/x --freq --out mnt/out": "Read-only file system",
+    "plink2 --bfile mnt/x --indep-pairwise 50 5 0.2 --out out": "requires unique variant IDs",
+    "plink2 --bgen mnt/x.bgen --freq --out out": "--bgen now requires a REF/ALT mode",
+    "biofuse mount x.vcz other -r 20": "the store has no contig '20'",
+}
+
+
+def test_messages_are_what_programs_print(folder):
+    """Those of programs that are here; each is in the troubleshooting."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    make_demo_store(folder / "x.vcz", num_samples=60, num_variants=900)
+    for name in ("mnt", "other"):
+        (folder / name).mkdir()
+    biofuse = [str(biofuse_program())]
+    subprocess.run([*biofuse, "mount", "x.vcz", "mnt"], cwd=folder, check=True, timeout=60)
+    for line, message in MESSAGES.items():
+        words = line.split()
+        done = subprocess.run(
+            [*(biofuse if words[0] == "biofuse" else words[:1]), *words[1:]],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode != 0, line
+        assert message in " ".join((done.stdout + done.stderr).split()), line
+        assert message in text, message
+
+
+BGEN_READER_PATHS = {
+    None: (OSError, "Read-only file system: '"),
+    "x.mmm": (FileNotFoundError, "No such file or directory: 'x.mmm.temp'"),
+}
+
+
+def test_messages_of_bgen_reader(folder, monkeypatch):
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    make_demo_store(folder / "x.vcz", num_samples=10, num_variants=40)
+    (folder / "mnt").mkdir()
+    words = [biofuse_program(), "mount", "x.vcz", "mnt"]
+    subprocess.run(words, cwd=folder, check=True, timeout=60)
+    monkeypatch.chdir(folder)
+    for path, (error, message) in BGEN_READER_PATHS.items():
+        with pytest.raises(error) as caught:
+            bgen_reader.open_bgen("mnt/x.bgen", metadata_filepath=path, verbose=False)
+        assert message in str(caught.value)
+        assert message in text
+    path = folder / "x.mmm"
+    with bgen_reader.open_bgen("mnt/x.bgen", metadata_filepath=path, verbose=False) as opened:
+        assert opened.nvariants == 40
