@@ -213,7 +213,10 @@ REFUSED = {
     "open-brace": ({"regions": "{1:5"}, ["'{1:5'"]),
     "empty": ({"regions": ""}, ["empty"]),
     "only-commas": ({"targets": "^,,"}, ["empty"]),
-    "other-contigs": ({"regions": "chr1,2:5"}, ["no contigs 'chr1', '2'", "it has 1, chr2, X"]),
+    "other-contigs": (
+        {"regions": "chr1,2:5"},
+        ["no contigs 'chr1', '2'", "it has 1, chr2, X: write 1 for chr1, chr2 for 2"],
+    ),
     "both-regions": ({"regions": "1", "regions_file": "x"}, ["-r and -R"]),
     "both-targets": ({"targets": "1", "targets_file": "x"}, ["-t and -T"]),
     "input-twice": ({"regions_file": "-", "targets_file": "^-"}, ["-R -", "-T ^-", "one option"]),

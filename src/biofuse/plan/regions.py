@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from biofuse.errors import BiofuseError
+from biofuse.formats.chromosome import chromosome_name
 from biofuse.options import RegionsFile, Selection
 from biofuse.plan.columns import Column, read_field
 from biofuse.plan.intervals import Intervals
@@ -139,11 +140,18 @@ class _Contigs:
         shown = ", ".join(map(repr, unknown[:_NAMED])) + (", ..." if len(unknown) > _NAMED else "")
         text = (
             f"the store has no contig{'s' * (len(unknown) > 1)} {shown}, which {option} names; "
-            f"it has {self._some()}"
+            f"it has {self._some()}{self._meant(unknown)}"
         )
         if len(unknown) == len(names) and not exclude:
             raise BiofuseError(text)
         self.warnings.append(text)
+
+    def _meant(self, unknown: Sequence[str]) -> str:
+        """What to write for a name that plink2, and so the files, has in place of the store's."""
+        shown = {chromosome_name(name): name for name in self._index}
+        meant = [(name, shown.get(chromosome_name(name))) for name in unknown]
+        found = [f"{contig} for {name}" for name, contig in meant if contig is not None]
+        return f": write {', '.join(found[:_NAMED])}" if found else ""
 
     def _some(self) -> str:
         names = list(self._index)
