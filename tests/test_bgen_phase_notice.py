@@ -116,7 +116,8 @@ def test_chunks_that_cannot_be_read(damage, tmp_path):
     DAMAGE[damage](chunk)
     plan = plan_view(store, tmp_path / "some", "--format", "bgen", "--phased")
     assert not plan.lasting
-    assert ["call_genotype_phased/5.0" in text for text in plan.warnings] == [True]
+    told = [text for text in plan.warnings if "call_genotype_phased/5.0" in text]
+    assert "not all calls can be looked at" in told[-1]
     assert plan.notices["bgen"][0].startswith(HAS)
     add_field(store, "call_genotype_phased", rows(), chunks=(20, 8))
     DAMAGE[damage](chunk)
@@ -141,12 +142,13 @@ def test_who_is_told(biofuse, tmp_path):
     for _ in range(2):
         for words in ([], ["--format", "bgen"], ["--format", "plink", "--format", "bgen"]):
             for option, told in (([], HIDES), (["--phased"], HAS)):
-                text = said(biofuse, "mount", store, *words, *option)
-                assert text.startswith(f"biofuse: {told}") and len(text.splitlines()) == 1
+                lines = said(biofuse, "mount", store, *words, *option).splitlines()
+                # Of phase that is shown, chunks that are not stored are told before.
+                assert lines[-1].startswith(f"biofuse: {told}") and len(lines) == 1 + len(option)
             assert said(biofuse, "mount", store, *words, "--unphased") == ""
         ran = ["--", "test", "-s", "{bgen}"]
         assert said(biofuse, "run", store, *ran).startswith(f"biofuse: {HIDES}")
-        assert said(biofuse, "run", store, "--phased", *ran).startswith(f"biofuse: {HAS}")
+        assert f"biofuse: {HAS}" in said(biofuse, "run", store, "--phased", *ran)
         assert said(biofuse, "run", store, "--unphased", *ran) == ""
         assert said(biofuse, "mount", store, "--format", "plink") == ""
     assert HIDES in biofuse("info", store).stdout
@@ -173,14 +175,14 @@ def test_haploid_calls_are_told(biofuse, tmp_path):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_one_haploid_call_is_found(encoding, tmp_path):
     version = "v3" if encoding.startswith("v3") else "v2"
-    for row, column in ((0, 3), (199, 7), (100, 0)):
+    for row, column in ((0, 3), (199, 7), (66, 0)):
         genotypes = HAPLOID_FREE.copy()
         genotypes[row, column, 1] = -2
         store = make_store(tmp_path / f"{row}.vcz", genotypes, chunks=(20, 8), encoding=encoding)
         assert version in encoding
         plan = plan_view(store, tmp_path / f"{row}", "--format", "bgen")
         found = plan.notices.get("bgen", [])
-        looked_at = encoding == "v2-blosc-zstd-bit" or row != 100
+        looked_at = encoding == "v2-blosc-zstd-bit" or row != 66
         assert [text.startswith("the .bgen has haploid calls") for text in found] == (
             [True] if looked_at else []
         )

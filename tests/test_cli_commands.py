@@ -29,7 +29,17 @@ from biofuse.stores import store_stem
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
-COMMANDS = ["mount", "umount", "run", "status", "info", "demo", "mount-plink", "mount-bgen"]
+COMMANDS = [
+    "mount",
+    "umount",
+    "run",
+    "status",
+    "info",
+    "check",
+    "demo",
+    "mount-plink",
+    "mount-bgen",
+]
 SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "sample")
 
 
@@ -266,7 +276,7 @@ def test_umount_of_a_dead_mount(store, biofuse):
 @pytest.mark.parametrize("how", ["umount", "sigint", "sigterm", "fusermount3"])
 def test_foreground(how, store, biofuse):
     directory = biofuse.new_directory()
-    process = biofuse.popen("mount", store, directory, "--foreground")
+    process = biofuse.popen("mount", store, directory, "--foreground", "--format", "plink")
     wait_mounted(directory, process)
     assert (directory / "x.bed").read_bytes() == BED
     if how == "umount":

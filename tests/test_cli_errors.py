@@ -91,7 +91,7 @@ def test_bad_stores_in_other_commands(name, command, biofuse, stores):
 BAD_OPTIONS = {
     "unknown-sample": (["-s", "S0001,nobody"], 1, ["nobody"]),
     "no-samples-file": (["-S", "{}/nowhere"], 1, ["nowhere"]),
-    "bad-expression": (["-i", "POS >> 3"], 1, ["'POS >> 3'", "not understood"]),
+    "bad-expression": (["-i", "POS >> 3"], 1, ["'POS >> 3'", "is not expected"]),
     "unknown-contig": (["-r", "nochrom"], 1, ["no contig 'nochrom'", "; it has "]),
     "bad-template": (["--variant-id-template", "@"], 1, ["'@'", "exactly one"]),
     "unknown-policy": (["--multiallelic", "keep"], 2, ["--multiallelic", "keep"]),
@@ -125,7 +125,7 @@ BAD_SELECTIONS = {
     "repeated-sample": (["-s", "S0001,S0001"], ["S0001", "uplicate"]),
     "no-regions-file": (["-R", "{}/nowhere"], ["nowhere"]),
     "no-targets-file": (["-T", "^{}/nowhere"], ["nowhere"]),
-    "unfinished-expression": (["-e", "POS >"], ["'POS >'", "not understood"]),
+    "unfinished-expression": (["-e", "POS >"], ["'POS >'", "is not expected"]),
     "unknown-field": (["-i", "NOSUCH > 3"], ["NOSUCH"]),
     "both-expressions": (["-i", "POS>1", "-e", "POS>2"], ["include", "exclude"]),
     "unknown-contig-in-targets": (["-t", "nochrom:1-5"], ["no contig 'nochrom'"]),

@@ -209,7 +209,10 @@ def test_two_mounts_at_once(store, biofuse):
     for _ in range(2):
         shutil.rmtree(biofuse.cache / "biofuse", ignore_errors=True)
         directories = [biofuse.new_directory() for _ in range(3)]
-        started = [biofuse.popen("mount", store, directory) for directory in directories]
+        started = [
+            biofuse.popen("mount", store, directory, "--format", "plink")
+            for directory in directories
+        ]
         for process in started:
             _, said = process.communicate(timeout=60)
             assert (process.returncode, said) == (0, "")

@@ -70,10 +70,12 @@ class VariantPass:
         options: ViewOptions,
         progress: Callable[[int, int], None],
     ):
-        contigs = read_field(group, "contig_id").tolist()
-        if options.contig_names == "plink2":
-            contigs = [chromosome_name(name) for name in contigs]
-        self._contigs = np.asarray(contigs, dtype=object)
+        names = read_field(group, "contig_id").tolist()
+        # As they are shown, and as selections name them.
+        self._contigs = _objects(
+            [chromosome_name(name) for name in names] if options.contig_names == "plink2" else names
+        )
+        self._stored_names = _objects(names)
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
@@ -112,7 +114,6 @@ class VariantPass:
         self._progress(self._num_variants, self._num_variants)
 
     def _read(self, start: int, stop: int, kept: np.ndarray) -> Batch:
-        contigs = self._contigs
         everything = len(kept) == stop - start
 
         def column(name: str) -> np.ndarray:
@@ -123,21 +124,21 @@ class VariantPass:
         contig = column("variant_contig")
         position = column("variant_position")
         index = np.asarray(kept + start, dtype=np.uint32)
-        chrom = contigs[self._check_contigs(contig, index)]
+        self._check_contigs(contig, index)
         keep = None
         if alleles.shape[1] > 2:
             many = np.asarray(alleles[:, 2:] != "").any(axis=1)
             if many.any():
                 if self._multiallelic == "error":
-                    self._refuse(int(np.argmax(many)), chrom, position, alleles)
+                    self._refuse(int(np.argmax(many)), contig, position, alleles)
                 self.dropped += int(many.sum())
                 keep = ~many
-                alleles, chrom, position = alleles[keep], chrom[keep], position[keep]
-                index, contig = index[keep], contig[keep]
+                alleles, contig, position = alleles[keep], contig[keep], position[keep]
+                index = index[keep]
         self._note_contigs(contig)
-        chroms, positions = chrom.tolist(), position.tolist()
+        chroms, positions = self._contigs[contig].tolist(), position.tolist()
         refs = alleles[:, 0].tolist()
-        self._check_positions(positions, chroms, index)
+        self._check_positions(positions, contig, index)
         refs = self._without_empty(refs, "variant_allele", "an empty REF", index)
         chroms = self._without_empty(chroms, "contig_id", "a contig without a name", index)
         alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
@@ -158,8 +159,8 @@ class VariantPass:
         self._count += len(contig)
         self._last_contig = int(contig[-1])
 
-    def _check_contigs(self, contig: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """The contigs, if the store has all of them."""
+    def _check_contigs(self, contig: np.ndarray, index: np.ndarray) -> None:
+        """Raise `BiofuseError` at a contig that the store does not have."""
         wrong = np.flatnonzero((contig < 0) | (contig >= len(self._contigs)))
         if len(wrong):
             raise BiofuseError(
@@ -167,9 +168,8 @@ class VariantPass:
                 f"(counted from 0), and contig_id has {len(self._contigs)} contigs"
                 + self._unless_stored("variant_contig", int(index[wrong[0]]))
             )
-        return contig
 
-    def _check_positions(self, positions: list, chroms: list, index: np.ndarray) -> None:
+    def _check_positions(self, positions: list, contig: np.ndarray, index: np.ndarray) -> None:
         """Raise `BiofuseError` at a position below 0, and at one of 0 that is not stored."""
         lowest = min(positions, default=1)
         if lowest > 0:
@@ -177,8 +177,9 @@ class VariantPass:
         i = positions.index(lowest)
         if lowest < 0:
             raise BiofuseError(
-                f"the site {chroms[i]}:{lowest} (variant {index[i]} of the store, counted from 0) "
-                "has a position below 0, which no VCF has; leave it out with -e 'POS<0'"
+                f"the site {self._stored_names[contig[i]]}:{lowest} (variant {index[i]} of the "
+                "store, counted from 0) has a position below 0, which no VCF has; leave it out "
+                "with -e 'POS<0'"
             )
         # A telomere's is 0 in VCF, and programs take it.
         if self._show_fill:
@@ -208,13 +209,17 @@ class VariantPass:
         key = self._columns[name].absent_key(variant)
         return "" if key is None else f", since {key} is not stored: the store is incomplete"
 
-    def _refuse(self, i: int, chrom, position, alleles) -> None:
+    def _refuse(self, i: int, contig, position, alleles) -> None:
         shown = [a if len(a) <= 20 else a[:17] + "..." for a in alleles[i].tolist() if a != ""]
         raise BiofuseError(
-            f"the site {chrom[i]}:{position[i]} has {len(shown)} alleles ({','.join(shown)}), "
-            "and these files hold two a site: leave such sites out with --multiallelic drop, "
-            "or split them before conversion with bcftools norm -m -any"
+            f"the site {self._stored_names[contig[i]]}:{position[i]} has {len(shown)} alleles "
+            f"({','.join(shown)}), and these files hold two a site: leave such sites out with "
+            "--multiallelic drop, or split them before conversion with bcftools norm -m -any"
         )
+
+
+def _objects(values: list) -> np.ndarray:
+    return np.array(values, dtype=object)
 
 
 def _characters(variants: Variants) -> int:
