@@ -29,7 +29,8 @@ from biofuse.stores import store_stem
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
-COMMANDS = [
+COMMANDS = ["mount", "umount", "run", "status", "info", "check", "demo"]
+COMMANDS += ["mount-plink", "mount-bgen"]
     "mount",
     "umount",
     "run",

@@ -63,7 +63,7 @@ BAD_STORES = {
     "no-names.vcz": ["not a VCF Zarr store", "sample_id"],
     "triploid.vcz": ["3 alleles a call", "haploid and diploid"],
     "spaces.vcz": ["'Ann Lee'", "white space", "-s ^"],
-    "nobody.vcz": ["no samples"],
+    "nobody.vcz": ["an empty sample ID cannot be right"],
     "short.vcz": ["damaged", "variant_position", "19", "20"],
     "flat.vcz": ["call_genotype has 2 dimensions"],
     "s3://bucket/x.vcz": ["is a URL", "--backend-storage"],
