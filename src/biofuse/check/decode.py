@@ -31,7 +31,7 @@ class Decoder:
     array : zarr.Array
     """
 
-    def __init__(self, array):
+    def __init__(self, array: "zarr.Array[Any]"):
         self._prototype = default_buffer_prototype()
         self._objects: dict[str, Any] = dict(array.metadata.to_buffer_dict(self._prototype))
         self._grid = Grid(array)
@@ -108,7 +108,7 @@ def _zstd_size(data: bytes | memoryview) -> int | None:
     return int.from_bytes(data[start : start + width], "little") + (256 if width == 2 else 0)
 
 
-def _last_codec(metadata) -> str | None:
+def _last_codec(metadata: Any) -> str | None:
     """The codec that wrote a chunk's bytes."""
     if metadata.zarr_format == 2:
         compressor = metadata.compressor
@@ -117,9 +117,9 @@ def _last_codec(metadata) -> str | None:
     return "none" if len(names) == 1 else str(names[-1])
 
 
-def _filtered(array) -> bool:
+def _filtered(array: "zarr.Array[Any]") -> bool:
     """Whether other codecs change a chunk's size."""
-    metadata = array.metadata
+    metadata: Any = array.metadata
     if metadata.zarr_format == 2:
         return bool(metadata.filters)
     names = [codec.to_dict()["name"] for codec in metadata.codecs]

@@ -1,11 +1,14 @@
 """Whether a store's arrays fit each other."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biofuse.check.findings import Finding
 from biofuse.formats.base import CALL_FIELDS
 from biofuse.plan.checks import REQUIRED
+
+if TYPE_CHECKING:
+    import zarr
 
 # Names of arrays, of which the second has an entry for each of the first along a dimension.
 _FOLLOW = (
@@ -54,5 +57,5 @@ def _length(arrays: dict[str, Any], name: str, axis: int) -> int | None:
     return None if array is None or array.ndim <= axis else int(array.shape[axis])
 
 
-def _fits(array, axis: int, count: int | None) -> bool:
+def _fits(array: "zarr.Array[Any]", axis: int, count: int | None) -> bool:
     return count is None or (array.ndim > axis and array.shape[axis] == count)

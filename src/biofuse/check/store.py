@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from biofuse.plan.absent import NEEDED, AbsentChunks, shown_as
 from biofuse.plan.grid import Grid, Presence, presence
 from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.location import zarr_group
+from biofuse.stores.members import Members
+
+if TYPE_CHECKING:
+    import zarr
 
 # Bytes that chunks under way may take, and the copies of one while it is decoded and looked at.
 _MEMORY = 512 << 20
@@ -123,7 +127,7 @@ class StoreCheck:
                 arrays[name] = array
         return arrays
 
-    def _presence(self, name: str, array) -> Presence | None:
+    def _presence(self, name: str, array: "zarr.Array[Any]") -> Presence | None:
         try:
             found = presence(self._store, array)
         except BiofuseError as error:
@@ -157,7 +161,9 @@ class StoreCheck:
         variants = shape[0] if shape and shape[0] < _MAX_VARIANTS else 0
         return Values(variants, contigs[0] if len(contigs) == 1 else None, lengths)
 
-    def _check_array(self, pool: ThreadPoolExecutor, array, found: Presence) -> None:
+    def _check_array(
+        self, pool: ThreadPoolExecutor, array: "zarr.Array[Any]", found: Presence
+    ) -> None:
         grid = found.grid
         fits = self._fits(array)
         fill = array.fill_value
@@ -193,7 +199,7 @@ class StoreCheck:
         if fits:
             self._finish_array(grid, set(absent))
 
-    def _fits(self, array) -> bool:
+    def _fits(self, array: "zarr.Array[Any]") -> bool:
         """Whether values of an array can be compared with those of others."""
         name = array.path
         if not name.startswith(("variant_", "call_")):
@@ -297,7 +303,7 @@ class _Reader:
         return _Result(number, size=size, kind="range", texts=tuple(texts))
 
 
-def _array_names(store: Store, group) -> list[str]:
+def _array_names(store: Store, group: Members) -> list[str]:
     """Paths of all arrays, those that consolidated metadata alone know of too."""
     names: set[str] = set()
     listing = None if store.far else store.listing("")

@@ -65,7 +65,7 @@ class Values:
         start = grid.index(number)[0] * grid.size[0] if grid.counts else 0
         return list(rule(grid, number, start, values))
 
-    def lacks(self, grid: Grid, number: int, fill) -> None:
+    def lacks(self, grid: Grid, number: int, fill: Any) -> None:
         """Say that a chunk cannot be read, so that nothing is held against it."""
         start, stop = grid.rows(number)
         if grid.name == "variant_allele":
@@ -105,12 +105,14 @@ class Values:
                 seen.add(contig)
             current = int(part[-1])
 
-    def _contig_id(self, grid, number, start, values) -> Iterator[str]:
+    def _contig_id(self, grid: Grid, number: int, start: int, values: np.ndarray) -> Iterator[str]:
         empty = np.flatnonzero(np.asarray(values == ""))
         if len(empty):
             yield f"has an empty contig name (contig {start + empty[0]}, counted from 0)"
 
-    def _variant_allele(self, grid, number, start, values) -> Iterator[str]:
+    def _variant_allele(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         if values.ndim != 2:
             return
         column = grid.index(number)[1] * grid.size[1]
@@ -126,7 +128,9 @@ class Values:
             part = self._alleles[start : start + len(values)]
             np.maximum(part, count.astype(np.uint16), out=part)
 
-    def _variant_contig(self, grid, number, start, values) -> Iterator[str]:
+    def _variant_contig(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         known = np.ones(len(values), dtype=bool)
         if self._num_contigs is not None:
             known = (values >= 0) & (values < self._num_contigs)
@@ -138,7 +142,9 @@ class Values:
                 )
         self._contig[start : start + len(values)] = np.where(known, values, -1)
 
-    def _variant_position(self, grid, number, start, values) -> Iterator[str]:
+    def _variant_position(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         if not len(values):
             return
         wrong = np.flatnonzero(values < 0)
@@ -163,12 +169,16 @@ class Values:
         last = start + len(values) - 1
         self._ends[number] = (start, int(values[0]), last, int(values[-1]))
 
-    def _variant_length(self, grid, number, start, values) -> Iterator[str]:
+    def _variant_length(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         wrong = np.flatnonzero(values < 0)
         if len(wrong):
             yield f"has length {values[wrong[0]]}{_at(start + wrong[0], len(wrong))}"
 
-    def _call_genotype(self, grid, number, start, values) -> Iterator[str]:
+    def _call_genotype(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         if values.ndim != 3 or not values.size:
             return
         lowest = values.min(axis=(1, 2))
@@ -188,14 +198,16 @@ class Values:
                 f"{_at(start + i, len(wrong))}"
             )
 
-    def _call_gp(self, grid, number, start, values) -> Iterator[str]:
+    def _call_gp(self, grid: Grid, number: int, start: int, values: np.ndarray) -> Iterator[str]:
         yield from _outside(values, 1, start)
 
-    def _call_ds(self, grid, number, start, values) -> Iterator[str]:
+    def _call_ds(self, grid: Grid, number: int, start: int, values: np.ndarray) -> Iterator[str]:
         # Calls of more than two alleles a sample are rare, and no dosage is negative.
         yield from _outside(values, np.inf, start)
 
-    def _region_index(self, grid, number, start, values) -> Iterator[str]:
+    def _region_index(
+        self, grid: Grid, number: int, start: int, values: np.ndarray
+    ) -> Iterator[str]:
         if values.ndim != 2 or values.shape[1] < 4 or self._num_contigs is None:
             return
         contig, first, last = values[:, 1], values[:, 2], values[:, 3]
@@ -217,7 +229,9 @@ def _outside(values: np.ndarray, most: float, start: int) -> Iterator[str]:
         yield f"has the value {value:g}{_at(start + wrong[0], len(wrong))}"
 
 
-def _descends(variant: int, position, before, count: int = 1) -> str:
+def _descends(
+    variant: int, position: int | np.integer[Any], before: int | np.integer[Any], count: int = 1
+) -> str:
     return f"has position {position} after {before} on the same contig{_at(variant, count)}"
 
 
@@ -226,7 +240,7 @@ def _at(variant: int, count: int = 1) -> str:
     return f" (variant {variant} of the store, counted from 0{more})"
 
 
-def _table(size: int, dtype, value: int) -> np.ndarray:
+def _table(size: int, dtype: type[np.generic], value: int) -> np.ndarray:
     """An array in a file without a name."""
     if not size:
         return np.empty(0, dtype=dtype)

@@ -10,7 +10,7 @@ import click
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
-from biofuse.cli.settings import MAX_THREADS
+from biofuse.cli.settings import MAX_THREADS, StoreOptions, ViewChoices
 from biofuse.memory import format_size
 
 _EPILOG = """\b
@@ -32,7 +32,14 @@ Examples:
 @o.missing_chunks_option
 @o.store_options
 @click.pass_context
-def command(ctx, store, as_json, threads, view, source):
+def command(
+    ctx: click.Context,
+    store: str,
+    as_json: bool,
+    threads: int | None,
+    view: ViewChoices,
+    source: StoreOptions,
+) -> None:
     """Read every chunk of STORE once, and tell what is missing or wrong.
 
     For a store that was copied. Exit code 1 if something is wrong; notes are of what may be

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,8 +12,15 @@ from biofuse.address import parse_address
 from biofuse.errors import BiofuseError
 from biofuse.memory import format_size, parse_size
 
+if TYPE_CHECKING:
+    _IntType = click.ParamType[int, Any]
+    _StrType = click.ParamType[str, Any]
+else:
+    # There are versions of click in which this takes no types.
+    _IntType = _StrType = click.ParamType
 
-class Size(click.ParamType):
+
+class Size(_IntType):
     """A number of bytes, such as 128MiB.
 
     Parameters
@@ -27,7 +34,7 @@ class Size(click.ParamType):
     def __init__(self, least: int = 0):
         self._least = least
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         try:
@@ -47,26 +54,28 @@ class Seconds(click.FloatRange):
     def __init__(self) -> None:
         super().__init__(min=0.1)
 
-    def convert(self, value, param, ctx):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         seconds = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
             self.fail(f"{value} is not a number of seconds", param, ctx)
         return seconds
 
 
-class ListenAddress(click.ParamType):
+class ListenAddress(_StrType):
     """A port, a host and port, or the path of a Unix socket."""
 
     name = "address"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
             return str(parse_address(value))
         except BiofuseError as error:
             self.fail(str(error), param, ctx)
 
 
-class Name(click.ParamType):
+class Name(_StrType):
     """A name of a file or directory, which a shell completes. Nothing is asked of the file.
 
     Parameters

@@ -6,6 +6,7 @@ what may be wrong is told.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from biofuse.options import Selection
 from biofuse.plan.columns import Column
 from biofuse.plan.grid import Grid, Presence, presence
 from biofuse.stores import Store
+from biofuse.stores.members import Members
+
+if TYPE_CHECKING:
+    import zarr
 
 _ADVICE = (
     "the store is incomplete, as 'biofuse check' shows in full; --missing-chunks fill shows it as "
@@ -42,7 +47,7 @@ class AbsentChunks:
 
     Parameters
     ----------
-    group : zarr.Group
+    group : Members
     store : Store
         The same store.
     fill : bool
@@ -54,7 +59,7 @@ class AbsentChunks:
         What the user should know.
     """
 
-    def __init__(self, group, store: Store, fill: bool = False):
+    def __init__(self, group: Members, store: Store, fill: bool = False):
         self.warnings: list[str] = []
         self._group = group
         self._store = store
@@ -281,7 +286,7 @@ def _first_row(found: Presence, numbers: list[int]) -> tuple[int, int]:
     return start, start + 1
 
 
-def shown_as(name: str, array) -> str:
+def shown_as(name: str, array: "zarr.Array[Any]") -> str:
     """What an absent chunk of a field is shown as, in a word."""
     fill = array.fill_value
     if name == "variant_id":

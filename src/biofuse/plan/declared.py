@@ -5,6 +5,7 @@ This comes before any work that would be as large as the metadata says.
 
 import os
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from biofuse.cgroup import memory_limit
 from biofuse.errors import BiofuseError
@@ -12,6 +13,10 @@ from biofuse.formats.base import CALL_FIELDS
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.memory import format_size
 from biofuse.stores import Location
+from biofuse.stores.members import Members
+
+if TYPE_CHECKING:
+    import zarr
 
 # Variants are numbered in 32 bits, as in a .bgen.
 _MAX_VARIANTS = (1 << 32) - 1
@@ -33,7 +38,7 @@ _FIELDS = {
 _COMPLETE = ("sample_id", "contig_id")
 
 
-def check_declared(location: Location, group) -> None:
+def check_declared(location: Location, group: Members) -> None:
     """Raise `BiofuseError` if fields are not of the kind, number or size that they must be."""
     for name, (dimensions, kind) in _FIELDS.items():
         if name in group:
@@ -68,7 +73,9 @@ def check_decoding(arrays: list[GenotypeArray]) -> None:
             )
 
 
-def _check_field(location: Location, array, name: str, dimensions: int, kind: str) -> None:
+def _check_field(
+    location: Location, array: "zarr.Array[Any]", name: str, dimensions: int, kind: str
+) -> None:
     if array.ndim != dimensions:
         raise _damaged(location, f"{name} has {array.ndim} dimensions, not {dimensions}")
     if array.dtype.kind not in _KINDS[kind]:
@@ -85,7 +92,7 @@ def _check_count(location: Location, has: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_stored(location: Location, array, name: str) -> None:
+def _check_stored(location: Location, array: "zarr.Array[Any]", name: str) -> None:
     """Raise `BiofuseError` if far fewer chunks are stored than the shape says."""
     sizes = array.shards or array.chunks
     declared = prod(-(-n // max(1, size)) for n, size in zip(array.shape, sizes, strict=True))

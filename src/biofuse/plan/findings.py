@@ -10,6 +10,7 @@ from biofuse.plan.fields import describe_field
 from biofuse.plan.haploid import find_haploid
 from biofuse.plan.phase import PhaseSearch
 from biofuse.stores import Location
+from biofuse.stores.members import Members
 
 
 class CallFindings:
@@ -18,7 +19,7 @@ class CallFindings:
     Parameters
     ----------
     location : Location
-    group : zarr.Group
+    group : Members
         The same store.
     variants, samples : sequence of int or None
         The store's indices of the view's variants, ascending, and of its samples; None for
@@ -37,7 +38,7 @@ class CallFindings:
     def __init__(
         self,
         location: Location,
-        group,
+        group: Members,
         variants: Sequence[int] | None = None,
         samples: Sequence[int] | None = None,
         contig_starts: Sequence[int] = (),

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.stores import Range, Store
+
+if TYPE_CHECKING:
+    import zarr
 
 # A name that chunks of some array could have.
 _CHUNK_NAME = re.compile(r"(c[./])?\d+([./]\d+)*")
@@ -19,7 +23,7 @@ _MAX_CHUNKS = 20_000_000
 _MAX_LISTED_FAR = 20_000
 
 
-def _naming(metadata) -> tuple[str, str]:
+def _naming(metadata: Any) -> tuple[str, str]:
     """What chunks' names begin with, and what is between their indices."""
     if metadata.zarr_format == 2:
         return "", metadata.dimension_separator
@@ -48,7 +52,7 @@ class Grid:
         How many there are, by dimension.
     """
 
-    def __init__(self, array):
+    def __init__(self, array: "zarr.Array[Any]"):
         self.name: str = array.path
         self.unit = "chunk" if array.shards is None else "shard"
         self.shape = tuple(int(n) for n in array.shape)
@@ -130,7 +134,7 @@ class Presence:
         return self.grid.key(self.absent[0])
 
 
-def presence(store: Store, array) -> Presence | None:
+def presence(store: Store, array: "zarr.Array[Any]") -> Presence | None:
     """Find out which chunks of an array are stored, from names alone where a store lists them.
 
     Parameters

@@ -18,6 +18,9 @@ import zarr
 import zarr.codecs
 import zarr.registry
 from numcodecs.compat import ensure_contiguous_ndarray
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.core.array_spec import ArraySpec
+from zarr.core.buffer import Buffer, NDBuffer
 
 from biofuse.stores import inflate
 from biofuse.stores.limits import most_decoded
@@ -30,7 +33,7 @@ def _bytes(data: Any) -> memoryview:
 class GZip(numcodecs.GZip):
     """gzip."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         return _give(inflate.inflate_gzip(_bytes(buf), most_decoded()), out)
 
@@ -38,7 +41,7 @@ class GZip(numcodecs.GZip):
 class Zlib(numcodecs.zlib.Zlib):
     """zlib."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         return _give(inflate.inflate_zlib(_bytes(buf), most_decoded()), out)
 
@@ -46,7 +49,7 @@ class Zlib(numcodecs.zlib.Zlib):
 class BZ2(numcodecs.bz2.BZ2):
     """bzip2."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         return _give(inflate.inflate_bz2(_bytes(buf), most_decoded()), out)
 
@@ -54,7 +57,7 @@ class BZ2(numcodecs.bz2.BZ2):
 class LZMA(numcodecs.lzma.LZMA):
     """LZMA."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         kind = lzma.FORMAT_AUTO if self.format is None else self.format
         found = inflate.inflate_lzma(_bytes(buf), most_decoded(), kind, self.filters)
@@ -64,7 +67,7 @@ class LZMA(numcodecs.lzma.LZMA):
 class Blosc(numcodecs.Blosc):
     """Blosc."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         inflate.check_header("blosc", _bytes(buf), most_decoded())
         return super().decode(buf, out)
@@ -73,7 +76,7 @@ class Blosc(numcodecs.Blosc):
 class Zstd(numcodecs.Zstd):
     """zstd."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         inflate.check_header("zstd", _bytes(buf), most_decoded())
         return super().decode(buf, out)
@@ -82,7 +85,7 @@ class Zstd(numcodecs.Zstd):
 class LZ4(numcodecs.LZ4):
     """lz4."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decompress; more than a chunk may have is an error."""
         inflate.check_header("lz4", _bytes(buf), most_decoded())
         return super().decode(buf, out)
@@ -91,7 +94,7 @@ class LZ4(numcodecs.LZ4):
 class VLenUTF8(numcodecs.vlen.VLenUTF8):
     """Texts."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decode; fewer texts than are said to be there are an error."""
         inflate.check_texts(_bytes(buf))
         return super().decode(buf, out)
@@ -100,13 +103,13 @@ class VLenUTF8(numcodecs.vlen.VLenUTF8):
 class VLenBytes(numcodecs.vlen.VLenBytes):
     """Byte strings."""
 
-    def decode(self, buf, out=None):
+    def decode(self, buf: Any, out: Any = None) -> Any:
         """Decode; fewer than are said to be there are an error."""
         inflate.check_texts(_bytes(buf))
         return super().decode(buf, out)
 
 
-def _give(data: bytes, out):
+def _give(data: bytes, out: Any) -> Any:
     return numcodecs.compat.ndarray_copy(data, out)
 
 
@@ -123,21 +126,22 @@ class ZstdCodec(zarr.codecs.ZstdCodec):
 
     @property
     def _zstd_codec(self) -> Zstd:
-        return Zstd.from_config({"level": self.level, "checksum": self.checksum})
+        codec: Zstd = Zstd.from_config({"level": self.level, "checksum": self.checksum})
+        return codec
 
 
 class BloscCodec(zarr.codecs.BloscCodec):
     """Blosc of Zarr v3."""
 
-    def _decode_sync(self, chunk_bytes, chunk_spec):
+    def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
         inflate.check_header("blosc", _bytes(chunk_bytes.as_numpy_array()), most_decoded())
         return super()._decode_sync(chunk_bytes, chunk_spec)
 
 
-class _Counted:
+class _Counted(ArrayBytesCodec):
     """Texts of Zarr v3."""
 
-    async def _decode_single(self, chunk_bytes, chunk_spec):
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         inflate.check_texts(_bytes(chunk_bytes.as_numpy_array()))
         return await super()._decode_single(chunk_bytes, chunk_spec)
 

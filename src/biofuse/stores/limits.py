@@ -7,8 +7,12 @@ number a process, the largest of all arrays that were opened.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
+
+if TYPE_CHECKING:
+    import zarr
 
 # A chunk may not be larger: no Blosc frame can, and many codecs count in 31 bits.
 MAX_CHUNK = (1 << 31) - 1
@@ -41,7 +45,7 @@ def chunk_bytes(name: str, chunks: tuple[int, ...], item_size: int) -> int:
     return size
 
 
-def _most(name: str, array) -> int:
+def _most(name: str, array: "zarr.Array[Any]") -> int:
     """Bytes that a chunk of an array, a zarr-python one, may have between two codecs."""
     text = array.dtype.kind in "OT"
     size = chunk_bytes(name, array.chunks, _POINTER if text else array.dtype.itemsize)
@@ -52,7 +56,7 @@ def _most(name: str, array) -> int:
     return max(_SMALLEST, size, min(whole, MAX_CHUNK), _MAX_TEXT if text else 0)
 
 
-def allow(name: str, array) -> None:
+def allow(name: str, array: "zarr.Array[Any]") -> None:
     """Allow for chunks of an array, a zarr-python one.
 
     Raises
@@ -65,7 +69,7 @@ def allow(name: str, array) -> None:
 
 
 @contextmanager
-def only(array) -> Iterator[None]:
+def only(array: "zarr.Array[Any]") -> Iterator[None]:
     """Allow for chunks of this array alone while it is read; no other may be meanwhile."""
     global _largest
     before, _largest = _largest, _most(array.path, array)

@@ -10,13 +10,14 @@ from biofuse.options import Selection
 from biofuse.plan.filters.conditions import Condition, conditions
 from biofuse.plan.filters.slab import Fields, Slab
 from biofuse.stores import Location, open_store
+from biofuse.stores.members import Members
 
 Progress = Callable[[int, int], None]
 
 
 def filter_variants(
     location: Location,
-    group,
+    group: Members,
     selection: Selection,
     samples: np.ndarray | None,
     candidates: np.ndarray | None,
@@ -30,7 +31,7 @@ def filter_variants(
     Parameters
     ----------
     location : Location
-    group : zarr.Group
+    group : Members
         The same store.
     selection : Selection
     samples : ndarray of int64, shape (samples,), or None

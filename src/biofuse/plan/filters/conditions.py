@@ -102,7 +102,7 @@ def _of_alleles(selection: Selection) -> list[Condition]:
 
 def _has_kind(slab: Slab, kinds: int) -> np.ndarray:
     found = classify(slab.field("variant_allele"))
-    return ((found & kinds) != 0).any(axis=1)
+    return np.asarray(((found & kinds) != 0).any(axis=1))
 
 
 def _of_ids(selection: Selection, fields: Fields) -> list[Condition]:
@@ -143,11 +143,13 @@ def _of_filters(selection: Selection, fields: Fields) -> list[Condition]:
 
 def _minor(found: Frequencies) -> np.ndarray:
     most = np.iinfo(np.int64).max
-    return np.where(found.present, found.counts, most).min(axis=1)
+    return np.asarray(np.where(found.present, found.counts, most).min(axis=1))
 
 
+# From allele counts to a number a variant.
+_Count = Callable[[Frequencies], np.ndarray]
 # What allele counts are asked of, by the words behind the colon.
-_COUNTS: dict[str, Callable[[Frequencies], np.ndarray]] = {
+_COUNTS: dict[str, _Count] = {
     "nref": lambda found: found.counts[:, 1:].sum(axis=1),
     "alt1": lambda found: found.counts[:, 1:2].sum(axis=1),
     "minor": _minor,
@@ -156,7 +158,7 @@ _COUNTS: dict[str, Callable[[Frequencies], np.ndarray]] = {
 }
 
 
-def _limit(option: str, text: str, number: str) -> tuple[float, Callable]:
+def _limit(option: str, text: str, number: str) -> tuple[float, _Count]:
     """The number and the allele counts that it limits."""
     value, _, which = text.partition(":")
     if re.fullmatch(number, value) is None or (which or "nref") not in _COUNTS:
@@ -194,16 +196,17 @@ def _of_counts(selection: Selection, fields: Fields) -> list[Condition]:
     return [*found, *_of_private(selection, fields)]
 
 
-def _count_limit(limit: float, count: Callable, sign: int) -> Condition:
+def _count_limit(limit: float, count: _Count, sign: int) -> Condition:
     return Condition(lambda slab: sign * count(frequencies(slab)) >= sign * limit)
 
 
-def _frequency_limit(limit: float, count: Callable, sign: int) -> Condition:
+def _frequency_limit(limit: float, count: _Count, sign: int) -> Condition:
     def matches(slab: Slab) -> np.ndarray:
         found = frequencies(slab)
         total = found.total
         # There is no frequency where nothing is called.
-        return (total > 0) & (sign * (count(found) / np.maximum(total, 1)) >= sign * limit)
+        frequency = count(found) / np.maximum(total, 1)
+        return np.asarray((total > 0) & (sign * frequency >= sign * limit))
 
     return Condition(matches)
 
@@ -220,7 +223,7 @@ def _of_private(selection: Selection, fields: Fields) -> list[Condition]:
 
     def is_private(slab: Slab) -> np.ndarray:
         here = count(frequencies(slab))
-        return (here > 0) & (here == count(frequencies(Slab(every, slab.rows))))
+        return np.asarray((here > 0) & (here == count(frequencies(Slab(every, slab.rows)))))
 
     if selection.private:
         return [Condition(is_private)]

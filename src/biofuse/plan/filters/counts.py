@@ -13,6 +13,7 @@ from biofuse.genotypes.describe import describe
 from biofuse.genotypes.reader import GenotypeReader
 from biofuse.genotypes.whole import WholeChunks
 from biofuse.stores import Location, Store
+from biofuse.stores.members import Members
 
 # Bytes of packed rows that are kept where chunks are decoded whole.
 _CACHE = 32 << 20
@@ -38,7 +39,7 @@ class Counts:
     @property
     def total(self) -> np.ndarray:
         """Alleles that are not missing, of each variant."""
-        return self.alleles.sum(axis=1)
+        return np.asarray(self.alleles.sum(axis=1))
 
 
 class AlleleCounter:
@@ -47,14 +48,16 @@ class AlleleCounter:
     Parameters
     ----------
     location : Location
-    group : zarr.Group
+    group : Members
     store : Store
         The same store.
     samples : ndarray of int64 or None
         None for all.
     """
 
-    def __init__(self, location: Location, group, store: Store, samples: np.ndarray | None):
+    def __init__(
+        self, location: Location, group: Members, store: Store, samples: np.ndarray | None
+    ):
         cache = ByteCache(_CACHE)
         self._reader = GenotypeReader(
             store,

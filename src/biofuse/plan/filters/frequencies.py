@@ -26,7 +26,7 @@ class Frequencies:
     @property
     def total(self) -> np.ndarray:
         """Alleles that are not missing: AN."""
-        return self.counts.sum(axis=1)
+        return np.asarray(self.counts.sum(axis=1))
 
 
 def frequencies(slab: Slab) -> Frequencies:

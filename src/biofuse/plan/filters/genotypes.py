@@ -84,7 +84,7 @@ def compare(alleles: np.ndarray, phased: np.ndarray | None, word: str) -> np.nda
     ploidy = alleles.shape[2]
     if len(wanted) > ploidy:
         return np.zeros(alleles.shape[:2], dtype=bool)
-    equal = (alleles == [*wanted, *[-2] * (ploidy - len(wanted))]).all(axis=2)
+    equal: np.ndarray = (alleles == [*wanted, *[-2] * (ploidy - len(wanted))]).all(axis=2)
     if len(wanted) > 1:
         is_phased = np.zeros(equal.shape, dtype=bool) if phased is None else phased.astype(bool)
         equal &= is_phased == ("|" in word)

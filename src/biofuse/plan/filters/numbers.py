@@ -104,7 +104,7 @@ def compare(left: Numbers, operator: str, right: Numbers) -> np.ndarray:
         found = np.where(one, ~both, found)
     else:
         found = found & ~one
-    return found & ~(left.absent | right.absent)
+    return np.asarray(found & ~(left.absent | right.absent))
 
 
 def summarize(name: str, numbers: Numbers) -> Numbers:

@@ -9,6 +9,7 @@ from biofuse.formats.base import GENOTYPES
 from biofuse.plan.columns import Column, as_text
 from biofuse.plan.filters.counts import AlleleCounter, Counts
 from biofuse.stores import Location, Store
+from biofuse.stores.members import Members
 
 # Bytes of a field of calls that are held at a time, if a row is not larger.
 _CALL_BYTES = 64 << 20
@@ -22,14 +23,16 @@ class Fields:
     Parameters
     ----------
     location : Location
-    group : zarr.Group
+    group : Members
     store : Store
         The same store.
     samples : ndarray of int64 or None
         Kept samples; None for all.
     """
 
-    def __init__(self, location: Location, group, store: Store, samples: np.ndarray | None):
+    def __init__(
+        self, location: Location, group: Members, store: Store, samples: np.ndarray | None
+    ):
         self.location = location
         self.group = group
         self.store = store
@@ -39,7 +42,7 @@ class Fields:
         # Of a permutation of all, what is stored of all holds too.
         self.is_subset = samples is not None and not np.array_equal(np.unique(samples), named)
         self.samples = samples
-        self.num_variants = group["variant_position"].shape[0]
+        self.num_variants: int = group["variant_position"].shape[0]
         self._windows: dict[str, tuple[int, int, np.ndarray]] = {}
         self._columns: dict[str, Column] = {}
 
@@ -61,8 +64,8 @@ class Fields:
         """Variants to look at at a time if these fields of calls are read."""
         known = [name for name in call_fields if name in self.group]
         if not known:
-            return max(_VARIANTS, self.group["variant_position"].chunks[0])
-        heights = [self.group[name].chunks[0] for name in known]
+            return max(_VARIANTS, int(self.group["variant_position"].chunks[0]))
+        heights: list[int] = [self.group[name].chunks[0] for name in known]
         row = max(self.num_samples * int(np.prod(self.group[name].shape[2:])) * 8 for name in known)
         return max(1, min(max(heights), _CALL_BYTES // max(1, row)))
 
@@ -140,7 +143,7 @@ class Slab:
     @property
     def num_alternatives(self) -> np.ndarray:
         """How many alternative alleles each has."""
-        return np.asarray(self.field("variant_allele")[:, 1:] != "").sum(axis=1)
+        return np.asarray(np.asarray(self.field("variant_allele")[:, 1:] != "").sum(axis=1))
 
     @cached_property
     def counts(self) -> Counts:

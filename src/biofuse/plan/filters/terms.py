@@ -203,7 +203,9 @@ def _alternatives(slab: Slab) -> np.ndarray:
     return alts
 
 
-def _per_allele(slab: Slab, of_counts: Callable[[np.ndarray, np.ndarray], np.ndarray]):
+def _per_allele(
+    slab: Slab, of_counts: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
     """A number an alternative allele, of their counts and of all there are."""
     found = frequencies(slab)
     total = found.total
@@ -230,7 +232,7 @@ def _indel_lengths(slab: Slab) -> np.ndarray:
 
 def _contigs(slab: Slab) -> np.ndarray:
     names = slab.fields.group["contig_id"][:].astype(object)
-    return names[slab.field("variant_contig")]
+    return np.asarray(names[slab.field("variant_contig")])
 
 
 def _of_site(read: Callable[[Slab], np.ndarray]) -> Term:

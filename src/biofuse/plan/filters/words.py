@@ -164,7 +164,7 @@ def _missing(field: Field, term: Term, operator: str, text: Text, fields: Fields
 
     def compare(slab: Slab) -> np.ndarray:
         missing, absent = (_spread(mask, term.of_calls) for mask in masks(term.read(slab)))
-        return _negated(missing, operator) & ~absent
+        return np.asarray(_negated(missing, operator) & ~absent)
 
     return Words(term.of_calls, compare, term.fields)
 
