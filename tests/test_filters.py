@@ -16,7 +16,7 @@ from support.views import make_view, parse
 from biofuse.errors import BiofuseError
 from biofuse.plan.filters import filter_variants
 from biofuse.plan.selection import resolve
-from biofuse.stores import Location
+from biofuse.stores import Location, open_store
 from biofuse.stores.location import zarr_group
 
 
@@ -25,7 +25,7 @@ def kept(store: Path, *options) -> list[int]:
     location = Location(str(store))
     group = zarr_group(location)
     positions = group["variant_position"][:]
-    resolved = resolve(location, group, parse(store, *options).selection)
+    resolved = resolve(location, group, open_store(location), parse(store, *options).selection)
     return positions[resolved.kept(0, len(positions))].tolist()
 
 
