@@ -25,8 +25,7 @@ def kept(store: Path, *options) -> list[int]:
     location = Location(str(store))
     group = zarr_group(location)
     positions = group["variant_position"][:]
-    selection = parse(store, *options).selection
-    resolved = resolve(location, group, open_store(location), selection)
+    resolved = resolve(location, group, open_store(location), parse(store, *options).selection)
     return positions[resolved.kept(0, len(positions))].tolist()
 
 
@@ -60,7 +59,7 @@ def test_random_expressions_as_in_bcftools(seed, samples, made, tmp_path):
     vcf, store = made("filter-cases", make_cases)
     more = [] if samples is None else ["-s", samples]
     if samples is not None:
-        vcf = bcftools_view(vcf, tmp_path / "some.vcf", "-I", *more)
+        vcf = bcftools_view(vcf, tmp_path / "some.vcf", *more)
     expressions = Expressions(seed)
     telling = 0
     for number in range(40):
@@ -123,6 +122,32 @@ def test_what_users_type_first(text, case, made):
         found = kept(store, option, text)
         assert found == positions_of(vcf, option, text)
     assert 0 < len(found) < 150
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("AC<=1", "INFO/AC!=1", "INFO/AC[0]=0", "AN<6", "INFO/AN=6", 'AC="."', "AC/AN>=0.5"),
+        *("AF>0.3", "INFO/AF<=0.25", "MAF>0.1", "MAC=1"),
+    ],
+)
+def test_stored_counts_of_some_samples(text, made):
+    """bcftools writes INFO/AC and INFO/AN anew when it subsets, and leaves INFO/AF as it is."""
+    vcf, store = made("filter-counted", make_counted)
+    some = bcftools_view(vcf, store.parent / "counted-some.vcf", "-s", SOME)
+    found = kept(store, "-s", SOME, "-i", text)
+    assert found == positions_of(some, "-i", text)
+    assert 0 < len(found) < 150
+
+
+@pytest.mark.parametrize("limit", ["0.05", "0.3", "0.35", "0.7", "0.9"])
+def test_frequencies_that_equal_the_limit(limit, tmp_path):
+    """bcftools has the limit in single precision: 1 of 20 is less than 0.05."""
+    calls = [["1/1"] * (i // 2) + ["0/1"] * (i % 2) + ["0/0"] * 10 for i in range(21)]
+    sites = [Site("1", i + 1, each[:10]) for i, each in enumerate(calls)]
+    vcf, store = vcf_store(Vcf([f"S{i}" for i in range(10)], sites), tmp_path, "limit")
+    for option in ("-q", "-Q"):
+        assert kept(store, option, limit) == positions_of(vcf, option, limit)
 
 
 OPTIONS = {

@@ -24,6 +24,7 @@ _HEADER = """\
 _COUNTED_HEADER = """\
 ##INFO=<ID=AC,Number=A,Type=Integer,Description="Count">
 ##INFO=<ID=AN,Number=1,Type=Integer,Description="Number">
+##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">
 """
 _CALLS = ("0/0", "0/1", "1/0", "1/1", "0|0", "0|1", "1|1", "./.", "0/.", "./1", "0", "1", ".")
 _WEIGHTS = (8, 4, 1, 3, 2, 2, 1, 2, 1, 1, 1, 1, 1)
@@ -33,7 +34,7 @@ _ALLELES = (("A", "C"), ("A", "G"), ("AT", "A"), ("G", "GCC"), ("AC", "GT"), ("T
 def write_vcf(path: Path, seed: int, num_sites: int = 150, counted: bool = False) -> Path:
     """A VCF of sites with at most two alleles: fields that are missing in every way there is.
 
-    With `counted`, two in three sites have INFO/AC and INFO/AN, which calls need not agree with.
+    With `counted`, two in three sites have INFO/AC, AN and AF, which calls need not agree with.
     """
     rng = random.Random(seed)
     names = [f"S{i}" for i in range(NUM_SAMPLES)]
@@ -54,7 +55,7 @@ def write_vcf(path: Path, seed: int, num_sites: int = 150, counted: bool = False
             if alt != ".":
                 info.append(f"ALX={rng.choice(['1', '5'])}")
             if counted and alt != "." and i % 3:
-                info.append(f"AC={rng.randrange(4)};AN={rng.choice([4, 12])}")
+                info.append(f"AC={rng.randrange(4)};AN={rng.choice([4, 12])};AF={i % 5 / 4}")
             info = [each for each in info if rng.random() < 0.7 or each.startswith("AC=")]
             keys = [key for key in ("DP", "GQ", "DS", "AD", "FTX") if rng.random() < 0.8]
             kind = rng.random()

@@ -1,7 +1,5 @@
 """Which variants are kept by what they are: types, IDs, FILTER, allele counts, expressions."""
 
-import mmap
-import tempfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 from biofuse.options import Selection
 from biofuse.plan.filters.conditions import Condition, conditions
 from biofuse.plan.filters.slab import Fields, Slab
+from biofuse.plan.regions import collect
 from biofuse.stores import Location, open_store
 from biofuse.stores.members import Members
 
@@ -60,7 +59,7 @@ def filter_variants(
     wanted = conditions(selection, fields)
     if not wanted:
         return candidates
-    return _collect(_kept(fields, wanted, candidates, progress))
+    return collect(_kept(fields, wanted, candidates, progress))
 
 
 def _kept(
@@ -93,14 +92,3 @@ def _slabs(total: int, step: int, candidates: np.ndarray | None) -> Iterator[np.
         after = int(np.searchsorted(candidates, bound))
         yield candidates[position:after].astype(np.int64)
         position = after
-
-
-def _collect(parts: Iterator[np.ndarray]) -> np.ndarray:
-    """All indices, in a file without a name: tens of millions are no memory that stays."""
-    with tempfile.TemporaryFile(prefix="biofuse-") as file:
-        for part in parts:
-            file.write(part.tobytes())
-        file.flush()
-        if file.tell() == 0:
-            return np.empty(0, dtype=np.uint32)
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), dtype=np.uint32)

@@ -201,6 +201,9 @@ def _count_limit(limit: float, count: _Count, sign: int) -> Condition:
 
 
 def _frequency_limit(limit: float, count: _Count, sign: int) -> Condition:
+    # In single precision, as bcftools has it, but not the frequency: 1 of 20 is less than 0.05.
+    limit = float(np.float32(limit))
+
     def matches(slab: Slab) -> np.ndarray:
         found = frequencies(slab)
         total = found.total

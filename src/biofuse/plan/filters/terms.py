@@ -87,6 +87,8 @@ def _find(field: Field, fields: Fields) -> Term:
     prefix, _, name = field.name.rpartition("/")
     if name == "GT" and prefix != "INFO":
         return _needing(field, fields, "call_genotype", _GENOTYPE)
+    if fields.is_subset and name in _WRITTEN and prefix in ("", "INFO"):
+        return _WRITTEN[name]
     if prefix:
         where = "variant" if prefix == "INFO" else "call"
         return _stored(field, fields, [f"{where}_{name}"])
@@ -96,7 +98,7 @@ def _find(field: Field, fields: Fields) -> Term:
         return _needing(field, fields, needed, term)
     counted = _COUNTED.get(name.upper())
     stored = [f"{where}_{name}" for where in ("variant", "call") if f"{where}_{name}" in fields]
-    if counted is not None and (not stored or (fields.is_subset and name in ("AC", "AN", "AF"))):
+    if counted is not None and not stored:
         return counted
     return _stored(field, fields, stored)
 
@@ -219,6 +221,15 @@ def _per_allele(
     return values
 
 
+def _written_counts(slab: Slab) -> np.ndarray:
+    """INFO/AC of a subset: missing where there is no alternative allele."""
+    found = frequencies(slab)
+    values = np.where(found.present, found.counts, FILL)[:, 1:]
+    if values.shape[1]:
+        values[~found.present[:, 1], 0] = MISSING
+    return values
+
+
 def _indel_lengths(slab: Slab) -> np.ndarray:
     alleles = slab.field("variant_allele")
     lengths = np.array([len(text) for text in alleles.flat], dtype=np.float64)
@@ -253,6 +264,11 @@ _COUNTED = {
         lambda s: _per_allele(s, lambda ac, an: np.minimum(ac, an - ac) / an),
     ),
     "AN": Term("numbers", False, lambda s: frequencies(s).total.astype(np.float64)),
+}
+# INFO fields that `bcftools view -s` writes anew; it leaves all others as they are.
+_WRITTEN = {
+    "AC": Term("numbers", False, _written_counts, may_be_missing=True),
+    "AN": _COUNTED["AN"],
 }
 _GENOTYPE = Term("genotype", True, lambda slab: slab.field("call_genotype"), ("call_genotype",))
 # Names that are no INFO field: what the store must have, and the term.
