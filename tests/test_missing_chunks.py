@@ -1,5 +1,6 @@
 """Chunks of fields that a view depends on and that a store has lost: silence is for what may be."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import zarr
 from support.layouts import LAYOUTS, as_zip, key_at, lay_out, lose
 from support.oracles import Fileset
 from support.stores import add_field, chunk_files, copy_store, make_store, random_genotypes
-from support.views import make_view, plan_view
+from support.views import make_view, open_encoder, plan_view, record_offsets
 
 from biofuse.errors import BiofuseError
 
@@ -324,3 +325,62 @@ def test_the_command_fails_and_can_be_told_to_go_on(biofuse, made, tmp_path):
     with biofuse.mount(store, "--format", "plink", "--missing-chunks", "fill") as mount:
         assert mount.bim.read_text().count("\t0\t0\t") == 8
     assert biofuse.fails("run", store, "--", "true") != ""
+
+
+def lost_after_planning(store: Path, field: str, directory: Path, *options, cache=1 << 20) -> str:
+    """Plan, lose a chunk of calls, read all. Returns what the read says."""
+    index = (1, 0, 0)[: zarr.open_group(store, mode="r")[field].ndim]
+    # Another one that the plan knows of is the fill value still.
+    known = key_at(store, field, 0, 1, *index[2:])
+    key = key_at(store, field, *index)
+    lose(store, known)
+    plan = plan_view(store, directory, *options)
+    encoder = open_encoder(plan, directory, cache)
+    assert plan.fields[field]["absent"] is not None
+    streamed = plan.streamed[0]
+    offsets = record_offsets(plan, directory)
+    first = per_object(store, field)
+    out = memoryview(bytearray(offsets[first] - offsets[0]))
+    encoder.encode(0, 0, first, out)
+    lose(store, key)
+    # As a mount of the kept plan has it: opened after the loss, and nothing looks changed.
+    plan = dataclasses.replace(plan, watched=[], signature="")
+    encoder = open_encoder(plan, directory, cache)
+    encoder.encode(0, 0, first, out)
+    with pytest.raises(BiofuseError) as error:
+        encoder.encode(
+            0,
+            first,
+            streamed.records,
+            memoryview(bytearray(offsets[streamed.records] - offsets[first])),
+        )
+    assert str(error.value).startswith(f"{key} is not there and was when this view was planned")
+    return key
+
+
+@pytest.mark.parametrize("field", [field for field in TOLD if field.startswith("call_")])
+def test_calls_that_are_lost_after_planning(field, store, tmp_path):
+    options = [*TOLD[field][0], *(["--phased"] if field == "call_genotype_phased" else [])]
+    lost_after_planning(store, field, tmp_path / "plan", *options)
+
+
+@pytest.mark.parametrize("encoding", ["v2-gzip", "v2-filter", "v3-gzip"])
+def test_calls_off_the_fast_path_that_are_lost_after_planning(encoding, tmp_path):
+    """Decoded by a codec alone, and by zarr-python."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(CHUNK, 4), encoding=encoding)
+    lost_after_planning(store, "call_genotype", tmp_path / "plan")
+
+
+@pytest.mark.parametrize("nested", ["v2-nested", "v3"])
+def test_a_kept_plan_does_not_hide_lost_calls(nested, biofuse, made, tmp_path):
+    """Folders between hide from a glance that a chunk is gone."""
+    plain = made("missing-plain", make_plain)
+    store = lay_out(plain, tmp_path / "x.vcz", nested)
+    with biofuse.mount(store, "--format", "plink"):
+        pass
+    key = key_at(store, "call_genotype", 3, 1, 0)
+    lose(store, key)
+    with biofuse.mount(store, "--format", "plink") as mount:
+        mount.expect_log(f"{key} is not there and was when this view was planned")
+        with pytest.raises(OSError, match="Input/output error"):
+            mount.bed.read_bytes()

@@ -15,7 +15,7 @@ from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder,
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 8
+PLAN_FORMAT = 9
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """What must be known of an array of calls to read it: a value that fits in JSON."""
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
+
+from biofuse.errors import BiofuseError
 
 # Codecs that write a chunk once. Others join pieces, or hand it on to a next step.
 _ONE_COPY = {"none", "blosc", "zstd", "lz4"}
@@ -37,6 +40,10 @@ class GenotypeArray:
     plain : dict or None
         Of an array whose chunks `genotypes.plain` can decode: their numpy `dtype` and
         `order`, and the configuration of a numcodecs `codec` or None.
+    absent : tuple of (int, int) or None
+        Runs of stored objects that were not there when the view was planned: the number of
+        the first one, counted row by row, and of the one after the last. None where that is
+        not known.
     """
 
     path: str
@@ -52,6 +59,7 @@ class GenotypeArray:
     item_size: int
     per_object: tuple[int, int] = (1, 1)
     plain: dict[str, Any] | None = None
+    absent: tuple[tuple[int, int], ...] | None = None
 
     @property
     def fast(self) -> bool:
@@ -83,10 +91,30 @@ class GenotypeArray:
         row, column = chunk_row // self.per_object[0], sample_chunk // self.per_object[1]
         return f"{self.prefix}{row}{self.separator}{column}{self.tail}"
 
+    def check_absent(self, chunk_row: int, sample_chunk: int) -> None:
+        """Raise `BiofuseError` if a chunk that is not stored was there when it was planned.
+
+        What the user was told of absent chunks holds for no other ones.
+        """
+        if self.absent is None:
+            return
+        columns = -(-self.shape[1] // (self.chunks[1] * self.per_object[1]))
+        row, column = chunk_row // self.per_object[0], sample_chunk // self.per_object[1]
+        number = row * columns + column
+        i = bisect_right(self.absent, number, key=lambda run: run[0]) - 1
+        if i < 0 or number >= self.absent[i][1]:
+            raise BiofuseError(
+                f"{self.key(chunk_row, sample_chunk)} is not there and was when this view was "
+                "planned: the store has lost it; --no-cache shows the store as it is"
+            )
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "GenotypeArray":
         tuples = {name: tuple(value[name]) for name in ("shape", "chunks", "per_object")}
-        return cls(**{**value, **tuples})
+        absent = value.get("absent")
+        if absent is not None:
+            absent = tuple((first, end) for first, end in absent)
+        return cls(**{**value, **tuples, "absent": absent})

@@ -103,7 +103,7 @@ class FrameReader:
         Raises
         ------
         BiofuseError
-            If a frame is malformed.
+            If a frame is malformed, or is not stored where it was when planned.
         native.NativeError
             With `unsupported` set, if a frame is of another kind than the metadata says.
         """
@@ -117,6 +117,7 @@ class FrameReader:
         wanted: list[Range] = []
         for i, (key, head) in enumerate(zip(keys, heads, strict=True)):
             if head is None:
+                self._array.check_absent(chunk_row, self._sample_chunks[i])
                 continue
             index, start, stop = self._locate(key, head, first, last, sizes[i])
             span = head.slice(start, stop)

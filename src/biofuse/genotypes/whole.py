@@ -126,9 +126,10 @@ class WholeChunks:
         except BiofuseError:
             raise
         except Exception as error:
-            self._check_unchanged(key)
+            self._is_stored(key)
             raise BiofuseError(f"{key}: the chunk cannot be read: {one_line(error)}") from error
-        self._check_unchanged(key)
+        if not self._is_stored(key):
+            array.check_absent(chunk_row, sample_chunk)
         return values
 
     def _decode_plain(self, array: GenotypeArray, key: str, part: tuple[slice, ...]):
@@ -141,9 +142,9 @@ class WholeChunks:
         values = decode(array, piece.data)
         return values[tuple(slice(each.stop - each.start) for each in part)]
 
-    def _check_unchanged(self, key: str) -> None:
-        """Raise `StoreChangedError` if the chunk was changed since the store was mounted."""
-        self._store.get_many([Range(key, 0, 1)])
+    def _is_stored(self, key: str) -> bool:
+        """Whether a chunk is there; `StoreChangedError` if it was changed after the mount."""
+        return self._store.get_many([Range(key, 0, 1)]) != [None]
 
     def _begin(self, array: GenotypeArray) -> None:
         """Prepare for the first chunk of an array."""

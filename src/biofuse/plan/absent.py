@@ -108,20 +108,29 @@ class AbsentChunks:
                     "(.zarray or zarr.json): the store is incomplete"
                 )
 
-    def check_calls(self, fields: Iterable[str]) -> None:
+    def check_calls(self, fields: Iterable[str]) -> dict[str, tuple[tuple[int, int], ...]]:
         """Look at these fields of calls.
+
+        Returns
+        -------
+        dict of str to tuple of (int, int)
+            By field, as far as the store can tell, what is absent as `GenotypeArray.absent`.
 
         Raises
         ------
         BiofuseError
             If chunks have other names than they should.
         """
+        runs = {}
         for name in fields:
             if name not in self._group:
                 continue
             found = presence(self._store, self._group[name])
             if found is None:
                 continue
+            # Chunks that part a call are read together, and have more numbers.
+            if all(count == 1 for count in found.grid.counts[2:]):
+                runs[name] = found.absent_runs()
             if found.broken:
                 number, what = next(iter(found.broken.items()))
                 self.warnings.append(
@@ -132,6 +141,7 @@ class AbsentChunks:
             some = 1 if name == PHASED else 0
             if found.absent and len(found.grid) - len(found.absent) >= some:
                 self._notice(found, f"shown as {shown_as(name, self._group[name])}")
+        return runs
 
     def out_of_order(self, grid: Grid, absent: list[int]) -> list[int]:
         """Chunks of variant_contig that cannot be of the fill value: variants are out of order.

@@ -85,7 +85,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     fields = {GENOTYPES: genotypes}
     for each in files:
         fields.update(each.view.fields)
-    absent.check_calls(fields)
+    runs = absent.check_calls(fields)
+    fields = {name: replace(array, absent=runs.get(name)) for name, array in fields.items()}
     check_decoding(list(fields.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:

@@ -122,6 +122,16 @@ class Presence:
         """Whether all chunks are there and can be opened, as far as names tell."""
         return not self.absent and not self.broken
 
+    def absent_runs(self) -> tuple[tuple[int, int], ...]:
+        """The absent ones as runs: the number of the first one and of the one after the last."""
+        found: list[tuple[int, int]] = []
+        for number in self.absent:
+            if found and found[-1][1] == number:
+                found[-1] = (found[-1][0], number + 1)
+            else:
+                found.append((number, number + 1))
+        return tuple(found)
+
     def counted(self) -> str:
         """How many of how many chunks are absent, and that they are not stored."""
         grid, count = self.grid, len(self.absent)
