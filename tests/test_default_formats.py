@@ -137,6 +137,8 @@ def test_an_option_of_bgen_where_ploidy_is_3(biofuse, tmp_path):
         ("plink", ["--bgen-field", "DS"]),
         ("plink", ["--bits", "16"]),
         ("plink", ["--haploid-as-diploid"]),
+        ("plink", ["--phased"]),
+        ("plink", ["--unphased"]),
         ("bgen", ["--no-fam"]),
     ],
 )
