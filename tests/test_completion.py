@@ -46,6 +46,8 @@ def test_run_before_its_command(store, offered):
         (["mount", "coh"], "file"),
         (["mount", "x.vcz", "m"], "dir"),
         (["run", "coh"], "file"),
+        (["run", "x.vcz", "--", "./scr"], "file"),
+        (["run", "x.vcz", "--", "plink2", "k"], "file"),
         (["info", "coh"], "file"),
         (["umount", "m"], "dir"),
         (["status", "m"], "dir"),

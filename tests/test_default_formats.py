@@ -32,17 +32,35 @@ ONLY_BGEN = {
         lambda store: with_string(store, "variant_id", 25, "x" * 70_000),
         ["has an ID of 70000 bytes, and BGEN holds up to 65535"],
     ),
-    "phase-of-integers": (phased("int8"), ["call_genotype_phased", "int8", "--unphased"]),
-    "phase-of-fewer-variants": (
-        phased("bool", (35, 9)),
-        ["call_genotype_phased is of shape (35, 9)", "40 variants and 9 samples", "--unphased"],
-    ),
-    "phase-of-fewer-samples": (phased("bool", (40, 8)), ["is of shape (40, 8)", "--unphased"]),
     "large-alleles": (
         lambda store: with_string(store, "variant_allele", (7, 1), "C" * 3_000_000),
         ["the memory budget is too small for records of 300", "use --memory"],
     ),
 }
+
+
+# Phase that cannot be read matters to who asks for it.
+PHASE = {
+    "of-integers": (phased("int8"), ["call_genotype_phased", "int8", "--unphased"]),
+    "of-fewer-variants": (
+        phased("bool", (35, 9)),
+        ["call_genotype_phased is of shape (35, 9)", "40 variants and 9 samples", "--unphased"],
+    ),
+    "of-fewer-samples": (phased("bool", (40, 8)), ["is of shape (40, 8)", "--unphased"]),
+}
+
+
+@pytest.mark.parametrize("name", PHASE)
+def test_phase_that_cannot_be_read(name, biofuse, tmp_path):
+    spoil, said_words = PHASE[name]
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(10, 9))
+    spoil(store)
+    whole = make_store(tmp_path / "whole.vcz", GENOTYPES, chunks=(10, 9))
+    command = ["--", "sh", "-c", "md5sum < {bgen}"]
+    assert biofuse("run", store, *command).stdout == biofuse("run", whole, *command).stdout
+    said = biofuse.fails("mount", store, biofuse.new_directory(), "--phased")
+    for words in said_words:
+        assert words in said
 
 
 @pytest.mark.parametrize("name", ONLY_BGEN)
@@ -137,6 +155,8 @@ def test_an_option_of_bgen_where_ploidy_is_3(biofuse, tmp_path):
         ("plink", ["--bgen-field", "DS"]),
         ("plink", ["--bits", "16"]),
         ("plink", ["--haploid-as-diploid"]),
+        ("plink", ["--phased"]),
+        ("plink", ["--unphased"]),
         ("bgen", ["--no-fam"]),
     ],
 )

@@ -77,7 +77,7 @@ class RunCommand(Command):
 
 @click.command("run", cls=RunCommand, epilog=_epilog())
 @click.argument("store", type=Name())
-@click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True)
+@click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=Name())
 @o.format_choice
 @o.name_options
 @o.contig_options()

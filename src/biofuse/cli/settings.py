@@ -188,13 +188,21 @@ def _formats(
         chosen = list(dict.fromkeys(names))
         for format_name, given in options.items():
             if format_name not in chosen:
+                flag = _flag(format_name, *next(iter(given.items())))
                 raise BiofuseError(
-                    f"--{next(iter(given)).replace('_', '-')} is for --format {format_name}, which "
-                    "is not among the formats to show: add the one or leave out the other"
+                    f"{flag} is for --format {format_name}, which is not among the formats to "
+                    "show: add the one or leave out the other"
                 )
         return chosen, chosen
     asked = {*used, *options}
     return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
+
+
+def _flag(format_name: str, name: str, value: object) -> str:
+    """An option of a format as it was given."""
+    off = formats.get_format(format_name).Options.__dataclass_fields__[name].metadata["off"]
+    word = off if off and value is False else name
+    return "--" + word.replace("_", "-")
 
 
 def view_options(
