@@ -31,16 +31,6 @@ GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
 COMMANDS = ["mount", "umount", "run", "status", "info", "check", "demo"]
 COMMANDS += ["mount-plink", "mount-bgen"]
-    "mount",
-    "umount",
-    "run",
-    "status",
-    "info",
-    "check",
-    "demo",
-    "mount-plink",
-    "mount-bgen",
-]
 SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "sample")
 
 
