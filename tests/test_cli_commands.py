@@ -41,7 +41,7 @@ def store(made):
 
 def test_mount_and_umount_say_nothing_when_all_is_well(store, biofuse):
     directory = biofuse.new_directory()
-    done = biofuse("mount", store, directory)
+    done = biofuse("mount", store, directory, "--haploid-as-diploid")
     assert (done.stdout, done.stderr) == ("", "")
     assert sorted(os.listdir(directory)) == [f"x.{s}" for s in SUFFIXES]
     assert (directory / "x.bed").read_bytes() == BED

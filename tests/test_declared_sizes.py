@@ -226,7 +226,7 @@ BOMBS = {
 }
 
 PROGRAM = """
-import pathlib, resource, sys
+import pathlib, re, sys
 sys.path.insert(0, sys.argv[1])
 from support.views import encoded_parts, plan_view
 from biofuse.errors import BiofuseError
@@ -236,7 +236,9 @@ try:
     sum(map(len, encoded_parts(plan, folder)))
 except BiofuseError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not by getrusage, which has the peak of the process that forked.
+status = pathlib.Path("/proc/self/status").read_text()
+print(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
 """
 
 

@@ -110,7 +110,8 @@ def test_a_damaged_phase_chunk_fails_its_own_reads_only(biofuse, tmp_path):
     chunk.write_bytes(b"x" * 100)
     for more in ([], ["--format", "bgen"]):
         directory = biofuse.new_directory()
-        done = biofuse("mount", store, directory, "--log-file", tmp_path / "log", *more)
+        log = ["--log-file", tmp_path / "log"]
+        done = biofuse("mount", store, directory, "--phased", *log, *more)
         try:
             assert "call_genotype_phased/0.0" in done.stderr
             assert "reads of them fail" in done.stderr

@@ -43,6 +43,7 @@ def paths(made, monkeypatch):
         make_demo_store(folder / "cohort.vcz", num_samples=1, num_variants=1)
         (folder / "mnt").mkdir()
         (folder / "keep.txt").write_text("north001\n")
+        (folder / "exome.bed").write_text("chr20\t8000000\t9000000\n")
         return folder
 
     monkeypatch.chdir(made("docs-paths", make))
@@ -116,6 +117,7 @@ def test_a_page(page, folder):
     if page.name == "README.md":
         make_demo_store(folder / "cohort.vcz")
         (folder / "keep.txt").write_text("south001\nnorth001\n")
+        (folder / "exome.bed").write_text("chr20\t8000000\t9000000\n")
     done = run_page(page, folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for name in PRODUCTS[page.name]:

@@ -94,7 +94,11 @@ def len_of(field: str, key: str, store: Path, packed: bool) -> int:
 TOLD = {
     "variant_id": (("--format", "plink"), (1,), "shown as missing IDs"),
     "call_genotype": (("--format", "plink"), (1, 2, 0), "shown as REF"),
-    "call_genotype_phased": (("--format", "bgen", "--no-bgi"), (1, 2), "shown as unphased"),
+    "call_genotype_phased": (
+        ("--format", "bgen", "--no-bgi", "--phased"),
+        (1, 2),
+        "shown as unphased",
+    ),
     "call_GP": (
         ("--format", "bgen", "--no-bgi", "--bgen-field", "GP"),
         (1, 0, 0),

@@ -134,7 +134,8 @@ def test_genotypes_of_another_shape(shape, biofuse, tmp_path):
 def test_genotypes_that_are_no_integers(dtype, biofuse, tmp_path):
     store = make_store(tmp_path / "x.vcz", np.zeros((5, 7, 2), dtype=dtype), chunks=(7, 11))
     line = biofuse.fails("mount", store, biofuse.new_directory())
-    assert dtype in line
+    # Its metadata has a fill value that is no number.
+    assert ("fill_value" if dtype == "complex64" else dtype) in line
 
 
 @pytest.mark.parametrize(

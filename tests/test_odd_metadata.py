@@ -72,7 +72,7 @@ def what_comes(store, folder) -> str | None:
             assert "\n" not in str(error)
             assert len(str(error)) < 600
             return str(error)
-    assert heard == []
+    assert [str(each.message) for each in heard] == []
     assert len(view.bed) == len(reference.bed(GENOTYPES))
     return None
 
@@ -95,7 +95,7 @@ def test_every_entry_changed(encoding, field, tmp_path):
                 refused += said is not None
                 assert said is None or key in said or field in said or str(store) in said
         file.write_bytes(sound)
-    assert tried > 20
+    assert tried > 10
     assert refused > 0 or field == "."
     assert make_view(store, tmp_path / "again").bed == reference.bed(GENOTYPES)
 

@@ -105,7 +105,7 @@ def test_a_broken_link_in_place_of_a_folder_of_chunks(encoding, fresh_store, tmp
 def test_in_place_of_a_chunk_of_another_field(encoding, name, kind, fresh_store, tmp_path):
     store = fresh_store(encoding)
     said = put(kind, chunk_files(store, name)[-1])
-    with pytest.raises(BiofuseError, match=said) as caught:
+    with pytest.raises(BiofuseError, match=f"{said}|is a link that leads nowhere") as caught:
         show(store, tmp_path)
     assert name in str(caught.value)
 
