@@ -72,7 +72,9 @@ def what_comes(store, folder) -> str | None:
             assert "\n" not in str(error)
             assert len(str(error)) < 600
             return str(error)
-    assert [str(each.message) for each in heard] == []
+    # That is of one of the entries that are tried.
+    said = [str(each.message) for each in heard]
+    assert [text for text in said if "empty list of filters" not in text] == []
     assert len(view.bed) == len(reference.bed(GENOTYPES))
     return None
 
