@@ -204,19 +204,17 @@ class AbsentChunks:
         self.warnings.append(f"{text}: its fill value is {what}")
 
     def _check_contigs(self, found: Presence) -> None:
-        """Absent chunks of variant_contig that break the order of variants are wrong."""
+        """Tell of absent chunks of variant_contig that break the order of variants."""
         looked_at = found.absent[:_LOOKED_AT_FAR] if self._store.far else found.absent
         wrong = self.out_of_order(found.grid, looked_at)
         if wrong:
             name = self._contig_name(self._column("variant_contig").read(*_first_row(found, wrong)))
             place = self._where(Presence(found.grid, wrong))
-            text = (
-                f"{found.counted()} and stand for contig {name}, which is wrong for {len(wrong)} "
-                f"of them, as the order of the variants tells{place}"
+            self.warnings.append(
+                f"{found.counted()} and are shown as contig {name}, which is wrong for "
+                f"{len(wrong)} of them, as the order of the variants tells{place}: the store is "
+                "incomplete"
             )
-            if not self._fill:
-                raise BiofuseError(f"{text}; {_ADVICE}")
-            self.warnings.append(text)
 
     def _check_others(self) -> None:
         """Tell of the fields that an expression may look at."""
