@@ -16,10 +16,14 @@ OTHER = random_genotypes(60, 23, seed=4)
 ENCODINGS = ["v3-blosc-zstd-bit", "v3-gzip", "v3-v2-keys", "v2-dot-keys", "v3-sharded"]
 
 
+# Of calls of one allele, which there are, nothing is to be told.
+SHOWN = ("--format", "bgen", "--phased", "--haploid-as-diploid")
+
+
 def seen(biofuse, store: Path, *options) -> tuple[bytes, str]:
     """The `.bgen`, whose index is checked; and what mount said."""
     directory = biofuse.new_directory()
-    done = biofuse("mount", store, directory, "--format", "bgen", "--phased", *options)
+    done = biofuse("mount", store, directory, *SHOWN, *options)
     try:
         data = (directory / "x.bgen").read_bytes()
         check_index(directory / "x", data, parse(data))
@@ -105,7 +109,7 @@ def test_first_bytes_that_cannot_be_read(encoding, biofuse, tmp_path):
     data, status = chunk.read_bytes(), chunk.stat()
     rewrite_in_place(chunk, b"x" * len(data))
     directory = biofuse.new_directory()
-    done = biofuse("mount", store, directory, "--format", "bgen")
+    done = biofuse("mount", store, directory, *SHOWN)
     biofuse("umount", directory)
     assert "reads of them fail: call_genotype/" in done.stderr
     assert len(done.stderr.splitlines()) == 1

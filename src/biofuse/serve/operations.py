@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import pyfuse3
+import trio
 
 from biofuse.errors import BiofuseError, as_errno
 
@@ -19,6 +20,9 @@ logger = logging.getLogger("biofuse.serve")
 # Nothing here ever changes, so the kernel may remember it.
 _FOREVER = 86400.0
 _BLOCK_SIZE = 1 << 20
+# Reads of streamed files that are put together at a time: each holds its bytes. Sidecars wait
+# for none of them.
+_READS_AT_ONCE = 6
 # A handle is a file's inode and, above these bits, which opening of a file it is.
 _INODE_BITS = 32
 _INODE_MASK = (1 << _INODE_BITS) - 1
@@ -116,6 +120,7 @@ class ReadOnlyOperations(pyfuse3.Operations):
         on_read: Callable[[str, int, int, int, float], None] | None = None,
     ):
         super().__init__()
+        self._turns = trio.Semaphore(_READS_AT_ONCE)
         self._on_error = on_error
         self._on_read = on_read
         self._opened = 0
@@ -189,11 +194,20 @@ class ReadOnlyOperations(pyfuse3.Operations):
         # Not @guarded, which would cost every read a coroutine more: it guards itself.
         entry = self._entry(fh & _INODE_MASK)
         began = time.monotonic() if self._on_read is not None else 0.0
+        turns = None if isinstance(entry.content, StaticContent) else self._turns
+        if turns is not None:
+            try:
+                turns.acquire_nowait()
+            except trio.WouldBlock:
+                await turns.acquire()
         try:
             data = await entry.content.read(off, size)
         except Exception as error:
             self._on_error(os.fsdecode(entry.name), error)
             raise pyfuse3.FUSEError(as_errno(error)) from None
+        finally:
+            if turns is not None:
+                turns.release()
         if self._on_read is not None:
             self._on_read(os.fsdecode(entry.name), fh >> _INODE_BITS, off, size, began)
         return data
