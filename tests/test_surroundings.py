@@ -102,7 +102,7 @@ def test_a_mount_that_waits_for_the_mountpoint_can_be_ended(number, store, biofu
     fd = os.open(directory, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        process = biofuse.popen("mount", store, directory)
+        process = biofuse.popen("mount", store, directory, "--format", "plink")
         wait_until(lambda: waits_for_a_lock(biofuse), "it waits")
         process.send_signal(number)
         said = finish(process, 128 + number)

@@ -61,8 +61,12 @@ def shape_window(size: int, max_record: int) -> WindowShape:
 
 
 def window_bytes(memory: int, decoded_chunk: int) -> int:
-    """The window's part of a budget, less where chunks are decoded whole."""
-    return memory // (4 if decoded_chunk else 2)
+    """The window's part of a budget, less where chunks are decoded whole.
+
+    Somewhat less than half: replies that are under way, and what the kernel asks for
+    meanwhile, take some.
+    """
+    return memory // 4 if decoded_chunk else memory // 2 - memory // 12
 
 
 class Window:
