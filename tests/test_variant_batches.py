@@ -7,6 +7,7 @@ import pytest
 import zarr
 from support.stores import make_store
 
+from biofuse.options import ViewOptions
 from biofuse.plan import variants
 from biofuse.plan.selection import Resolved
 from biofuse.plan.variants import VariantPass
@@ -19,7 +20,11 @@ def batches(store: Path, kept=None) -> list:
     group = zarr.open_group(store, mode="r")
     resolved = Resolved(None, kept)
     found = VariantPass(
-        group, open_store(Location(str(store))), resolved, "error", None, lambda done, total: None
+        group,
+        open_store(Location(str(store))),
+        resolved,
+        ViewOptions(store, "x", ("plink",)),
+        lambda done, total: None,
     ).batches()
     return list(found)
 
