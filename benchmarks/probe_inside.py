@@ -27,7 +27,7 @@ HOLDERS = (
     "GenotypeReader",
     "ValueReader",
     "ByteCache",
-    "BlockCache",
+    "Cache",
     "Rows",
     "PackedRows",
     "ThreadPoolExecutor",

@@ -78,12 +78,12 @@ def test_holders_tell_their_own_bytes():
     cache = ByteCache(MIB)
     cache.put("k", b"", 1234)
     rows = native.Rows(4, 1000, 2, np.array([1000], np.uint32))
-    held = Holder(cache, rows, native.BlockCache(MIB), mmap.mmap(-1, 8192))
+    held = Holder(cache, rows, native.Cache(MIB), mmap.mmap(-1, 8192))
     sizes = {name: one["bytes"] for name, one in probe_inside.holders().items()}
     assert sizes["ByteCache"] >= 1234
     assert sizes["Rows"] >= rows.nbytes > 0
     assert sizes["mmap"] >= 8192
-    assert "BlockCache" in sizes
+    assert "Cache" in sizes
     del held
 
 

@@ -1,4 +1,4 @@
-"""`native.BlockCache`: the same bytes as without it, by many threads and at any size."""
+"""`native.Cache`: the same bytes as without it, by many threads and at any size."""
 
 import threading
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Stored:
         frame = self.frame
         rows.set_frame(chunk, frame, frame, 0, len(frame), self.identity, self.version)
 
-    def rows(self, cache: native.BlockCache | None) -> native.Rows:
+    def rows(self, cache: native.Cache | None) -> native.Rows:
         rows = native.Rows(*self.array.shape, u32s(self.array.shape[1]), None, cache)
         self.give(rows)
         return rows
@@ -49,7 +49,7 @@ def one_row_blocks(seed: int, identity=0, version=0, num_rows=8, values=(0, 1, -
     return Stored(array, frame, identity, version)
 
 
-def is_held(cache: native.BlockCache, stored: Stored, row: int) -> bool:
+def is_held(cache: native.Cache, stored: Stored, row: int) -> bool:
     """Whether the cache has the block of a row: then a frame of the same name and shape, but
     of other content, is not looked at."""
     ones = np.ones_like(stored.array)
@@ -69,7 +69,7 @@ def is_held(cache: native.BlockCache, stored: Stored, row: int) -> bool:
 
 
 def test_a_block_is_decoded_once():
-    cache = native.BlockCache(10 * ENTRY)
+    cache = native.Cache(10 * ENTRY)
     stored = one_row_blocks(1)
     assert not is_held(cache, stored, 3)
     assert stored.rows(cache).alleles(3) == stored.array[3].tobytes()
@@ -81,7 +81,7 @@ def test_a_block_is_decoded_once():
 @pytest.mark.parametrize("far", [1, 2**32, 2**63])
 def test_blocks_of_other_names_are_others(difference, far):
     """Down to the highest bit of a name."""
-    cache = native.BlockCache(10 * ENTRY)
+    cache = native.Cache(10 * ENTRY)
     first = one_row_blocks(1)
     second = one_row_blocks(2, **{difference: far} if difference != "block" else {"identity": 1})
     rows = [stored.rows(cache) for stored in (first, second)]
@@ -93,7 +93,7 @@ def test_blocks_of_other_names_are_others(difference, far):
 
 @pytest.mark.parametrize("room", [1, 2, 3, 5])
 def test_the_block_used_longest_ago_makes_room(room):
-    cache = native.BlockCache(room * ENTRY)
+    cache = native.Cache(room * ENTRY)
     stored = one_row_blocks(1)
     rows = stored.rows(cache)
     for row in range(1, 8):
@@ -105,7 +105,7 @@ def test_the_block_used_longest_ago_makes_room(room):
 
 
 def test_using_a_block_keeps_it():
-    cache = native.BlockCache(2 * ENTRY)
+    cache = native.Cache(2 * ENTRY)
     stored = one_row_blocks(1)
     rows = stored.rows(cache)
     for row in (1, 2, 1, 3):
@@ -117,7 +117,7 @@ def test_using_a_block_keeps_it():
 def test_planes_of_wide_blocks_take_more_room():
     """Eight planes, not two."""
     narrow, wide = one_row_blocks(1), one_row_blocks(2, 1, values=(0, 1, 2))
-    cache = native.BlockCache(4 * ENTRY + 1000)
+    cache = native.Cache(4 * ENTRY + 1000)
     rows = [stored.rows(cache) for stored in (narrow, wide)]
     for row in (1, 2, 3):
         rows[0].alleles(row)
@@ -129,7 +129,7 @@ def test_planes_of_wide_blocks_take_more_room():
 
 def test_blocks_in_use_stay():
     """Though others want their room; those are read without the cache."""
-    cache = native.BlockCache(ENTRY)
+    cache = native.Cache(ENTRY)
     stored = one_row_blocks(1)
     user, other = stored.rows(cache), stored.rows(cache)
     assert user.alleles(1) == stored.array[1].tobytes()
@@ -152,7 +152,7 @@ def test_blocks_in_use_stay():
 
 
 def test_a_cache_tells_what_it_holds():
-    cache = native.BlockCache(3 * ENTRY)
+    cache = native.Cache(3 * ENTRY)
     stored = one_row_blocks(1)
     rows = stored.rows(cache)
     sizes = [cache.nbytes]
@@ -173,14 +173,14 @@ def test_rows_tell_what_they_hold_beside_the_cache():
     assert before > 2 * BLOCK // 8 + 2 * BLOCK
     alone.alleles(1)
     assert alone.nbytes == before + 2 * (BLOCK // 8 + 80)
-    shared = stored.rows(native.BlockCache(10 * ENTRY))
+    shared = stored.rows(native.Cache(10 * ENTRY))
     shared.alleles(1)
     assert shared.nbytes == before
 
 
 @pytest.mark.parametrize("limit", [0, 1, ENTRY - 1000])
 def test_a_cache_too_small_for_any_block(limit):
-    cache = native.BlockCache(limit)
+    cache = native.Cache(limit)
     stored = one_row_blocks(1)
     rows = stored.rows(cache)
     for row in (1, 2, 1):
@@ -192,7 +192,7 @@ def test_what_small_blocks_take_beside_their_bits_is_counted():
     """Two planes of 16 bytes and 80 spare ones, and 120 bytes that tell of them."""
     array = np.random.default_rng(5).choice(np.int8([0, 1]), (40, 128, 1))
     stored = Stored(array, frames.encode(array, blocksize=128))
-    rows = stored.rows(cache := native.BlockCache(2000))
+    rows = stored.rows(cache := native.Cache(2000))
     for row in range(1, 40):
         rows.alleles(row)
     rows.release()
@@ -206,7 +206,7 @@ def test_more_blocks_than_a_cache_has_entries():
     frame = frames.encode(array, blocksize=128, shuffle=0)
     assert frames.parts(frame).num_blocks == 3000
     stored = Stored(array, frame)
-    rows = stored.rows(native.BlockCache(1 << 40))
+    rows = stored.rows(native.Cache(1 << 40))
     for row in [*range(3000), *rng.integers(0, 3000, 3000).tolist()]:
         assert rows.alleles(row) == array[row].tobytes()
 
@@ -214,7 +214,7 @@ def test_more_blocks_than_a_cache_has_entries():
 def test_blocks_of_rows_that_were_all_read_are_not_kept():
     """A run that covers a block has no more use for it."""
     stored = one_row_blocks(1)
-    cache = native.BlockCache(10 * ENTRY)
+    cache = native.Cache(10 * ENTRY)
     size = BLOCK // 4
     out = bytearray(3 * size)
     stored.rows(cache).encode(native.Plink1Encoder(), u32s(2, 3, 4), 0, size, out)
@@ -229,7 +229,7 @@ def test_a_block_that_cannot_be_decoded_is_not_kept():
     bad = Stored(
         sound.array, frames.patched(sound.frame, p.offsets[3] + 4, b"\0\0\0\0"), sound.identity
     )
-    cache = native.BlockCache(10 * ENTRY)
+    cache = native.Cache(10 * ENTRY)
     broken, good = bad.rows(cache), sound.rows(cache)
     for _ in range(2):
         assert broken.alleles(2) == sound.array[2].tobytes()
@@ -247,7 +247,7 @@ def test_the_same_rows_as_without(data):
     """Several chunks, with rows that begin within bytes and blocks that end within rows."""
     chunk_row = data.draw(strategies.chunk_rows())
     limit = data.draw(st.sampled_from([0, 400, 900, 2000, 10_000, 1 << 30]))
-    cache = native.BlockCache(limit)
+    cache = native.Cache(limit)
     sizes = u32s(*(chunk.num_samples for chunk in chunk_row.chunks))
     users = []
     for _ in range(2):
@@ -274,7 +274,7 @@ def test_many_threads(limit):
         array = rng.choice(np.int8(values), (64, 501, 2))
         frame = frames.encode(array, blocksize=4096)
         chunks.append(Stored(array, frame, number // 2, number % 2))
-    cache = native.BlockCache(limit)
+    cache = native.Cache(limit)
     records = [[reference.bed_record(row) for row in c.array] for c in chunks[:5]]
     size = len(records[0][0])
     start = threading.Barrier(6)

@@ -22,7 +22,7 @@ class Cycle:
 
 
 for owner in ("rows", "both"):
-    cache = native.BlockCache(1 << 20)
+    cache = native.Cache(1 << 20)
     rows = native.Rows(8, 4096, 1, np.array([4096], dtype=np.uint32), None, cache)
     rows.set_frame(0, frame, frame, 0, len(frame))
     # Row 1, so that the block is of use for others, and cached.

@@ -68,7 +68,7 @@ class Encoder:
         whole = WholeChunks(self._store, location, cache)
         self._cache = cache
         self._block_caches = {
-            name: native.BlockCache(share)
+            name: native.Cache(share)
             for name, array in arrays.items()
             if name in PLANES and array.fast
         }

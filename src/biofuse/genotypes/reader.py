@@ -28,7 +28,7 @@ class GenotypeReader:
         Kept samples in output order; None for all.
     cache : ByteCache
         Encoded bytes that are kept between calls.
-    blocks : native.BlockCache, optional
+    blocks : native.Cache, optional
         Planes of the fast path that are; of this array alone.
     wide : bool
         Whether allele indices above 1 may occur.
@@ -41,7 +41,7 @@ class GenotypeReader:
         genotypes: GenotypeArray,
         samples,
         cache: ByteCache,
-        blocks: native.BlockCache | None = None,
+        blocks: native.Cache | None = None,
         wide: bool = False,
     ):
         self.genotypes = genotypes

@@ -2,13 +2,15 @@
 
 from biofuse.native._native import (
     BgenEncoder,
-    BlockCache,
+    Cache,
+    Engine,
     NativeError,
     PackedRows,
     Plink1Encoder,
     RecordEncoder,
     Rows,
     Values,
+    Wanted,
     bgen_heads,
     frame_block_size,
     frame_index_size,
@@ -20,13 +22,15 @@ from biofuse.native._native import (
 
 __all__ = [
     "BgenEncoder",
-    "BlockCache",
+    "Cache",
+    "Engine",
     "NativeError",
     "PackedRows",
     "Plink1Encoder",
     "RecordEncoder",
     "Rows",
     "Values",
+    "Wanted",
     "bgen_heads",
     "frame_block_size",
     "frame_index_size",

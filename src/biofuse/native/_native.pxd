@@ -62,19 +62,43 @@ cdef extern from "planes.h" nogil:
     int bf_gather_make_mask(const uint32_t *, uint32_t, uint32_t, uint64_t *, uint64_t)
 
 
-cdef extern from "block_cache.h" nogil:
-    ctypedef struct bf_block_cache:
+cdef extern from "cache.h" nogil:
+    ctypedef struct bf_cache:
         pass
 
-    bf_block_cache *bf_block_cache_new(uint64_t)
-    void bf_block_cache_free(bf_block_cache *)
-    uint64_t bf_block_cache_size(bf_block_cache *)
-    void bf_block_cache_counts(bf_block_cache *, uint64_t *, uint64_t *)
+    ctypedef enum bf_cache_kind:
+        BF_CACHED_BLOCK
+        BF_CACHED_RECORD
+        BF_CACHED_SOURCE
+
+    bf_cache *bf_cache_new(uint64_t)
+    void bf_cache_free(bf_cache *)
+    uint64_t bf_cache_size(bf_cache *)
+    void bf_cache_counts(bf_cache *, bf_cache_kind, uint64_t *, uint64_t *)
+
+
+cdef extern from "source.h" nogil:
+    enum:
+        BF_OPEN_FILE
+
+    ctypedef struct bf_source_kind:
+        uint64_t raw_size
+        uint64_t opened_ns
+
+    ctypedef struct bf_source:
+        uint64_t version
+
+    bf_status bf_source_from_bytes(const uint8_t *, uint64_t, const bf_source_kind *,
+                                   bf_source **, bf_error *)
+    bf_status bf_source_from_part(int, uint64_t, uint64_t, const bf_source_kind *, bf_source **,
+                                  bf_error *)
+    bf_status bf_source_absent(int8_t, bf_source **, bf_error *)
 
 
 cdef extern from "rows.h" nogil:
     ctypedef struct bf_rows:
-        bf_block_cache *cache
+        bf_cache *cache
+        uint32_t owner
 
     ctypedef struct bf_frame_source:
         const uint8_t *index
@@ -166,3 +190,104 @@ cdef extern from "bgen.h" nogil:
     uint64_t bf_bgen_data_size(const bf_bgen *, uint32_t, uint32_t)
     bf_status bf_bgen_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                              bf_error *) noexcept
+
+
+cdef extern from "<sys/uio.h>" nogil:
+    cdef struct iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "engine.h" nogil:
+    ctypedef struct bf_array:
+        uint32_t chunk_rows
+        uint32_t num_chunks
+        const uint32_t *columns
+        bf_source_kind kind
+        int local
+        const char *prefix
+        const char *separator
+        const char *tail
+
+    ctypedef struct bf_file:
+        const uint8_t *header
+        uint64_t header_size
+        uint64_t size
+        uint64_t records
+        uint64_t record_size
+        const uint64_t *offsets
+        bf_encode_record encode
+        const void *encoder
+        int genotypes
+        int phased
+
+    ctypedef struct bf_watched:
+        const char *path
+
+    enum:
+        BF_MAX_ARRAYS
+        BF_MAX_IOV
+
+    ctypedef struct bf_context:
+        bf_rows **rows
+        int64_t *bound
+        bf_source ***sources
+        uint8_t *out
+        iovec *iov
+        int num_iov
+        bf_context *next
+
+    ctypedef struct bf_engine:
+        int folder
+        const bf_array *arrays
+        uint32_t num_arrays
+        const bf_file *files
+        uint32_t num_files
+        const uint32_t *variants
+        bf_watched *watched
+        uint32_t num_watched
+        uint64_t ahead_bytes
+        bf_cache *cache
+        bf_cache *open_files
+        uint64_t *counters
+        bf_context *contexts
+
+    ctypedef struct bf_place:
+        int array
+        uint64_t chunk_row
+        uint32_t chunk
+
+    bf_status bf_engine_init(bf_engine *, bf_error *)
+    void bf_engine_free(bf_engine *)
+    bf_context *bf_engine_enter(bf_engine *, int)
+    void bf_engine_leave(bf_engine *, bf_context *)
+    bf_status bf_engine_read(bf_engine *, bf_context *, uint32_t, uint64_t, uint64_t, bf_place *,
+                             bf_error *)
+    void bf_engine_end(bf_engine *, bf_context *)
+    int bf_engine_ahead(bf_engine *, bf_place *)
+    void bf_engine_give(bf_engine *, const bf_place *, bf_source *)
+    int bf_watched_look(int, bf_watched *)
+    void bf_engine_publish(bf_engine *)
+
+
+cdef extern from "answer.h" nogil:
+    ctypedef struct bf_request:
+        uint32_t slot
+        uint32_t file
+        uint64_t unique
+        uint64_t offset
+        uint32_t size
+
+    ctypedef struct bf_door:
+        int socket
+        int fuse
+        uint8_t *table
+        uint64_t table_size
+
+    ctypedef enum bf_arrival:
+        BF_DOOR_END
+        BF_DOOR_NOTHING
+        BF_DOOR_REQUEST
+
+    bf_arrival bf_door_receive(const bf_door *, int, bf_request *)
+    int bf_door_answer(const bf_door *, const bf_request *, iovec *, int)

@@ -186,12 +186,13 @@ cdef class Rows:
     samples : buffer of uint32, optional
         Kept samples in output order, as indices into the samples of the chunks read,
         one chunk after another.
-    cache : BlockCache, optional
-        Of one array of calls.
+    cache : Cache, optional
+    owner : int
+        The array of calls, in the cache.
     """
 
     cdef bf_rows rows
-    cdef BlockCache cache
+    cdef Cache cache
     cdef bf_gather gather
     cdef uint64_t *mask
     cdef uint32_t *samples
@@ -202,7 +203,7 @@ cdef class Rows:
 
     def __cinit__(self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_t ploidy,
                   const uint32_t[::1] num_samples not None, samples=None,
-                  BlockCache cache=None):
+                  Cache cache=None, uint32_t owner=0):
         cdef bf_error err
         cdef bf_gather *gather = NULL
         cdef uint64_t total = 0
@@ -240,6 +241,7 @@ cdef class Rows:
             raise_error(&err)
         self.cache = cache
         self.rows.cache = cache.cache if cache is not None else NULL
+        self.rows.owner = owner
 
     def __dealloc__(self):
         bf_rows_free(&self.rows)
@@ -462,4 +464,5 @@ cdef class Rows:
 
 
 include "values.pxi"
+include "engine.pxi"
 include "heap.pxi"

@@ -60,19 +60,40 @@ clear_bits(uint8_t *dst, uint64_t dst_bit, uint64_t n)
 }
 
 bf_status
-bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
+bf_planes_alloc_block(bf_planes *self, uint64_t capacity, bf_error *err)
 {
-    uint64_t bytes = bf_planes_bytes(capacity);
-
     memset(self, 0, sizeof(*self));
-    self->plane[BF_LOW_PLANE] = calloc(1, bytes);
-    self->plane[BF_SIGN_PLANE] = calloc(1, bytes);
+    self->plane[BF_LOW_PLANE] = calloc(1, bf_planes_bytes(capacity));
     self->capacity = capacity;
     self->no_sign = 1;
-    if (self->plane[BF_LOW_PLANE] == NULL || self->plane[BF_SIGN_PLANE] == NULL) {
-        bf_planes_free(self);
+    if (self->plane[BF_LOW_PLANE] == NULL) {
         return bf_fail(err, BF_ERR_NOMEM, "out of memory");
     }
+    return BF_OK;
+}
+
+/* Allocate the sign plane if it is not there yet. */
+static bf_status
+add_sign(bf_planes *self, bf_error *err)
+{
+    if (self->plane[BF_SIGN_PLANE] == NULL) {
+        self->plane[BF_SIGN_PLANE] = calloc(1, bf_planes_bytes(self->capacity));
+    }
+    if (self->plane[BF_SIGN_PLANE] == NULL) {
+        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+    }
+    self->no_sign = 0;
+    return BF_OK;
+}
+
+bf_status
+bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
+{
+    if (bf_planes_alloc_block(self, capacity, err) != BF_OK || add_sign(self, err) != BF_OK) {
+        bf_planes_free(self);
+        return err->status;
+    }
+    self->no_sign = 1;
     return BF_OK;
 }
 
@@ -161,8 +182,8 @@ bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, ui
     }
     if (!self->wide && given <= BF_SIGN_PLANE && tail == 0) {
         bf_planes_clear_sign(self);
-    } else {
-        self->no_sign = 0;
+    } else if (add_sign(self, err) != BF_OK) {
+        return err->status;
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
         if (k != BF_LOW_PLANE && !self->wide && (k != BF_SIGN_PLANE || self->no_sign)) {
@@ -207,8 +228,7 @@ bf_planes_from_bytes(bf_planes *self, const uint8_t *alleles, uint64_t size, bf_
         spread |= (uint8_t) ((alleles[i] ^ alleles[i] >> 1) & 0x7e);
     }
     self->wide = spread != 0;
-    self->no_sign = 0;
-    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+    if (add_sign(self, err) != BF_OK || (self->wide && bf_planes_widen(self, err) != BF_OK)) {
         return err->status;
     }
     for (uint64_t g = 0; g < groups; g++) {
@@ -238,8 +258,7 @@ bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error 
         return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
     }
     self->wide = allele > 1 || allele < -2;
-    self->no_sign = 0;
-    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+    if (add_sign(self, err) != BF_OK || (self->wide && bf_planes_widen(self, err) != BF_OK)) {
         return err->status;
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {

@@ -6,8 +6,8 @@
  * planes 1 to 6 equal plane 7, the sign. Where they don't, an allele index
  * above 1 occurs and the run is called wide.
  *
- * A bf_planes holds plane 0 and plane 7 always, planes 1 to 6 only where the
- * run is wide. */
+ * A bf_planes holds plane 0 and, unless it was allocated without, plane 7 always, planes 1
+ * to 6 only where the run is wide. */
 #ifndef BF_PLANES_H
 #define BF_PLANES_H
 
@@ -48,6 +48,9 @@ bf_planes_size(const bf_planes *self)
 }
 
 bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
+/* Without a sign plane, which comes with the first content that needs one: planes to be filled
+ * as a whole, and to be copied from. */
+bf_status bf_planes_alloc_block(bf_planes *self, uint64_t capacity, bf_error *err);
 /* Allocate planes 1 to 6 if they are not there yet. */
 bf_status bf_planes_widen(bf_planes *self, bf_error *err);
 void bf_planes_free(bf_planes *self);

@@ -80,8 +80,8 @@ cdef class PackedRows:
         return bf_planes_size(&self.planes)
 
 
-cdef class BlockCache:
-    """Planes of decompressed blocks that the `Rows` of several threads share.
+cdef class Cache:
+    """What threads share: planes of decompressed blocks, records and encoded chunks.
 
     Parameters
     ----------
@@ -89,24 +89,24 @@ cdef class BlockCache:
         Bytes.
     """
 
-    cdef bf_block_cache *cache
+    cdef bf_cache *cache
 
     def __cinit__(self, uint64_t limit):
-        self.cache = bf_block_cache_new(limit)
+        self.cache = bf_cache_new(limit)
         if self.cache == NULL:
             raise MemoryError
 
     def __dealloc__(self):
-        bf_block_cache_free(self.cache)
+        bf_cache_free(self.cache)
 
     @property
     def nbytes(self):
-        """Memory that its blocks take, in bytes."""
-        return bf_block_cache_size(self.cache)
+        """Memory that its values take, in bytes."""
+        return bf_cache_size(self.cache)
 
     @property
     def counts(self):
         """How often a block was found, and not: a pair of int."""
         cdef uint64_t hits, misses
-        bf_block_cache_counts(self.cache, &hits, &misses)
+        bf_cache_counts(self.cache, BF_CACHED_BLOCK, &hits, &misses)
         return hits, misses

@@ -67,7 +67,7 @@ static void
 drop_shared(bf_rows *self, bf_chunk *chunk)
 {
     if (chunk->shared != NULL) {
-        bf_block_cache_release(self->cache, chunk->shared);
+        bf_cache_release(self->cache, &chunk->shared->cached);
         chunk->shared = NULL;
     }
     chunk->current = -1;
@@ -82,6 +82,7 @@ bf_rows_free(bf_rows *self)
     }
     free(self->chunks);
     free(self->scratch);
+    free(self->input);
     bf_planes_free(&self->row);
     bf_planes_free(&self->kept);
     ZSTD_freeDCtx(self->dctx);
@@ -91,7 +92,7 @@ bf_rows_free(bf_rows *self)
 uint64_t
 bf_rows_size(const bf_rows *self)
 {
-    uint64_t size = self->scratch_size + bf_planes_size(&self->row) + bf_planes_size(&self->kept)
+    uint64_t size = self->scratch_size + self->input_size + bf_planes_size(&self->row) + bf_planes_size(&self->kept)
         + ZSTD_sizeof_DCtx(self->dctx);
 
     for (uint32_t c = 0; c < self->num_chunks; c++) {
@@ -112,6 +113,7 @@ get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
     drop_shared(self, *out);
     (*out)->kind = BF_CHUNK_EMPTY;
     (*out)->packed = NULL;
+    (*out)->source = NULL;
     return BF_OK;
 }
 
@@ -121,6 +123,7 @@ bf_rows_clear(bf_rows *self)
     for (uint32_t c = 0; c < self->num_chunks; c++) {
         self->chunks[c].kind = BF_CHUNK_EMPTY;
         self->chunks[c].packed = NULL;
+        self->chunks[c].source = NULL;
         drop_shared(self, &self->chunks[c]);
     }
 }
@@ -136,21 +139,34 @@ reserve_planes(bf_planes *planes, uint64_t size, bf_error *err)
 }
 
 static bf_status
-reserve_scratch(bf_rows *self, uint64_t block_size, bf_error *err)
+reserve(uint8_t **buffer, uint64_t *size, uint64_t wanted, bf_error *err)
 {
     uint8_t *larger;
 
-    if (2 * block_size <= self->scratch_size) {
+    if (wanted <= *size) {
         return BF_OK;
     }
-    larger = malloc(2 * block_size);
+    larger = malloc(wanted);
     if (larger == NULL) {
         return bf_fail(err, BF_ERR_NOMEM, "out of memory");
     }
-    free(self->scratch);
-    self->scratch = larger;
-    self->scratch_size = 2 * block_size;
+    free(*buffer);
+    *buffer = larger;
+    *size = wanted;
     return BF_OK;
+}
+
+static bf_status
+reserve_scratch(bf_rows *self, uint64_t block_size, bf_error *err)
+{
+    return reserve(&self->scratch, &self->scratch_size, 2 * block_size, err);
+}
+
+static bf_cache_key
+block_key(const bf_rows *self, uint64_t id, uint64_t version)
+{
+    return (bf_cache_key){
+        .kind = BF_CACHED_BLOCK, .owner = self->owner, .a = id, .c = version };
 }
 
 bf_status
@@ -177,7 +193,37 @@ bf_rows_set_frame(
     c->frame.span = source->span;
     c->frame.span_start = source->span_start;
     c->frame.span_size = source->span_size;
-    c->key = (bf_block_key){ .chunk = source->id, .version = source->version };
+    c->key = block_key(self, source->id, source->version);
+    if (reserve_scratch(self, c->frame.header.block_size, err) != BF_OK) {
+        return err->status;
+    }
+    c->kind = BF_CHUNK_FRAME;
+    return BF_OK;
+}
+
+bf_status
+bf_rows_set_source(
+    bf_rows *self, uint32_t chunk, const bf_source *source, uint64_t id, bf_error *err)
+{
+    uint64_t raw = (uint64_t) self->chunk_rows * self->chunk_samples * self->ploidy;
+    bf_chunk *c = NULL;
+
+    if (source->absent) {
+        return bf_rows_set_constant(self, chunk, source->fill, err);
+    }
+    if (get_chunk(self, chunk, &c, err) != BF_OK) {
+        return err->status;
+    }
+    if (source->header.num_bytes != raw) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the frame is of another array");
+    }
+    c->frame.header = source->header;
+    c->frame.offsets = source->index + BF_FRAME_HEADER_SIZE;
+    c->frame.span = source->bytes;
+    c->frame.span_start = 0;
+    c->frame.span_size = source->bytes != NULL ? source->frame_size : 0;
+    c->source = source->bytes != NULL ? NULL : source;
+    c->key = block_key(self, id, source->version);
     if (reserve_scratch(self, c->frame.header.block_size, err) != BF_OK) {
         return err->status;
     }
@@ -226,18 +272,72 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
     return BF_OK;
 }
 
+/* Read the bytes of a block of which they were not given. */
 static bf_status
-decode_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
+read_input(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
+{
+    bf_frame *frame = &chunk->frame;
+    uint64_t start, stop;
+
+    if (bf_frame_extent(frame, block, block, &start, &stop, err) != BF_OK
+        || reserve(&self->input, &self->input_size, stop - start, err) != BF_OK
+        || bf_source_read(chunk->source, start, stop, self->input, err) != BF_OK) {
+        return err->status;
+    }
+    frame->span = self->input;
+    frame->span_start = start;
+    frame->span_size = stop - start;
+    return BF_OK;
+}
+
+static bf_status
+decode_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_planes *planes, bf_error *err)
 {
     bf_block data;
 
-    if (bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err) != BF_OK
-        || reserve_planes(&chunk->block, chunk->frame.header.block_size, err) != BF_OK) {
+    if ((chunk->source != NULL && read_input(self, chunk, block, err) != BF_OK)
+        || bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err)
+               != BF_OK) {
         return err->status;
     }
-    return data.shuffled ? bf_planes_from_shuffled(
-                               &chunk->block, data.bytes, data.size, data.filled, data.tail, err)
-                         : bf_planes_from_bytes(&chunk->block, data.bytes, data.size, err);
+    return data.shuffled
+        ? bf_planes_from_shuffled(planes, data.bytes, data.size, data.filled, data.tail, err)
+        : bf_planes_from_bytes(planes, data.bytes, data.size, err);
+}
+
+static void
+destroy_block(bf_cached *cached)
+{
+    bf_block_planes *self = (bf_block_planes *) cached;
+
+    bf_planes_free(&self->planes);
+    free(self);
+}
+
+/* Decompress a block that the cache is to have; its claim ends in any case. */
+static bf_status
+make_block(bf_rows *self, bf_chunk *chunk, uint32_t block, int keep, bf_error *err)
+{
+    bf_block_planes *made = calloc(1, sizeof(*made));
+    uint64_t size = bf_frame_block_bytes(&chunk->frame.header, block);
+
+    if (made == NULL) {
+        (void) bf_fail(err, BF_ERR_NOMEM, "out of memory");
+    } else if (bf_planes_alloc_block(&made->planes, size, err) != BF_OK
+               || decode_block(self, chunk, block, &made->planes, err) != BF_OK) {
+        destroy_block(&made->cached);
+        made = NULL;
+    }
+    if (made == NULL) {
+        bf_cache_give_up(self->cache, &chunk->key);
+        return err->status;
+    }
+    made->cached.key = chunk->key;
+    made->cached.destroy = destroy_block;
+    made->cached.size = sizeof(*made) + bf_planes_size(&made->planes);
+    bf_cache_put(self->cache, &made->cached, keep);
+    chunk->shared = made;
+    return BF_OK;
 }
 
 /* Whether a block has rows in it that are not being read now, but may be next. */
@@ -255,24 +355,67 @@ is_of_use_later(const bf_rows *self, const bf_chunk *chunk, uint32_t block)
 static bf_status
 load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
 {
-    bf_status status;
+    bf_status status = BF_OK;
 
     drop_shared(self, chunk);
-    chunk->key.block = block;
-    if (self->cache != NULL) {
-        chunk->shared = bf_block_cache_get(self->cache, &chunk->key);
-    }
-    if (chunk->shared == NULL) {
-        status = decode_block(self, chunk, block, err);
-        if (status != BF_OK) {
-            return status;
+    chunk->key.b = block;
+    if (self->cache == NULL) {
+        status = reserve_planes(&chunk->block, chunk->frame.header.block_size, err);
+        if (status == BF_OK) {
+            status = decode_block(self, chunk, block, &chunk->block, err);
         }
-        if (self->cache != NULL && is_of_use_later(self, chunk, block)) {
-            chunk->shared = bf_block_cache_put(self->cache, &chunk->key, &chunk->block);
+    } else {
+        chunk->shared = (bf_block_planes *) bf_cache_get(self->cache, &chunk->key);
+        if (chunk->shared == NULL) {
+            status = make_block(self, chunk, block, is_of_use_later(self, chunk, block), err);
         }
     }
-    chunk->current = block;
-    return BF_OK;
+    if (status == BF_OK) {
+        chunk->current = block;
+    }
+    return status;
+}
+
+int64_t
+bf_rows_block_of(const bf_rows *self, uint32_t chunk, uint32_t row)
+{
+    const bf_chunk *c = &self->chunks[chunk];
+
+    if (c->kind != BF_CHUNK_FRAME) {
+        return -1;
+    }
+    return (int64_t) ((uint64_t) row * self->chunk_samples * self->ploidy
+                      / c->frame.header.block_size);
+}
+
+bf_status
+bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, bf_error *err)
+{
+    bf_chunk *c = &self->chunks[chunk];
+    uint64_t pos = (uint64_t) row * self->chunk_samples * self->ploidy;
+    uint64_t last = pos + (uint64_t) c->num_samples * self->ploidy;
+    uint32_t block_size = c->frame.header.block_size;
+    bf_status status = BF_OK;
+
+    if (self->cache == NULL || c->kind != BF_CHUNK_FRAME || pos == last) {
+        return BF_OK;
+    }
+    for (uint64_t block = pos / block_size; block <= (last - 1) / block_size; block++) {
+        c->key.b = block;
+        drop_shared(self, c);
+        if (bf_cache_has(self->cache, &c->key)) {
+            continue;
+        }
+        c->shared = (bf_block_planes *) bf_cache_get(self->cache, &c->key);
+        if (c->shared == NULL) {
+            status = make_block(self, c, (uint32_t) block, 1, err);
+            if (status != BF_OK) {
+                return status;
+            }
+        }
+    }
+    drop_shared(self, c);
+    return status;
 }
 
 /* Append the chunk's part of a row to self->row at dst_bit. */
@@ -296,7 +439,7 @@ append_from_frame(bf_rows *self, bf_chunk *chunk, uint32_t row, uint64_t dst_bit
             }
         }
         status = bf_planes_copy(&self->row, dst_bit,
-            chunk->shared != NULL ? chunk->shared : &chunk->block, start, n, err);
+            chunk->shared != NULL ? &chunk->shared->planes : &chunk->block, start, n, err);
         if (status != BF_OK) {
             return status;
         }

@@ -11,9 +11,10 @@
 #ifndef BF_ROWS_H
 #define BF_ROWS_H
 
-#include "block_cache.h"
+#include "cache.h"
 #include "frame.h"
 #include "planes.h"
+#include "source.h"
 
 typedef enum {
     BF_CHUNK_EMPTY = 0, /* nothing was given yet: reading is an error */
@@ -22,13 +23,21 @@ typedef enum {
     BF_CHUNK_CONSTANT,
 } bf_chunk_kind;
 
+/* Planes of a decompressed block, as a cache has them: a is its chunk, b its number, and c the
+ * version of the chunk's content. */
+typedef struct {
+    bf_cached cached;
+    bf_planes planes;
+} bf_block_planes;
+
 typedef struct {
     uint32_t num_samples;    /* samples taken from this chunk: its first ones */
     bf_chunk_kind kind;
     bf_planes block;         /* planes of the frame's current block, or of a constant row */
-    const bf_planes *shared; /* FRAME: those of the current block, of the cache; or NULL */
+    bf_block_planes *shared; /* FRAME: the current block's, where a cache is used; or NULL */
     bf_frame frame;          /* FRAME */
-    bf_block_key key;        /* FRAME: the current block's, if a cache is used */
+    const bf_source *source; /* FRAME: where it is read from, if its bytes are not given */
+    bf_cache_key key;        /* FRAME: the current block's */
     int64_t current;         /* FRAME: the current block, or -1 */
     const bf_planes *packed; /* PACKED: planes of rows first_row to last_row, exclusive */
     uint32_t first_row, last_row;
@@ -46,7 +55,10 @@ typedef struct {
     uint8_t *scratch;
     uint64_t scratch_size;
     ZSTD_DCtx *dctx;
-    bf_block_cache *cache;        /* or NULL; outlives self */
+    uint8_t *input;       /* of a block that is read from a source */
+    uint64_t input_size;
+    bf_cache *cache;              /* or NULL; outlives self */
+    uint32_t owner;               /* the array, in the cache */
     uint32_t first_row, last_row; /* those being read: blocks with others in them are cached */
 } bf_rows;
 
@@ -83,12 +95,21 @@ typedef struct {
  * bf_rows_free. */
 bf_status bf_rows_set_frame(
     bf_rows *self, uint32_t chunk, const bf_frame_source *source, bf_error *err);
+/* A frame, or a chunk that is not stored, which its blocks are read from as they are wanted.
+ * It must stay until the next set, bf_rows_clear or bf_rows_free. */
+bf_status bf_rows_set_source(
+    bf_rows *self, uint32_t chunk, const bf_source *source, uint64_t id, bf_error *err);
 /* packed: rows first_row to last_row of row_bits = num_samples x ploidy bits each. */
 bf_status bf_rows_set_packed(bf_rows *self, uint32_t chunk, const bf_planes *packed,
     uint64_t row_bits, uint32_t first_row, uint32_t last_row, bf_error *err);
 bf_status bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err);
 /* Forget what every chunk was given. */
 void bf_rows_clear(bf_rows *self);
+
+/* The block of a chunk's frame that holds the first allele of a row; -1 if it is no frame. */
+int64_t bf_rows_block_of(const bf_rows *self, uint32_t chunk, uint32_t row);
+/* Have the blocks of a row of one chunk in the cache, if they fit. */
+bf_status bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, bf_error *err);
 
 bf_status bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err);
 
