@@ -13,10 +13,12 @@ from pathlib import Path
 from biofuse.cli import mount, mount_bgen
 from biofuse.cli.settings import view_options
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.build import build_plan
+from biofuse.stores import Location, open_store
 from support.oracles import Fileset
 
 _STEP = 10
@@ -52,6 +54,16 @@ def open_encoder(plan: Plan, directory: Path, cache_bytes: int, **limits) -> Enc
     """The encoder of a plan in a directory, as a worker opens it."""
     tables = MappedTables.open(str(directory), plan.table_names())
     return Encoder(plan, tables.views, cache_bytes, time.time_ns(), **limits)
+
+
+def open_fast_path(plan: Plan, directory: Path, memory: int, threads: int = 2, **more) -> FastPath:
+    """The native engine of a plan in a directory, as a worker opens it."""
+    tables = MappedTables.open(str(directory), plan.table_names())
+    headers = [(directory / streamed.header).read_bytes() for streamed in plan.streamed]
+    opened_ns = time.time_ns()
+    store = open_store(Location(**plan.store), opened_ns)
+    ahead = more.get("ahead_bytes", 2 << 20)
+    return FastPath(plan, tables.views, headers, store, memory, threads, ahead, opened_ns)
 
 
 def record_offsets(plan: Plan, directory: Path, number: int = 0) -> array:

@@ -84,6 +84,7 @@ cdef extern from "source.h" nogil:
     ctypedef struct bf_source_kind:
         uint64_t raw_size
         uint64_t opened_ns
+        uint32_t max_block
 
     ctypedef struct bf_source:
         uint64_t version
@@ -92,7 +93,8 @@ cdef extern from "source.h" nogil:
                                    bf_source **, bf_error *)
     bf_status bf_source_from_part(int, uint64_t, uint64_t, const bf_source_kind *, bf_source **,
                                   bf_error *)
-    bf_status bf_source_absent(int8_t, bf_source **, bf_error *)
+    bf_status bf_source_absent(int8_t, const char *, const bf_source_kind *, bf_source **,
+                               bf_error *)
 
 
 cdef extern from "rows.h" nogil:

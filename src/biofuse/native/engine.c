@@ -229,12 +229,20 @@ unbind(bf_engine *self, bf_context *context, uint32_t array)
     context->bound[array] = -1;
 }
 
+/* Whether two chunks that are not stored are not in the same folder; a may be NULL. */
+static int
+is_same_folder(const bf_source *a, const bf_source *b)
+{
+    return a != NULL && strcmp((const char *) a->index, (const char *) b->index) == 0;
+}
+
 /* Have a context read a chunk row of an array. */
 static bf_status
 bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row, int hint,
     bf_place *place, bf_error *err)
 {
     const bf_array *a = &self->arrays[array];
+    const bf_source *last = NULL;
 
     if (context->bound[array] == (int64_t) chunk_row) {
         return BF_OK;
@@ -249,6 +257,12 @@ bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row, i
             return bf_fail(err, BF_ERR_READ, "a chunk is wanted");
         }
         context->sources[array][c] = source;
+        if (source->absent && source->index != NULL) {
+            if (!is_same_folder(last, source) && !bf_source_is_absent(source, self->folder)) {
+                return bf_fail(err, BF_ERR_ARGUMENT, "a chunk was not there, and may be now");
+            }
+            last = source;
+        }
         if (bf_rows_set_source(context->rows[array], c, source,
                 chunk_id(&source->cached.key), err)
             != BF_OK) {

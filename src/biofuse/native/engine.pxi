@@ -120,7 +120,7 @@ cdef class Engine:
 
     def add_array(self, uint32_t chunk_rows, uint64_t raw_size, columns, bint local,
                   bytes prefix not None, bytes separator not None, bytes tail not None,
-                  uint64_t opened_ns):
+                  uint64_t opened_ns, uint32_t max_block):
         """Add an array of calls whose chunks are zstd Blosc frames of int8.
 
         Parameters
@@ -137,6 +137,8 @@ cdef class Engine:
             The key of a chunk is prefix + row + separator + column + tail.
         opened_ns : int
             Files that were changed later, in ns since 1970, are not read.
+        max_block : int
+            Bytes of a block: frames of larger ones are refused.
 
         Returns
         -------
@@ -155,6 +157,7 @@ cdef class Engine:
         array.columns = &numbers[0] if numbers.shape[0] > 0 else NULL
         array.kind.raw_size = raw_size
         array.kind.opened_ns = opened_ns
+        array.kind.max_block = max_block
         array.local = local
         array.prefix = prefix
         array.separator = separator
@@ -304,13 +307,23 @@ cdef class Engine:
             raise_error(&err)
         bf_engine_give(&self.engine, &place, source)
 
-    def give_absent(self, int array, uint64_t chunk_row, uint32_t chunk, int8_t fill):
-        """Say that a chunk is not stored."""
+    def give_absent(self, int array, uint64_t chunk_row, uint32_t chunk, int8_t fill,
+                    bytes folder=None):
+        """Say that a chunk is not stored.
+
+        Parameters
+        ----------
+        fill : int
+            Its alleles.
+        folder : bytes, optional
+            Where it is not: if that folder is changed, it may be there.
+        """
         cdef bf_error err
         cdef bf_source *source = NULL
         cdef bf_place place = self.place(array, chunk_row, chunk)
         clear(&err)
-        if bf_source_absent(fill, &source, &err) != BF_OK:
+        if bf_source_absent(fill, <const char *> folder if folder is not None else NULL,
+                            &self.engine.arrays[array].kind, &source, &err) != BF_OK:
             raise_error(&err)
         bf_engine_give(&self.engine, &place, source)
 

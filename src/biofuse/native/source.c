@@ -36,6 +36,19 @@ new_source(uint64_t content)
 }
 
 static bf_status
+parse_header(const uint8_t *data, uint64_t size, uint64_t frame_size, const bf_source_kind *kind,
+    bf_frame_header *header, bf_error *err)
+{
+    if (bf_frame_parse_header(data, size, kind->raw_size, frame_size, 1, header, err) != BF_OK) {
+        return err->status;
+    }
+    if (kind->max_block != 0 && header->block_size > kind->max_block) {
+        return bf_fail(err, BF_ERR_UNSUPPORTED, "the Blosc frame has uncommonly large blocks");
+    }
+    return BF_OK;
+}
+
+static bf_status
 read_fully(int fd, uint64_t start, uint64_t size, uint8_t *out, bf_error *err)
 {
     while (size > 0) {
@@ -84,7 +97,7 @@ read_head(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind, bf_s
     bf_source *self;
 
     if (read_fully(fd, base, have, head, err) != BF_OK
-        || bf_frame_parse_header(head, have, kind->raw_size, size, 1, &header, err) != BF_OK) {
+        || parse_header(head, have, size, kind, &header, err) != BF_OK) {
         return err->status;
     }
     index_size = bf_frame_index_size(&header);
@@ -160,7 +173,7 @@ bf_source_from_bytes(const uint8_t *bytes, uint64_t size, const bf_source_kind *
     bf_frame_header header;
     bf_source *self;
 
-    if (bf_frame_parse_header(bytes, size, kind->raw_size, size, 1, &header, err) != BF_OK) {
+    if (parse_header(bytes, size, size, kind, &header, err) != BF_OK) {
         return err->status;
     }
     self = new_source(size);
@@ -176,15 +189,33 @@ bf_source_from_bytes(const uint8_t *bytes, uint64_t size, const bf_source_kind *
 }
 
 bf_status
-bf_source_absent(int8_t fill, bf_source **out, bf_error *err)
+bf_source_absent(int8_t fill, const char *folder, const bf_source_kind *kind, bf_source **out,
+    bf_error *err)
 {
-    *out = new_source(0);
+    size_t size = folder != NULL ? strlen(folder) + 1 : 0;
+
+    *out = new_source(size);
     if (*out == NULL) {
         return bf_fail(err, BF_ERR_NOMEM, "out of memory");
     }
+    if (folder != NULL) {
+        memcpy((*out)->content, folder, size);
+        (*out)->index = (*out)->content;
+    }
     (*out)->absent = 1;
     (*out)->fill = fill;
+    (*out)->opened_ns = kind->opened_ns;
     return BF_OK;
+}
+
+int
+bf_source_is_absent(const bf_source *self, int root)
+{
+    struct stat status;
+
+    return self->index == NULL
+        || (fstatat(root, (const char *) self->index, &status, 0) == 0
+            && nanoseconds(status.st_ctim) <= self->opened_ns);
 }
 
 bf_status

@@ -12,6 +12,7 @@
 typedef struct {
     uint64_t raw_size;  /* of a decoded chunk */
     uint64_t opened_ns; /* a file that was changed later, in ns since 1970, is not read; or 0 */
+    uint32_t max_block; /* frames of larger blocks are refused */
 } bf_source_kind;
 
 typedef struct {
@@ -25,7 +26,7 @@ typedef struct {
     const uint8_t *bytes; /* the whole frame, or NULL */
     int fd;               /* the file that it is in, from base on; or -1 */
     uint64_t base, opened_ns;
-    uint8_t content[]; /* what index or bytes point to */
+    uint8_t content[]; /* what index or bytes point to, or the folder of an absent chunk */
 } bf_source;
 
 /* Open a file below a folder. BF_ERR_READ: it is not there, no regular file, was changed
@@ -44,8 +45,13 @@ bf_status bf_source_from_bytes(const uint8_t *bytes, uint64_t size, const bf_sou
 bf_status bf_source_from_part(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
-/* A chunk that is not stored. */
-bf_status bf_source_absent(int8_t fill, bf_source **out, bf_error *err);
+/* A chunk that is not stored. folder: where it is not, which must not be changed for it to
+ * be so; or NULL. */
+bf_status bf_source_absent(int8_t fill, const char *folder, const bf_source_kind *kind,
+    bf_source **out, bf_error *err);
+
+/* Whether a chunk that is not stored is still not there. root: what its folder is relative to. */
+int bf_source_is_absent(const bf_source *self, int root);
 
 /* Bytes [start, stop) of the frame into out. */
 bf_status bf_source_read(

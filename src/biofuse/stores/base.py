@@ -26,6 +26,23 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an open file.
+
+    Attributes
+    ----------
+    fd : int
+        Its descriptor.
+    start, size : int
+        In bytes.
+    """
+
+    fd: int
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Bytes of a stored object.
 
@@ -70,6 +87,10 @@ class Store(Protocol):
         A backend may return more of an object than was asked for. None stands for an
         object that does not exist; any other failure is raised.
         """
+        ...
+
+    def part(self, key: str) -> "Part | None":
+        """Where the object lies as it is in a file that the store keeps open; None elsewhere."""
         ...
 
     def hint(self, keys: Sequence[str]) -> None:

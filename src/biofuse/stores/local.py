@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.stores.base import Piece, Range
+from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.listing import Listing, list_local
 from biofuse.stores.regular import check_absent, open_regular
 
@@ -95,6 +95,9 @@ class LocalStore:
             raise BiofuseError(f"{wanted.key} cannot be read: {error.strerror}") from error
         version = (status.st_ino, status.st_size, status.st_mtime_ns)
         return Piece(data, wanted.start, status.st_size, version)
+
+    def part(self, key: str) -> Part | None:
+        return None
 
     def hint(self, keys: Sequence[str]) -> None:
         for key in keys:

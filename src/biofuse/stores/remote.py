@@ -7,7 +7,7 @@ import zarr.core.buffer
 import zarr.core.sync
 from zarr.abc.store import RangeByteRequest
 
-from biofuse.stores.base import Piece, Range
+from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.listing import Listing
 
 # Requests under way at a time, of one call.
@@ -62,6 +62,9 @@ class ZarrStore:
         # Some servers answer with the whole object, whatever was asked for.
         start = 0 if len(data) == size else wanted.start
         return Piece(data, start, size, size)
+
+    def part(self, key: str) -> Part | None:
+        return None
 
     def hint(self, keys: Sequence[str]) -> None:
         pass

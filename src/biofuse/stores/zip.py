@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 from biofuse.errors import BiofuseError
-from biofuse.stores.base import Piece, Range
+from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.listing import Listing
 from biofuse.stores.local import pread_all
 from biofuse.stores.regular import open_regular
@@ -39,7 +39,7 @@ class ZipStore:
     far = False
 
     def __init__(self, path: str):
-        self._path = path
+        self.path = path
         # Open as long as the store is.
         self._file = os.fdopen(open_regular(path, path), "rb")
         self._size = os.fstat(self._file.fileno()).st_size
@@ -79,6 +79,19 @@ class ZipStore:
             raise BiofuseError(f"{wanted.key} cannot be read: {error}") from error
         return Piece(data, wanted.start, info.file_size, None)
 
+    def part(self, key: str) -> Part | None:
+        """Where a member that is stored as it is lies in the file; None if there is none."""
+        try:
+            info = self._archive.getinfo(key)
+            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                return None
+            start = self._data_start(info)
+        except (KeyError, *_ERRORS):
+            return None
+        if start + info.file_size > self._size:
+            return None
+        return Part(self._file.fileno(), start, info.file_size)
+
     def _data_start(self, info: zipfile.ZipInfo) -> int:
         header = os.pread(self._file.fileno(), _HEADER.size, info.header_offset)
         if len(header) < _HEADER.size or not header.startswith(_SIGNATURE):
@@ -106,7 +119,7 @@ class ZipStore:
         return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
 
     def signature(self, keys: Sequence[str]) -> str | None:
-        status = os.stat(self._path)
+        status = os.stat(self.path)
         return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
     def close(self) -> None:

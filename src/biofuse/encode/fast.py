@@ -1,0 +1,273 @@
+"""The native engine, for what of a view is on the fast path, and what it asks for."""
+
+import contextlib
+import os
+import resource
+from array import array
+from collections import deque
+from collections.abc import Mapping
+
+from biofuse import native
+from biofuse.errors import BiofuseError
+from biofuse.formats import get_format
+from biofuse.formats.base import GENOTYPES, PHASED
+from biofuse.genotypes.array import GenotypeArray
+from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
+from biofuse.manifest import Plan, StreamedFile
+from biofuse.stores import Range, Store
+from biofuse.stores.limits import encoded
+from biofuse.stores.local import LocalStore
+
+# What a call may take, beside planes, of an answer's bytes.
+_MAX_ANSWER = 1 << 20
+_BLOCK = 512 << 10
+_MAX_BLOCK = 2 << 20
+# Of the budget, scratch of calls takes at most this part.
+_SCRATCH_PART = 4
+# Of the cache, frames of a chunk row that are kept take at most this part.
+_ROW_PART = 4
+_MAX_OPEN_FILES = 1024
+
+
+class FastPath:
+    """A view's files that the engine makes.
+
+    Parameters
+    ----------
+    plan : Plan
+    tables : mapping of str to memoryview
+        The plan's tables by file name, as bytes.
+    headers : sequence of bytes
+        Of the streamed files.
+    store : Store
+    memory : int
+        Bytes of caches and scratch together.
+    threads : int
+    ahead_bytes : int
+        Of a file, for how many bytes planes are made ahead of a run.
+    opened_ns : int
+        When the store was mounted.
+
+    Attributes
+    ----------
+    engine : native.Engine
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tables: Mapping[str, memoryview],
+        headers: list[bytes],
+        store: Store,
+        memory: int,
+        threads: int,
+        ahead_bytes: int,
+        opened_ns: int,
+    ):
+        self._store = store
+        self._limit = memory
+        arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
+        self._arrays = [
+            arrays[name] for name in (GENOTYPES, PHASED) if name in arrays and arrays[name].fast
+        ]
+        kept = tables[plan.samples].cast("I") if plan.samples else None
+        self._samples = [
+            plan_sample_chunks(each.shape[1], each.chunks[1], kept) for each in self._arrays
+        ]
+        self._folder = -1
+        if isinstance(store, LocalStore):
+            self._folder = os.open(store.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
+        scratch = 3 * max_block + _MAX_ANSWER
+        pinned = sum(len(s.chunks) for s in self._samples) * max_block // 4
+        calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
+        # Chunk rows of which a block was asked for lately.
+        self._begun: deque[tuple[int, int]] = deque(maxlen=16)
+        self._asked_ahead: deque[tuple[int, int]] = deque(maxlen=64)
+        self.cache = cache = native.Cache(max(1 << 20, memory - calls * scratch))
+        self._row_limit = max(1 << 20, memory - calls * scratch) // _ROW_PART
+        self.engine = native.Engine(
+            cache,
+            self._folder,
+            _open_files(),
+            ahead_bytes,
+            tables[plan.variants].cast("I") if plan.variants else None,
+        )
+        for genotypes, samples in zip(self._arrays, self._samples, strict=True):
+            self.engine.add_array(
+                genotypes.chunks[0],
+                genotypes.decoded_size,
+                array("I", samples.chunks),
+                self._folder >= 0,
+                genotypes.prefix.encode(),
+                genotypes.separator.encode(),
+                genotypes.tail.encode(),
+                opened_ns,
+                max_block,
+            )
+        usable = self._watch(plan)
+        for streamed, header in zip(plan.streamed, headers, strict=True):
+            self._add_file(streamed, header, tables, usable)
+        for _ in range(calls):
+            self.engine.add_context(
+                [
+                    _rows(genotypes, samples, cache, number)
+                    for number, (genotypes, samples) in enumerate(
+                        zip(self._arrays, self._samples, strict=True)
+                    )
+                ]
+            )
+
+    def close(self) -> None:
+        """Give up what the engine reads from; it makes nothing afterwards."""
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+
+    def _add_file(
+        self,
+        streamed: StreamedFile,
+        header: bytes,
+        tables: Mapping[str, memoryview],
+        usable: bool,
+    ) -> None:
+        paths = [each.path for each in self._arrays]
+        offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
+        heads = tables[streamed.heads] if streamed.heads else None
+        fast = usable and GENOTYPES in paths and all(name in paths for name in streamed.fields)
+        encoder = None
+        if fast:
+            encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)
+        self.engine.add_file(
+            header,
+            streamed.size,
+            streamed.records,
+            streamed.record_size or 0,
+            offsets,
+            encoder,
+            paths.index(GENOTYPES) if fast else -1,
+            paths.index(PHASED) if fast and PHASED in streamed.fields else -1,
+        )
+
+    def _watch(self, plan: Plan) -> bool:
+        """Have the engine refuse once the store is not what it is; whether that was planned."""
+        if isinstance(self._store, LocalStore):
+            self.engine.watch([os.fsencode(key) or b"." for key in plan.watched])
+        elif hasattr(self._store, "path"):
+            self.engine.watch([os.fsencode(os.path.abspath(self._store.path))])
+        return self._store.signature(plan.watched) == plan.signature
+
+    def give(self, wanted: native.Wanted) -> bool:
+        """Give the engine the chunks that it wants, if they can be had.
+
+        Returns
+        -------
+        bool
+            Whether it is to try again. If not, the bytes are made in another way, which
+            says what is wrong if anything is.
+        """
+        if wanted.array < 0:
+            return False
+        row = (wanted.array, wanted.chunk_row)
+        try:
+            if self._folder >= 0:
+                return self._give_absent(*row)
+            if not self._store.far:
+                return self._give_parts(*row)
+            return self._give_frames(wanted.is_request, *row)
+        except (BiofuseError, OSError, native.NativeError):
+            return False
+
+    def _missing(self, number: int, chunk_row: int) -> list[tuple[int, str]]:
+        """Chunks of a row: their index among those that are read, and their key."""
+        genotypes, samples = self._arrays[number], self._samples[number]
+        return [(i, genotypes.key(chunk_row, c)) for i, c in enumerate(samples.chunks)]
+
+    def _give_absent(self, number: int, chunk_row: int) -> bool:
+        """Of a local store: those that are not there; others the engine opens."""
+        genotypes, samples = self._arrays[number], self._samples[number]
+        found = False
+        for i, key in self._missing(number, chunk_row):
+            # Which also tells that it is truly not there, and was not when it was planned.
+            if self._store.get_many([Range(key, 0, 1)]) == [None]:
+                genotypes.check_absent(chunk_row, samples.chunks[i])
+                folder = _existing_folder(self._folder, key)
+                self.engine.give_absent(
+                    number, chunk_row, i, genotypes.fill, os.fsencode(folder or ".")
+                )
+                found = True
+        return found
+
+    def _give_parts(self, number: int, chunk_row: int) -> bool:
+        """Members of a zip file, in place where they are not compressed."""
+        genotypes, samples = self._arrays[number], self._samples[number]
+        for i, key in self._missing(number, chunk_row):
+            part = self._store.part(key)
+            if part is not None:
+                self.engine.give_part(number, chunk_row, i, part.fd, part.start, part.size)
+                continue
+            (piece,) = self._store.get_many([Range(key, 0, encoded(genotypes.decoded_size))])
+            if piece is None:
+                genotypes.check_absent(chunk_row, samples.chunks[i])
+                self.engine.give_absent(number, chunk_row, i, genotypes.fill)
+            else:
+                self.engine.give_bytes(number, chunk_row, i, piece.data)
+        return True
+
+    def _give_frames(self, is_request: bool, number: int, chunk_row: int) -> bool:
+        """Whole frames of a store at some distance, for those who read on."""
+        genotypes, samples = self._arrays[number], self._samples[number]
+        row = (number, chunk_row)
+        if is_request and row not in self._begun and row not in self._asked_ahead:
+            # Who reads here and there wants no more than a block.
+            self._begun.append(row)
+            return False
+        if not is_request:
+            if row in self._asked_ahead:
+                return False
+            self._asked_ahead.append(row)
+        most = min(encoded(genotypes.decoded_size), self._row_limit // max(1, len(samples.chunks)))
+        keys = self._missing(number, chunk_row)
+        pieces = self._store.get_many([Range(key, 0, most) for _, key in keys])
+        if any(piece is not None and piece.size > most for piece in pieces):
+            return False
+        for (i, _), piece in zip(keys, pieces, strict=True):
+            if piece is None:
+                genotypes.check_absent(chunk_row, samples.chunks[i])
+                self.engine.give_absent(number, chunk_row, i, genotypes.fill)
+            else:
+                self.engine.give_bytes(number, chunk_row, i, piece.data)
+        return True
+
+
+def _rows(
+    genotypes: GenotypeArray, samples: SampleChunks, cache: native.Cache, number: int
+) -> native.Rows:
+    return native.Rows(
+        genotypes.chunks[0],
+        genotypes.chunks[1],
+        genotypes.ploidy,
+        samples.sizes,
+        samples.index,
+        cache,
+        number,
+    )
+
+
+def _existing_folder(root: int, key: str) -> str:
+    """The folder that a chunk is not in, or the nearest one above that is there."""
+    folder = os.path.dirname(key)
+    while folder:
+        with contextlib.suppress(OSError):
+            os.stat(folder, dir_fd=root)
+            break
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _open_files() -> int:
+    """Files of the store that may be open: a part of those that this process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MAX_OPEN_FILES
+    return max(16, min(_MAX_OPEN_FILES, soft // 2))
