@@ -273,7 +273,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
     uint64_t start = 0, stop = g->frame_size;
     uint32_t *num_samples = calloc(g->copies + 1, sizeof(*num_samples));
     bf_error err = { .status = BF_OK };
-    bf_block_cache *cache = way.cache > 0 ? bf_block_cache_new(way.cache) : NULL;
+    bf_cache *cache = way.cache > 0 ? bf_cache_new(way.cache) : NULL;
     bf_rows rows;
     bf_status status;
 
@@ -308,7 +308,7 @@ give_and_read(const case_geometry *g, const bf_frame_header *header, const uint8
         status = read_rows(&rows, g, hash);
     }
     bf_rows_free(&rows);
-    bf_block_cache_free(cache);
+    bf_cache_free(cache);
     free(span);
     free(index);
     return status;

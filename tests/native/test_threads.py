@@ -1,10 +1,11 @@
-"""The cache of blocks under the sanitizers of threads and of addresses."""
+"""The cache and the engine under the sanitizers of threads and of addresses."""
 
 import subprocess
 
+import numpy as np
 import pytest
 
-from . import build
+from . import build, frames, reference
 
 pytestmark = pytest.mark.slow
 
@@ -20,5 +21,43 @@ def test_threads_share_a_cache(sanitizer):
     )
     done = subprocess.run(
         [program], capture_output=True, text=True, env=build.SANITIZE_RUN, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-6000:]
+
+
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+@pytest.mark.parametrize("budget", [0, 3000, 1 << 20])
+@pytest.mark.parametrize("damage", [False, True])
+def test_threads_share_an_engine(sanitizer, budget, damage, tmp_path):
+    rng = np.random.default_rng(budget + damage)
+    variants, samples, rows, width = 90, 150, 32, 41
+    genotypes = rng.choice(np.int8([0, 1, -1]), (variants, samples, 2))
+    padded = np.full((96, 164, 2), -1, np.int8)
+    padded[:variants, :samples] = genotypes
+    for row in range(3):
+        for column in range(4):
+            chunk = padded[row * rows :][:rows, column * width :][:, :width]
+            frame = frames.encode(np.ascontiguousarray(chunk), blocksize=512)
+            if damage:
+                at = int(rng.integers(len(frame)))
+                frame = frame[:at] + bytes([int(rng.integers(256))]) + frame[at + 1 :]
+            (tmp_path / f"{row}.{column}").write_bytes(frame)
+    bed = tmp_path / "expected.bed"
+    records = b"".join(reference.bed_record(row) for row in genotypes)
+    bed.write_bytes(b"\x6c\x1b\x01" + records)
+    program = build.compile_program(
+        "clang",
+        ["engine_threads.c", *build.CASE],
+        *build.SANITIZE,
+        f"-fsanitize={sanitizer}",
+        "-pthread",
+    )
+    shape = (variants, samples, 2, rows, width, budget, int(not damage))
+    done = subprocess.run(
+        [program, tmp_path, *map(str, shape), bed],
+        capture_output=True,
+        text=True,
+        env=build.SANITIZE_RUN,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-6000:]

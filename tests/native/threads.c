@@ -14,7 +14,7 @@ enum { FRAME = INDEX + ROWS * (4 + SAMPLES) };
 enum { BROKEN_ROW = 5 };
 
 static uint8_t frames[CHUNKS][FRAME];
-static bf_block_cache *cache;
+static bf_cache *cache;
 
 static void
 put_u32(uint8_t *p, uint32_t x)
@@ -119,14 +119,14 @@ main(void)
     for (unsigned i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
         pthread_t threads[THREADS];
 
-        cache = bf_block_cache_new(limits[i]);
+        cache = bf_cache_new(limits[i]);
         for (uintptr_t t = 0; t < THREADS; t++) {
             pthread_create(&threads[t], NULL, work, (void *) (t + 1));
         }
         for (int t = 0; t < THREADS; t++) {
             pthread_join(threads[t], NULL);
         }
-        bf_block_cache_free(cache);
+        bf_cache_free(cache);
     }
     puts("done");
     return 0;

@@ -14,8 +14,8 @@ typedef enum {
     BF_ERR_BLOCK,        /* a block does not decompress to its exact size */
     BF_ERR_UNSUPPORTED,  /* a valid frame of a kind that this reader does not take */
     BF_ERR_ARGUMENT,     /* the caller's sizes or indices are inconsistent */
-    BF_ERR_READ,         /* a chunk is not there or cannot be read */
     BF_ERR_ALLELE,       /* a genotype cannot be shown in the target format */
+    BF_ERR_READ,         /* a chunk is not there or cannot be read */
 } bf_status;
 
 /* chunk: index of the sample chunk within the chunk row, or -1.

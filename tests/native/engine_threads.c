@@ -1,0 +1,292 @@
+/* Threads that read a file through one engine, for the sanitizers.
+ *
+ * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND BED
+ *
+ * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have. Half of
+ * the threads read any parts of it; the others take requests off a socket and answer them, as
+ * a worker does. If SOUND is 0 chunks may be damaged, and only the size of what is read counts. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "case.h"
+#include "plink1.h"
+
+enum { THREADS = 4, TURNS = 400, SLOTS = 64, MAX_CHUNKS = 64 };
+
+static bf_engine engine;
+static bf_door door;
+static const uint8_t *expected;
+static uint64_t size;
+static int sound;
+
+static uint64_t
+number(const char *text)
+{
+    return strtoull(text, NULL, 10);
+}
+
+static uint32_t
+next(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+static void
+check_pieces(const bf_context *context, uint64_t offset, uint64_t wanted)
+{
+    uint64_t at = offset;
+
+    for (int i = 1; i < context->num_iov; i++) {
+        if (context->iov[i].iov_len > size - at
+            || (sound && memcmp(context->iov[i].iov_base, expected + at, context->iov[i].iov_len))) {
+            case_fail("other bytes were made");
+        }
+        at += context->iov[i].iov_len;
+    }
+    if (at - offset != wanted) {
+        case_fail("fewer or more bytes were made");
+    }
+}
+
+/* Read parts of the file, some of them one after another. */
+static void *
+read_parts(void *argument)
+{
+    uint32_t seed = (uint32_t) (uintptr_t) argument;
+    uint64_t offset = 0;
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        uint64_t asked = next(&seed) % 700, end;
+        bf_context *context;
+        bf_place place;
+        bf_error err;
+        bf_status status;
+
+        if (next(&seed) % 4 == 0 || offset >= size) {
+            offset = next(&seed) % size;
+        }
+        end = offset + asked < size ? offset + asked : size;
+        context = bf_engine_enter(&engine, 1);
+        status = bf_engine_read(&engine, context, 0, offset, asked, &place, &err);
+        if (status == BF_OK) {
+            check_pieces(context, offset, end - offset);
+        } else if (sound) {
+            case_fail("a part cannot be read");
+        }
+        bf_engine_end(&engine, context);
+        bf_engine_leave(&engine, context);
+        offset = end;
+        if (next(&seed) % 8 == 0) {
+            (void) bf_engine_ahead(&engine, &place);
+        }
+    }
+    return NULL;
+}
+
+/* Answer requests until the socket is closed. */
+static void *
+answer(void *argument)
+{
+    bf_request request;
+    bf_place place;
+    bf_error err;
+
+    (void) argument;
+    while (bf_door_receive(&door, 1, &request) == BF_DOOR_REQUEST) {
+        bf_context *context = bf_engine_enter(&engine, 1);
+
+        if (bf_engine_read(&engine, context, request.file, request.offset, request.size, &place,
+                &err)
+            != BF_OK) {
+            if (sound) {
+                case_fail("a request cannot be answered");
+            }
+            context->num_iov = 1;
+        }
+        if (bf_door_answer(&door, &request, context->iov, context->num_iov) != 0) {
+            case_fail("an answer is not taken");
+        }
+        bf_engine_end(&engine, context);
+        bf_engine_leave(&engine, context);
+    }
+    bf_engine_publish(&engine);
+    return NULL;
+}
+
+/* Be serve and the kernel: ask, and look at answers, which come in any order. */
+static void
+ask(int requests, int kernel, uint8_t *table)
+{
+    static uint64_t offsets[SLOTS];
+    static uint8_t buffer[sizeof(struct fuse_out_header) + 1024];
+    struct fuse_out_header header;
+    uint32_t seed = 99;
+
+    for (int round = 0; round < 8; round++) {
+        for (uint32_t slot = 0; slot < SLOTS; slot++) {
+            bf_request request = { .slot = slot,
+                .unique = (uint64_t) round * SLOTS + slot + 1,
+                .offset = offsets[slot] = next(&seed) % size,
+                .size = 1 + next(&seed) % 1000 };
+            uint8_t *at = table + BF_SLOTS_AT + slot * BF_SLOT_SIZE;
+
+            __atomic_store_n((uint32_t *) at, 1, __ATOMIC_RELEASE);
+            memcpy(at + 8, &request.unique, 8);
+            if (send(requests, &request, sizeof(request), 0) != sizeof(request)) {
+                case_fail("a request cannot be sent");
+            }
+        }
+        for (int i = 0; i < SLOTS; i++) {
+            ssize_t got = recv(kernel, buffer, sizeof(buffer), 0);
+            uint64_t at;
+
+            memcpy(&header, buffer, sizeof(header));
+            at = offsets[(header.unique - 1) % SLOTS];
+            if (got != (ssize_t) header.len || header.error != 0
+                || (sound && memcmp(buffer + sizeof(header), expected + at, got - sizeof(header)))) {
+                case_fail("an answer has other bytes");
+            }
+        }
+        for (uint32_t slot = 0; slot < SLOTS; slot++) {
+            uint32_t *state = (uint32_t *) (table + BF_SLOTS_AT + slot * BF_SLOT_SIZE);
+
+            while (__atomic_load_n(state, __ATOMIC_ACQUIRE) != BF_SLOT_ANSWERED) {
+                sched_yield();
+            }
+        }
+    }
+}
+
+static void
+set_up(char **argv, const uint8_t *magic)
+{
+    static bf_array array;
+    static bf_file file;
+    static uint32_t columns[MAX_CHUNKS], taken[MAX_CHUNKS];
+    uint64_t variants = number(argv[2]), samples = number(argv[3]), ploidy = number(argv[4]);
+    uint64_t rows = number(argv[5]), width = number(argv[6]);
+    bf_error err;
+
+    for (uint64_t at = 0; at < samples; at += width) {
+        columns[array.num_chunks] = array.num_chunks;
+        taken[array.num_chunks++] = (uint32_t) (samples - at < width ? samples - at : width);
+    }
+    array.chunk_rows = (uint32_t) rows;
+    array.columns = columns;
+    array.kind.raw_size = rows * width * ploidy;
+    array.local = 1;
+    array.prefix = array.tail = "";
+    array.separator = ".";
+    file.header = magic;
+    file.header_size = 3;
+    file.record_size = (samples + 3) / 4;
+    file.records = variants;
+    file.size = size;
+    file.encode = bf_plink1_encode;
+    file.phased = -1;
+    engine.folder = open(argv[1], O_RDONLY | O_DIRECTORY);
+    engine.arrays = &array;
+    engine.num_arrays = 1;
+    engine.files = &file;
+    engine.num_files = 1;
+    engine.ahead_bytes = 500;
+    engine.cache = bf_cache_new(number(argv[7]));
+    engine.open_files = bf_cache_new(8 * BF_OPEN_FILE);
+    if (bf_engine_init(&engine, &err) != BF_OK) {
+        case_fail("there is no engine");
+    }
+    for (int i = 0; i < THREADS - 1; i++) {
+        bf_context *context = calloc(1, sizeof(*context));
+
+        context->rows[0] = calloc(1, sizeof(bf_rows));
+        context->bound[0] = -1;
+        context->sources[0] = calloc(MAX_CHUNKS, sizeof(bf_source *));
+        if (bf_rows_init(context->rows[0], array.chunk_rows, (uint32_t) width, (uint32_t) ploidy,
+                array.num_chunks, taken, NULL, &err)
+            != BF_OK) {
+            case_fail("rows are refused");
+        }
+        context->rows[0]->cache = engine.cache;
+        context->next = engine.contexts;
+        engine.contexts = context;
+    }
+}
+
+static void
+tear_down(void)
+{
+    bf_context *context;
+
+    while ((context = engine.contexts) != NULL) {
+        engine.contexts = context->next;
+        bf_rows_free(context->rows[0]);
+        free(context->rows[0]);
+        free(context->sources[0]);
+        free(context->out);
+        free(context);
+    }
+    bf_cache_free(engine.cache);
+    bf_cache_free(engine.open_files);
+    bf_engine_free(&engine);
+}
+
+static uint8_t *
+read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes;
+
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
+        case_fail("there is no such file");
+    }
+    size = (uint64_t) ftell(file);
+    rewind(file);
+    bytes = malloc(size);
+    if (fread(bytes, 1, size, file) != size) {
+        case_fail("the file is cut short");
+    }
+    fclose(file);
+    return bytes;
+}
+
+int
+main(int argc, char **argv)
+{
+    pthread_t threads[THREADS];
+    int requests[2], kernel[2];
+    uint8_t *bed, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
+
+    if (argc != 10) {
+        return 2;
+    }
+    sound = (int) number(argv[8]);
+    expected = bed = read_file(argv[9]);
+    set_up(argv, bed);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, requests) != 0
+        || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, kernel) != 0) {
+        case_fail("there are no sockets");
+    }
+    door = (bf_door){ requests[1], kernel[1], table, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE };
+    engine.counters = (uint64_t *) table;
+    for (uintptr_t t = 0; t < THREADS; t++) {
+        pthread_create(&threads[t], NULL, t % 2 ? answer : read_parts, (void *) (t + 1));
+    }
+    ask(requests[0], kernel[0], table);
+    close(requests[0]);
+    for (int t = 0; t < THREADS; t++) {
+        pthread_join(threads[t], NULL);
+    }
+    tear_down();
+    free(bed);
+    free(table);
+    puts("done");
+    return 0;
+}
