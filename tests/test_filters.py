@@ -17,13 +17,13 @@ from biofuse.errors import BiofuseError
 from biofuse.plan.filters import filter_variants
 from biofuse.plan.selection import resolve
 from biofuse.stores import Location, open_store
-from biofuse.stores.location import zarr_group
+from biofuse.stores.location import open_group
 
 
 def kept(store: Path, *options) -> list[int]:
     """Positions that a view has, as its options are resolved."""
     location = Location(str(store))
-    group = zarr_group(location)
+    group = open_group(location)
     positions = group["variant_position"][:]
     resolved = resolve(location, group, open_store(location), parse(store, *options).selection)
     return positions[resolved.kept(0, len(positions))].tolist()
@@ -404,11 +404,11 @@ def test_only_chunks_with_candidates_are_read(made, tmp_path):
         if re.split(r"[./]", str(file.relative_to(copy / "call_genotype")))[0] != "2":
             file.write_bytes(b"nonsense")
     location = Location(str(copy))
-    group = zarr_group(location)
+    group = open_group(location)
     selection = parse(copy, "-i", "MAF>0.2 && GT='het'").selection
     candidates = np.array([35, 36, 41, 50], dtype=np.uint32)
     found = filter_variants(location, group, selection, None, candidates)
-    whole = zarr_group(Location(str(store)))
+    whole = open_group(Location(str(store)))
     expected = filter_variants(Location(str(store)), whole, selection, None, None)
     assert found.tolist() == [i for i in expected.tolist() if i in candidates] != []
     assert found.dtype == np.uint32

@@ -11,7 +11,7 @@ from support.views import encoded_parts, open_encoder, plan_view
 from biofuse.errors import BiofuseError
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.stores import Location, Range, open_store
-from biofuse.stores.location import zarr_group
+from biofuse.stores.location import open_group
 
 GENOTYPES = random_genotypes(60, 20, seed=4)
 ENCODINGS = [
@@ -208,7 +208,7 @@ def test_what_an_array_says_of_itself_holds(fresh_store, tmp_path):
         group[name].resize((40,))
     group["variant_allele"].resize((40, 2))
     assert show(store, tmp_path) == reference.bed(GENOTYPES[:40])
-    assert "call_genotype" in list(zarr_group(Location(str(store))))
+    assert "call_genotype" in list(open_group(Location(str(store))))
 
 
 def test_a_read_after_the_plan(fresh_store, tmp_path):

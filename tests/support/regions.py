@@ -11,7 +11,7 @@ from biofuse.errors import BiofuseError
 from biofuse.plan.regions import select_regions
 from biofuse.selection_files import read_selection
 from biofuse.stores import Location, open_store
-from biofuse.stores.location import zarr_group
+from biofuse.stores.location import open_group
 from support.oracles import run
 from support.stores import convert
 from support.vcf import Site, Vcf
@@ -68,7 +68,7 @@ STORES = ("whole", "v3", "no-index", "no-length", "neither")
 @cache
 def opened(path: Path):
     location = Location(str(path))
-    return zarr_group(location), open_store(location)
+    return open_group(location), open_store(location)
 
 
 def kept(path: Path, **options) -> list[int]:

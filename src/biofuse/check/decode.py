@@ -9,8 +9,8 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from biofuse.errors import one_line
-from biofuse.genotypes.plain import frame_size
 from biofuse.plan.grid import Grid
+from biofuse.stores.decompress import frame_size
 
 # The most that a chunk of strings may come to.
 _MAX_TEXT = 1 << 30

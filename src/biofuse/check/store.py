@@ -19,7 +19,7 @@ from biofuse.memory import format_size
 from biofuse.plan.absent import NEEDED, AbsentChunks, shown_as
 from biofuse.plan.grid import Grid, Presence, presence
 from biofuse.stores import Location, Range, Store, open_store
-from biofuse.stores.location import zarr_group
+from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class StoreCheck:
             return self._run()
 
     def _run(self) -> Report:
-        self._group = zarr_group(self._location)
+        self._group = open_group(self._location, plain=False)
         self._store = open_store(self._location)
         arrays = self._arrays = self._open_arrays()
         self.report.arrays = len(arrays)

@@ -26,7 +26,7 @@ def names_of(field: str) -> Callable[[click.Context, click.Parameter, str], list
 def _read(ctx: click.Context, field: str) -> list[str]:
     """The names, or none if the store cannot be read: there is nobody to tell an error."""
     from biofuse.plan.selection import read_field
-    from biofuse.stores.location import zarr_group
+    from biofuse.stores.location import open_group
 
     try:
         source = StoreOptions(
@@ -34,7 +34,7 @@ def _read(ctx: click.Context, field: str) -> list[str]:
         )
         # Where the last word is an option without its value, click assigns no arguments.
         store = ctx.params.get("store") or ctx.args[0]
-        names = read_field(zarr_group(source.location(store)), field)
+        names = read_field(open_group(source.location(store)), field)
         return [name for name in names.tolist() if name]
     except Exception:
         return []

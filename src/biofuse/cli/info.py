@@ -39,9 +39,9 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
     from biofuse.plan.selection import read_field
     from biofuse.plan.sizes import view_notices, view_sizes
     from biofuse.stores import open_store
-    from biofuse.stores.location import zarr_group
+    from biofuse.stores.location import open_group
 
-    group = zarr_group(location)
+    group = open_group(location)
     check_fields(location, group)
     absent = AbsentChunks(group, open_store(location), missing_chunks == "fill")
     absent.check_sites(Selection())
@@ -63,7 +63,7 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
     return {
         "store": location.path,
         "vcf_zarr_version": group.attrs.get("vcf_zarr_version"),
-        "zarr_format": group.metadata.zarr_format,
+        "zarr_format": group.zarr_format,
         "num_samples": num_samples,
         "num_null_samples": len(sample_id) - num_samples,
         "num_variants": variants,

@@ -8,7 +8,7 @@ is one object, compressed by one codec or none.
 from typing import Any
 
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.stores import inflate
+from biofuse.stores.decompress import decompress
 
 # Codecs of Zarr v3 that are numcodecs' of the same name; a compressed chunk says how it is read.
 _ZARR3 = {"blosc", "gzip", "zstd"}
@@ -71,37 +71,6 @@ def decode(array: GenotypeArray, data: bytes | memoryview):
 
     assert array.plain is not None
     if array.plain["codec"] is not None:
-        data = _decompress(array.plain["codec"], data, array.decoded_size)
+        data = decompress(array.plain["codec"], data, array.decoded_size)
     values = np.frombuffer(data, np.dtype(array.plain["dtype"]))
     return values.reshape(array.chunks, order=array.plain["order"])
-
-
-def _decompress(config: dict[str, Any], data: bytes | memoryview, most: int):
-    """What a codec of numcodecs makes of a chunk, which is no more than `most` bytes."""
-    name = config["id"]
-    if name == "gzip":
-        return inflate.inflate_gzip(data, most)
-    if name == "zlib":
-        return inflate.inflate_zlib(data, most)
-    if name == "bz2":
-        return inflate.inflate_bz2(data, most)
-    if name == "lzma":
-        return inflate.inflate_lzma(data, most, config["format"], config["filters"])
-    if name in ("blosc", "lz4", "zstd"):
-        inflate.check_header(name, data, most)
-    if name == "blosc":
-        from numcodecs import blosc
-
-        # Threads are the worker's own, as many as were asked for.
-        blosc.use_threads = False
-        size = frame_size(data)
-        if size > len(data):
-            raise ValueError(f"a Blosc frame of {size} bytes is cut off at {len(data)}")
-    from numcodecs.registry import get_codec
-
-    return get_codec(config).decode(data)
-
-
-def frame_size(data: bytes | memoryview) -> int:
-    """Bytes of a Blosc frame by its header, which numcodecs trusts: it would read on in memory."""
-    return int.from_bytes(data[12:16], "little") if len(data) >= 16 else 16

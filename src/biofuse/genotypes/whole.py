@@ -164,9 +164,9 @@ class WholeChunks:
         opened = self._arrays.get(array.path)
         if opened is None:
             from biofuse.genotypes.capture import capture
-            from biofuse.stores.location import zarr_group
+            from biofuse.stores.location import open_group
 
-            zarr_array = zarr_group(self._location)[array.path]
+            zarr_array = open_group(self._location, plain=False)[array.path]
 
             def opened(*selection):
                 with only(zarr_array):

@@ -33,7 +33,7 @@ from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
-from biofuse.stores.location import zarr_group
+from biofuse.stores.location import open_group
 
 
 def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
@@ -53,7 +53,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         If the store cannot be shown as asked.
     """
     location = Location(**options.store)
-    group = zarr_group(location)
+    group = open_group(location)
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)

@@ -10,9 +10,9 @@ from math import prod
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
-from biofuse.genotypes.plain import frame_size
 from biofuse.plan.grid import Grid
 from biofuse.stores import Range, Store, read_whole
+from biofuse.stores.decompress import frame_size
 from biofuse.stores.limits import most_encoded, only
 
 

@@ -9,8 +9,9 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from biofuse.stores import limits
-from biofuse.stores.base import ListedStore, Piece, Range, read_whole
-from biofuse.stores.metadata import MAX_BYTES, check_metadata, is_metadata
+from biofuse.stores.base import Piece, Range, read_whole
+from biofuse.stores.files import StoreFiles
+from biofuse.stores.metadata import is_metadata
 
 
 class ReadOnlyStore(zarr.abc.store.Store):
@@ -23,7 +24,7 @@ class ReadOnlyStore(zarr.abc.store.Store):
 
     Parameters
     ----------
-    store : ListedStore
+    files : StoreFiles
     name : str
         What messages call it.
     """
@@ -33,9 +34,10 @@ class ReadOnlyStore(zarr.abc.store.Store):
     supports_listing = True
     supports_consolidated_metadata = False
 
-    def __init__(self, store: ListedStore, name: str):
+    def __init__(self, files: StoreFiles, name: str):
         super().__init__(read_only=True)
-        self._store = store
+        self._files = files
+        self._store = files.store
         self._name = name
         self._is_open = True
 
@@ -44,21 +46,6 @@ class ReadOnlyStore(zarr.abc.store.Store):
 
     def __str__(self) -> str:
         return self._name
-
-    def read_metadata(self, key: str) -> bytes | None:
-        """A metadata object; None if it does not exist.
-
-        Raises
-        ------
-        BiofuseError
-            If it cannot be read, or is not of the form that Zarr asks for.
-        """
-        [piece] = read_whole(self._store, [key], MAX_BYTES)
-        if piece is None:
-            return None
-        data = bytes(piece.data)
-        check_metadata(key, data)
-        return data
 
     async def get(
         self,
@@ -70,7 +57,7 @@ class ReadOnlyStore(zarr.abc.store.Store):
         prototype = prototype or default_buffer_prototype()
         if is_metadata(key):
             # It is small, and waiting for a thread takes longer.
-            data = self.read_metadata(key)
+            data = self._files.read_metadata(key)
             return None if data is None else prototype.buffer.from_bytes(data)
         piece = await asyncio.to_thread(self._read, key, byte_range)
         return None if piece is None else prototype.buffer.from_bytes(bytes(piece.data))

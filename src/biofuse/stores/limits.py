@@ -14,6 +14,8 @@ from biofuse.errors import BiofuseError
 if TYPE_CHECKING:
     import zarr
 
+    from biofuse.stores.arrays import PlainArray
+
 # A chunk may not be larger: no Blosc frame can, and many codecs count in 31 bits.
 MAX_CHUNK = (1 << 31) - 1
 # Texts have no size in the metadata.
@@ -45,19 +47,19 @@ def chunk_bytes(name: str, chunks: tuple[int, ...], item_size: int) -> int:
     return size
 
 
-def _most(name: str, array: "zarr.Array[Any]") -> int:
-    """Bytes that a chunk of an array, a zarr-python one, may have between two codecs."""
+def _most(name: str, array: "zarr.Array[Any] | PlainArray") -> int:
+    """Bytes that a chunk of an array may have between two codecs."""
     text = array.dtype.kind in "OT"
     size = chunk_bytes(name, array.chunks, _POINTER if text else array.dtype.itemsize)
-    filtered = array.metadata.zarr_format == 2 and array.metadata.filters
+    filtered = getattr(array.metadata, "filters", None)
     size = min(MAX_CHUNK, size * (_WIDENED if filtered else 1))
     # A shard is read in parts, or whole.
     whole = prod(array.shards) * array.dtype.itemsize if array.shards else 0
     return max(_SMALLEST, size, min(whole, MAX_CHUNK), _MAX_TEXT if text else 0)
 
 
-def allow(name: str, array: "zarr.Array[Any]") -> None:
-    """Allow for chunks of an array, a zarr-python one.
+def allow(name: str, array: "zarr.Array[Any] | PlainArray") -> None:
+    """Allow for chunks of an array.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def allow(name: str, array: "zarr.Array[Any]") -> None:
 
 
 @contextmanager
-def only(array: "zarr.Array[Any]") -> Iterator[None]:
+def only(array: "zarr.Array[Any] | PlainArray") -> Iterator[None]:
     """Allow for chunks of this array alone while it is read; no other may be meanwhile."""
     global _largest
     before, _largest = _largest, _most(array.path, array)

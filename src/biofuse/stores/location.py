@@ -9,6 +9,7 @@ from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
 
 if TYPE_CHECKING:
+    from biofuse.stores.files import StoreFiles
     from biofuse.stores.local import LocalStore
     from biofuse.stores.members import Members
     from biofuse.stores.zip import ZipStore
@@ -109,7 +110,7 @@ def open_store(location: Location, opened_ns: int | None = None) -> Store:
     location.check()
     from biofuse.stores.remote import ZarrStore
 
-    return ZarrStore(zarr_group(location).store)
+    return ZarrStore(open_group(location).store)
 
 
 def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore | ZipStore":
@@ -128,45 +129,62 @@ def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore
         raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
 
 
-def zarr_group(location: Location) -> "Members":
-    """The store as a zarr-python group, whose arrays are read in the way of `open_store`.
+def open_group(location: Location, plain: bool = True) -> "Members":
+    """The arrays of a store, read in the way of `open_store`.
+
+    Parameters
+    ----------
+    location : Location
+    plain : bool
+        Whether arrays may be read without zarr-python; else all are zarr-python's.
 
     Raises
     ------
     BiofuseError
         If there is no Zarr group at the location.
     """
+    from biofuse.stores.members import Members
+
     location.check()
+    if location.backend is not None:
+        group = _zarr_group(location, None)
+        return Members(lambda: group)
+    from biofuse.stores.files import StoreFiles
+
+    files = StoreFiles(_open_local(location))
+    members = Members(lambda: _zarr_group(location, files), files, plain)
+    if not plain or files.group_format() is None:
+        # Which says what is there instead.
+        _ = members.group
+    return members
+
+
+def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
+    """The zarr-python group of a store."""
     import zarr
 
     from biofuse.stores import codecs
-    from biofuse.stores.members import Members
 
     codecs.install()
-    store = None
     try:
-        if location.backend is None:
+        if files is not None:
             from biofuse.stores.adapter import ReadOnlyStore
 
-            store = _open_local(location)
-            adapter = ReadOnlyStore(store, location.path)
-            return Members(zarr.open_group(adapter, mode="r"), adapter)
+            return zarr.open_group(ReadOnlyStore(files, location.path), mode="r")
         import vcztools
 
-        return Members(
-            vcztools.open_zarr(
-                location.path,
-                mode="r",
-                backend_storage=location.backend,
-                storage_options=location.options or None,
-            )
+        return vcztools.open_zarr(
+            location.path,
+            mode="r",
+            backend_storage=location.backend,
+            storage_options=location.options or None,
         )
     except BiofuseError:
         raise
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
         raise BiofuseError(
             f"{location.path} is not a VCF Zarr store: there is no Zarr group in it"
-            + _folder_hint(store)
+            + _folder_hint(files.store if files is not None else None)
         ) from error
     except Exception as error:
         raise BiofuseError(f"cannot open {location.path}: {_text(error)}") from error
