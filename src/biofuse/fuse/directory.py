@@ -102,9 +102,7 @@ class Directory:
         self._openings = 0
         self._sizes = [size for _, size in files]
         # By node: the root, then the files.
-        self._attributes = {
-            wire.ROOT: _attributes(wire.ROOT, stat.S_IFDIR | 0o555, 0, modified_ns)
-        }
+        self._attributes = {wire.ROOT: _attributes(wire.ROOT, stat.S_IFDIR | 0o555, 0, modified_ns)}
         self._nodes: dict[bytes, int] = {}
         for node, (name, size) in enumerate(files, wire.ROOT + 1):
             self._attributes[node] = _attributes(node, stat.S_IFREG | 0o444, size, modified_ns)
