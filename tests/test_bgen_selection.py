@@ -98,7 +98,7 @@ def test_names_of_samples_are_in_their_order(store, tmp_path):
 
 
 def test_alleles_of_a_million_bases_on_a_mount(biofuse, tmp_path):
-    """Records of more than a slot of the window would take otherwise."""
+    """Records of more than a read asks for."""
     vcf = random_vcf(5, 12, DIPLOID, ("1",), seed=8)
     long = {i: {"ref": "A" + "CGT" * 333_333, "alt": "A"} for i in (3, 5, 7)}
     # bio2zarr takes the width of its region index off the positions.

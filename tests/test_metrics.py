@@ -1,7 +1,6 @@
 """`--metrics`: what Prometheus gets, and that no client can hurt the mount."""
 
 import contextlib
-import dataclasses
 import http.client
 import json
 import os
@@ -9,9 +8,9 @@ import re
 import socket
 import subprocess
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import trio
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,10 +23,12 @@ import biofuse as package
 from biofuse.address import Address, parse_address
 from biofuse.errors import BiofuseError
 from biofuse.serve import listen
-from biofuse.serve.counters import CacheTotals, Counters
+from biofuse.serve.counters import Counters, caches_to_json
 from biofuse.serve.exposition import CACHE_COUNTERS, COUNTERS, render
 from biofuse.serve.http import MetricsEndpoint
-from biofuse.serve.listen import accept_connections, open_listener
+from biofuse.serve.listen import Listener, open_listener
+from biofuse.serve.loop import READ, Loop
+from biofuse.table import Table
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
@@ -77,9 +78,7 @@ def test_metrics_are_what_status_tells(store, biofuse):
     assert found["biofuse_variants",] == 90
     assert found["biofuse_start_time_seconds",] == status["started"]
     assert found["biofuse_memory_budget_bytes",] == 32 << 20
-    assert found["biofuse_window_size_bytes",] == status["window"]["size"]
-    assert found["biofuse_window_resident_bytes",] == status["window"]["resident"] > 0
-    assert found["biofuse_window_blocks",] == status["window"]["blocks"] > 0
+    assert found["biofuse_reads_under_way",] == status["under_way"] == 0
     assert found["biofuse_plan_size_bytes",] == status["plan"]["size"]
     assert found["biofuse_file_size_bytes", ("file", "x.bed")] == len(BED)
     for role in ("serve", "encode"):
@@ -101,8 +100,8 @@ def test_metrics_are_what_status_tells(store, biofuse):
 
 
 def test_every_counter_is_a_metric():
-    assert set(COUNTERS) == {field.name for field in dataclasses.fields(Counters)}
-    assert {"size", *CACHE_COUNTERS} == set(CacheTotals().to_json())
+    assert set(COUNTERS) == set(Counters().to_json(Table()))
+    assert {"size", *CACHE_COUNTERS} == set(caches_to_json(Table()))
     # A total's unit comes before it.
     for key, (name, _) in COUNTERS.items():
         assert name.endswith("_bytes_total" if "bytes" in key else "_total")
@@ -118,12 +117,12 @@ def test_labels_of_any_text(name, store):
         "num_samples": 3,
         "num_variants": 10**12,
         "budget": 1,
-        "window": {"size": 1, "resident": 2, "blocks": 3},
+        "under_way": 2,
         "plan": {"size": 4},
         "files": {name: 5},
         "processes": [],
-        "counters": Counters(reads=7).to_json(),
-        "caches": CacheTotals().to_json(),
+        "counters": Counters().to_json(Table()) | {"reads": 7},
+        "caches": caches_to_json(Table()),
     }
     text = render(status)
     found = parse(text)
@@ -256,19 +255,24 @@ def exchange(port: int, *requests: bytes, end: bool = True) -> list[bytes]:
 
 def with_endpoint(talk, page=lambda: PAGE):
     """Run `talk(port)` in a thread, with an endpoint to talk to."""
+    loop = Loop()
+    endpoint = MetricsEndpoint(Address("127.0.0.1", 0))
+    try:
+        endpoint.serve(loop, page)
+        return run_beside(loop, lambda: talk(endpoint.address.port))
+    finally:
+        endpoint.close()
 
-    async def main():
-        endpoint = MetricsEndpoint(Address("127.0.0.1", 0))
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(endpoint.run, page)
-                value = await trio.to_thread.run_sync(talk, endpoint.address.port)
-                nursery.cancel_scope.cancel()
-        finally:
-            endpoint.close()
-        return value
 
-    return trio.run(main)
+def run_beside(loop, talk):
+    """Run a loop until what is run in a thread has ended; returns its value."""
+    reader, writer = os.pipe()
+    with ThreadPoolExecutor(1) as pool, open(reader, "rb"):
+        loop.watch(reader, loop.stop)
+        future = pool.submit(talk)
+        future.add_done_callback(lambda _: os.close(writer))
+        loop.run()
+        return future.result()
 
 
 def request(line: str, *headers: str) -> bytes:
@@ -333,29 +337,28 @@ def test_slow_clients_do_not_keep_others_waiting():
 
 
 def test_a_client_that_says_nothing_is_let_go():
-    async def wait_for_bytes(connection):
-        await connection.recv(10)
+    def wait_for_bytes(connection):
+        yield READ
         raise AssertionError("nothing was sent")
 
-    async def main():
-        listener = open_listener(Address("127.0.0.1", 0))
-        listener.setblocking(False)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                accept_connections, trio.socket.from_stdlib_socket(listener), wait_for_bytes, 0.05
-            )
-            with trio.fail_after(30):
-                # More than are attended to at a time.
-                for _ in range(3):
-                    async with contextlib.AsyncExitStack() as stack:
-                        for _ in range(listen._MAX_CONNECTIONS):
-                            stream = await trio.open_tcp_stream(*listener.getsockname())
-                            await stack.enter_async_context(stream)
-                        assert await stream.receive_some() == b""
-            nursery.cancel_scope.cancel()
-        listener.close()
+    loop = Loop()
+    listener = open_listener(Address("127.0.0.1", 0))
+    Listener(loop, listener, wait_for_bytes, 0.05)
 
-    trio.run(main)
+    def talk():
+        # More than are attended to at a time.
+        for _ in range(3):
+            with contextlib.ExitStack() as stack:
+                clients = [
+                    stack.enter_context(socket.create_connection(listener.getsockname(), 30))
+                    for _ in range(listen._MAX_CONNECTIONS)
+                ]
+                for client in clients:
+                    assert client.recv(1) == b""
+        return True
+
+    with listener:
+        assert run_beside(loop, talk)
 
 
 def test_a_page_that_cannot_be_made_ends_its_connection_only(caplog):

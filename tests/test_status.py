@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 
 import pytest
 from support import reference
@@ -19,8 +18,8 @@ from support.stores import make_store, random_genotypes
 from biofuse.cli.live import MountEndedError, ProcessGoneError, read_status
 from biofuse.cli.watch import History, sparkline, watch_lines
 from biofuse.errors import BiofuseError
-from biofuse.protocol import CacheUse
-from biofuse.serve.counters import CacheTotals
+from biofuse.serve.counters import CACHES, Counters, caches_to_json
+from biofuse.table import COUNTERS, Table
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
@@ -63,30 +62,36 @@ def test_caches_of_one_worker_after_another(store, biofuse):
         assert mount.status()["caches"]["plane_misses"] > first["plane_misses"]
         text = biofuse("status", mount.dir).stdout
     assert re.search(
-        r"^  caches +[\d.]+ [KM]?i?B; found there: \w+%? of blocks", text, re.MULTILINE
+        r"^  caches +[\d.]+ [KM]?i?B \(budget 128.0 MiB\); found there: \w+%? of blocks",
+        text,
+        re.MULTILINE,
     )
 
 
-def test_totals_add_up_over_workers():
-    totals = CacheTotals()
-    totals.note(CacheUse(10, 1, 2, 3, 4))
-    # An earlier reply that comes later takes nothing back.
-    totals.note(CacheUse(8, 1, 1, 3, 3))
-    assert totals.to_json() == asdict(CacheUse(8, 1, 2, 3, 4))
-    totals.end_worker()
-    assert totals.to_json() == asdict(CacheUse(0, 1, 2, 3, 4))
-    totals.note(CacheUse(5, 10, 20, 30, 40))
-    assert totals.to_json() == asdict(CacheUse(5, 11, 22, 33, 44))
+def test_what_the_worker_counts_is_told():
+    """By the other mapping of the same memory, each in its place."""
+    ours = Table()
+    theirs = Table(os.dup(ours.fd))
+    for number, _ in enumerate(COUNTERS):
+        theirs.add(number, 5)
+        theirs.add(number, number)
+    told = Counters(errors=3).to_json(ours) | {
+        ("cache_size" if name == "size" else name): value
+        for name, value in caches_to_json(ours).items()
+    }
+    expected = {name: 5 + number for number, name in enumerate(COUNTERS)}
+    assert told == expected | {"worker_starts": 0, "worker_deaths": 0, "errors": 3}
+    assert set(CACHES) <= set(expected)
 
 
 def test_keys_that_scripts_depend_on(store, biofuse):
     with biofuse.mount(store) as mount:
         mount.bed.read_bytes()
         status = mount.status()
-    assert {"mountpoint", "store", "processes", "budget", "window", "counters"} <= set(status)
+    assert {"mountpoint", "store", "processes", "budget", "under_way", "counters"} <= set(status)
     for process in status["processes"]:
         assert {"pid", "role", "rss", "pss", "anonymous", "peak"} <= set(process)
-    assert {"reads", "bytes_served", "hits", "waits", "errors"} <= set(status["counters"])
+    assert {"reads", "bytes_served", "bytes_encoded", "worker_deaths", "errors"} <= set(status["counters"])
 
 
 def test_a_process_that_does_not_answer_is_not_gone(store, biofuse, monkeypatch):
@@ -277,4 +282,4 @@ def test_only_the_live_view_imports_rich(store, biofuse):
         loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert done.stdout.startswith(f"{mount.dir}\n")
     assert "biofuse" in loaded
-    assert loaded & {"rich", "trio", "numpy"} == set()
+    assert loaded & {"rich", "numpy"} == set()

@@ -7,10 +7,12 @@ from biofuse.cgroup import memory_limit
 from biofuse.errors import BiofuseError
 
 _DEFAULT_BUDGET = 128 << 20
-# Window, caches and scratch cannot be divided further with any use.
+# Caches and scratch cannot be divided further with any use.
 MIN_BUDGET = 4 << 20
-# Of the budget: the rest is window and caches.
+# Of the budget.
 SCRATCH_PART = 4
+# Records are made whole, and more than one thread makes some.
+_RECORD_PART = 8
 # Of a control group's limit, which the program that reads shares.
 _BUDGET_PART = 4
 _UNITS = {
@@ -100,6 +102,16 @@ def budget_warning(decoded_chunk: int, budget: int) -> str | None:
         f"chunks are decoded whole here, which takes {format_size(decoded_chunk)} and does not "
         f"fit --memory {format_size(budget)}: reading takes up to that much beyond it"
     )
+
+
+def check_records(max_record: int, budget: int) -> None:
+    """Raise `BiofuseError` if records of up to so many bytes do not fit a budget."""
+    need = _RECORD_PART * max_record
+    if need > budget:
+        raise BiofuseError(
+            f"the memory budget is too small for records of {max_record} bytes: "
+            f"use --memory {-(-need // (1 << 20))}MiB or more"
+        )
 
 
 def parse_size(text: str) -> int:

@@ -1,15 +1,11 @@
 """Mounts as the kernel lists them, without touching what is mounted."""
 
 import os
-import subprocess
-import time
 from dataclasses import dataclass
 
 from biofuse.errors import BiofuseError
 
 FS_TYPE = "fuse.biofuse"
-# A program that has just ended, or one that looks at every new mount, is soon gone.
-_BUSY_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.0)
 # As many as the kernel follows.
 _MAX_LINKS = 40
 
@@ -129,33 +125,6 @@ def is_mounted_elsewhere(device: str) -> bool:
         except OSError:
             continue
     return False
-
-
-def unmount(path: str, lazy: bool = False) -> None:
-    """Unmount what is mounted at a path.
-
-    Raises
-    ------
-    BiofuseError
-        If that fails.
-    """
-    command = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", resolve_mountpoint(path)]
-    reason = ""
-    for delay in _BUSY_DELAYS:
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise BiofuseError("fusermount3 is not installed; it is in the package fuse3") from None
-        if done.returncode == 0:
-            return
-        reason = done.stderr.strip().removeprefix("fusermount3: ")
-        if "busy" not in reason.lower():
-            raise BiofuseError(f"cannot unmount {path}: {reason}")
-        time.sleep(delay)
-    raise BiofuseError(
-        f"{path} is busy: a program has a file of it open or works in it; "
-        "end that program, or use --lazy to unmount when it ends"
-    )
 
 
 def set_read_ahead(mount: Mount, kib: int) -> bool:

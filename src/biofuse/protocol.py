@@ -1,99 +1,74 @@
 """Messages between serve and the worker, over a SOCK_SEQPACKET pair.
 
-Each message is one packet. A request names consecutive records of a streamed file
-and the part of the shared window to write them to; its reply says how many bytes
-were written, or an errno and a line of text.
+Each message is one packet. A request names bytes of a streamed file, and the slot of the
+shared table (`table`) that says so, too. The worker answers the kernel itself and marks the
+slot; there is a message only of what it could not make.
 """
 
 import struct
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
-_REQUEST = struct.Struct("<QIQQQQ")
-_REPLY = struct.Struct("<QiQ5Q")
+_REQUEST = struct.Struct("<IIQQII")
+_FAILURE = struct.Struct("<IIQQ")
+_MAX_TEXT = 2048
 MAX_MESSAGE = 4096
+# In place of a record, where there is none to be named.
+NO_RECORD = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Encode records first to last, exclusive, of a streamed file.
+class Request(NamedTuple):
+    """Answer a read of a streamed file.
 
     Attributes
     ----------
-    id : int
-        Comes back in the reply.
+    slot : int
     file : int
         Index into the plan's streamed files.
-    first, last : int
-        Records.
+    unique : int
+        The kernel's name for the read.
     offset, size : int
-        Where in the window they go, and how many bytes they take.
+        Bytes of the file, all of them within its size.
     """
 
-    id: int
+    slot: int
     file: int
-    first: int
-    last: int
+    unique: int
     offset: int
     size: int
 
     def pack(self) -> bytes:
-        return _REQUEST.pack(self.id, self.file, self.first, self.last, self.offset, self.size)
+        return _REQUEST.pack(*self, 0)
 
     @classmethod
     def unpack(cls, data: bytes) -> "Request":
-        return cls(*_REQUEST.unpack(data))
+        return cls(*_REQUEST.unpack(data)[:-1])
 
 
-@dataclass(frozen=True, slots=True)
-class CacheUse:
-    """What a worker's caches hold, and what they have done since it began.
-
-    Attributes
-    ----------
-    size : int
-        Bytes that are kept.
-    plane_hits, plane_misses : int
-        Blocks whose planes were there, or had to be decompressed.
-    chunk_hits, chunk_misses : int
-        Offset tables, and parts of chunks that were decoded whole, that were there or not.
-    """
-
-    size: int = 0
-    plane_hits: int = 0
-    plane_misses: int = 0
-    chunk_hits: int = 0
-    chunk_misses: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a request.
+class Failure(NamedTuple):
+    """A read that the worker has not answered, since it cannot.
 
     Attributes
     ----------
-    id : int
+    slot : int
     errno : int
-        0 if all went well.
-    size : int
-        Bytes written.
-    message : str
-        What went wrong.
-    use : CacheUse
+        What the read is to return.
+    unique : int
+    record : int
+        The first record that could not be made, or `NO_RECORD`.
+    text : str
+        What went wrong: one line.
     """
 
-    id: int
+    slot: int
     errno: int
-    size: int
-    message: str = ""
-    use: CacheUse = CacheUse()
+    unique: int
+    record: int
+    text: str
 
     def pack(self) -> bytes:
-        return (
-            _REPLY.pack(self.id, self.errno, self.size, *astuple(self.use))
-            + self.message.encode(errors="backslashreplace")[:2048]
-        )
+        return _FAILURE.pack(*self[:-1]) + self.text.encode(errors="backslashreplace")[:_MAX_TEXT]
 
     @classmethod
-    def unpack(cls, data: bytes) -> "Reply":
-        id, errno, size, *use = _REPLY.unpack_from(data)
-        return cls(id, errno, size, data[_REPLY.size :].decode(errors="replace"), CacheUse(*use))
+    def unpack(cls, data: bytes) -> "Failure":
+        slot, code, unique, record = _FAILURE.unpack_from(data)
+        return cls(slot, code, unique, record, data[_FAILURE.size :].decode(errors="replace"))

@@ -31,15 +31,6 @@ def held(pids: list[int]) -> int:
     return total + max(0, sum(memfds.values()) - shared)
 
 
-def window_bytes(pid: int) -> int:
-    """Bytes of memory that a serving process's window takes."""
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        path = f"/proc/{pid}/fd/{name}"
-        if os.readlink(path).startswith("/memfd:biofuse-window"):
-            return os.stat(path).st_blocks * 512
-    raise AssertionError("there is no window")
-
-
 def family(pid: int) -> list[int]:
     """A process and its children."""
     with open(f"/proc/{pid}/task/{pid}/children") as f:

@@ -17,14 +17,14 @@ from biofuse.cli.live import end_mount
 from biofuse.cli.progress import progress_bar
 from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
+from biofuse.fuse import mounting
 from biofuse.manifest import Plan
-from biofuse.memory import budget_warning
+from biofuse.memory import budget_warning, check_records
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
-from biofuse.serve.window import shape_window, window_bytes
 from biofuse.signals import ignore_signals
 
 # Seconds that a serving process has to end in once it is told to.
@@ -58,16 +58,10 @@ def check_mountpoint(path: str) -> str:
 
 def check_fuse() -> None:
     """Raise `BiofuseError` if FUSE is not available."""
-    device = os.environ.get("BIOFUSE_FUSE_DEVICE", "/dev/fuse")
-    if not os.path.exists(device):
-        raise BiofuseError(
-            f"{device} is not there: load the kernel module (modprobe fuse), or start the "
-            "container with --device /dev/fuse --cap-add SYS_ADMIN"
-        )
-    if not os.access(device, os.R_OK | os.W_OK):
-        raise BiofuseError(f"{device} cannot be opened by you; ask the administrator")
-    if shutil.which("fusermount3") is None:
-        raise BiofuseError("fusermount3 is not installed; it is in the package fuse3")
+    try:
+        mounting.check(os.environ.get("BIOFUSE_FUSE_DEVICE", mounting.DEVICE))
+    except mounting.MountError as error:
+        raise BiofuseError(str(error)) from error
 
 
 def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) -> PlanDirectory:
@@ -100,7 +94,7 @@ def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) ->
 
 
 def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, str]:
-    """Formats with records that do not fit the window, and a line on each.
+    """Formats with records that do not fit the budget, and a line on each.
 
     Raises
     ------
@@ -110,7 +104,7 @@ def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for streamed in plan.streamed:
         try:
-            shape_window(window_bytes(memory, plan.decoded_chunk), streamed.max_record)
+            check_records(streamed.max_record, memory)
         except BiofuseError as error:
             if streamed.format in required or len(found) + 1 == len(plan.streamed):
                 raise
@@ -253,14 +247,13 @@ def _wait_ready(reader: int) -> str:
 
 
 def _reason(message: str, log_file: str, offset: int) -> str:
-    """One line on why a mount failed; FUSE itself says so on standard error only."""
+    """One line on why a mount failed: the last of the log if the process says none."""
     text = message.removeprefix("error: ")
-    with contextlib.suppress(OSError), open(log_file, errors="replace") as f:
-        f.seek(offset)
-        lines = [line.strip() for line in f if line.strip()]
-        said = [line for line in lines if line.startswith("fusermount3:")]
-        if said or not text:
-            text = said[-1] if said else (lines[-1] if lines else "")
+    if not text:
+        with contextlib.suppress(OSError), open(log_file, errors="replace") as f:
+            f.seek(offset)
+            lines = [line.strip() for line in f if line.strip()]
+            text = lines[-1] if lines else ""
     return f"cannot mount: {text or 'the serving process ended'}"
 
 

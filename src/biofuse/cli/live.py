@@ -9,13 +9,13 @@ import time
 from typing import Any
 
 from biofuse.errors import BiofuseError
+from biofuse.fuse import mounting
 from biofuse.mounts import (
     FS_TYPE,
     Mount,
     find_mount,
     is_mounted_elsewhere,
     resolve_mountpoint,
-    unmount,
 )
 from biofuse.runtime import MountRecord, is_serving, path_for, read_record, remove_record
 
@@ -23,6 +23,8 @@ from biofuse.runtime import MountRecord, is_serving, path_for, read_record, remo
 _PEER = struct.Struct("=iII")
 # Seconds after which a process that is still there is worth a look.
 _USUALLY_ENDED = 0.5
+# A program that has just ended, or one that looks at every new mount, is soon gone.
+_BUSY_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.0)
 
 
 class MountEndedError(BiofuseError):
@@ -110,7 +112,7 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> str | N
     if mount.fs_type != FS_TYPE:
         raise BiofuseError(f"{directory} is a {mount.fs_type} mount, not a biofuse one")
     record = read_record(target)
-    unmount(target, lazy)
+    _unmount(directory, target, lazy)
     reason = None
     if record is not None:
         if not lazy:
@@ -123,6 +125,21 @@ def end_mount(directory: str, lazy: bool = False, wait: float = 10.0) -> str | N
         if os.path.getsize(log) == 0:
             os.unlink(log)
     return reason
+
+
+def _unmount(directory: str, target: str, lazy: bool) -> None:
+    """Unmount what is at a directory; wait for a moment for who is in the way."""
+    for delay in _BUSY_DELAYS:
+        try:
+            return mounting.unmount(target, lazy)
+        except mounting.MountError as error:
+            if not error.busy:
+                raise BiofuseError(f"cannot unmount {directory}: {error}") from error
+        time.sleep(delay)
+    raise BiofuseError(
+        f"{directory} is busy: a program has a file of it open or works in it; "
+        "end that program, or use --lazy to unmount when it ends"
+    )
 
 
 def _wait_for_end(directory: str, mount: Mount, record: MountRecord, wait: float) -> str | None:

@@ -190,7 +190,7 @@ serving_options = options(
         {
             "type": Size(least=MIN_BUDGET),
             "metavar": "SIZE",
-            "help": "Memory for window, caches and scratch together.  [default: 128MiB; in a "
+            "help": "Memory for caches and scratch together.  [default: 128MiB; in a "
             "job or container at most a quarter of its limit]",
         },
     ),

@@ -9,7 +9,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     """Lines that tell a mount's status, or why there is none; the first one is its directory."""
     if "error" in status:
         return [status["mountpoint"], f"  {status['error']}"]
-    counters, window = status["counters"], status["window"]
+    counters = status["counters"]
     lines = [
         status["mountpoint"],
         f"  store      {status['store']}: {status['num_samples']:,} samples, "
@@ -25,21 +25,17 @@ def status_lines(status: dict[str, Any]) -> list[str]:
             f"(share {format_size(process['pss'])}, anonymous {format_size(process['anonymous'])}, "
             f"peak {format_size(process['peak'])})"
         )
-    lines.append(
-        f"  window     {format_size(window['resident'])} of {format_size(window['size'])}, "
-        f"{window['blocks']} blocks; budget {format_size(status['budget'])}"
-    )
     caches = status["caches"]
     planes = _rate(caches["plane_hits"], caches["plane_misses"])
     chunks = _rate(caches["chunk_hits"], caches["chunk_misses"])
     lines.append(
-        f"  caches     {format_size(caches['size'])}; found there: {planes} of blocks, "
-        f"{chunks} of tables and decoded chunks"
+        f"  caches     {format_size(caches['size'])} (budget {format_size(status['budget'])}); "
+        f"found there: {planes} of blocks, {chunks} of tables and decoded chunks"
     )
-    total = counters["hits"] + counters["waits"]
-    rate = f", {100 * counters['hits'] / total:.0f}% from the window" if total else ""
+    waiting = f", {status['under_way']} wait" if status["under_way"] else ""
     lines.append(
-        f"  served     {format_size(counters['bytes_served'])} in {counters['reads']:,} reads{rate}"
+        f"  served     {format_size(counters['bytes_served'])} in {counters['reads']:,} reads"
+        + waiting
     )
     lines.append(
         f"  errors     {counters['errors']}"

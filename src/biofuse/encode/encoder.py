@@ -18,7 +18,6 @@ from biofuse.genotypes.reader import GenotypeReader
 from biofuse.genotypes.values import ValueReader
 from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan, StreamedFile
-from biofuse.protocol import CacheUse
 from biofuse.stores import Location, open_store
 
 # Fields that are read as bit planes; others are values.
@@ -27,6 +26,27 @@ PLANES = (GENOTYPES, PHASED)
 _MIN_CACHE = 1 << 20
 # Of the scratch, at most this is for what calls take beside the chunks that they load.
 _OWN_PART = 0.75
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """What an encoder's caches hold, and what they have done since it began.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that are kept.
+    plane_hits, plane_misses : int
+        Blocks whose planes were there, or had to be decompressed.
+    chunk_hits, chunk_misses : int
+        Offset tables, and parts of chunks that were decoded whole, that were there or not.
+    """
+
+    size: int = 0
+    plane_hits: int = 0
+    plane_misses: int = 0
+    chunk_hits: int = 0
+    chunk_misses: int = 0
 
 
 class Encoder:

@@ -1,32 +1,58 @@
 """The worker process: `python -m biofuse.encode.worker`, started by serve.
 
-Several threads take requests off one socket, so there is no queue here; serve
-decides the order. It ends when serve closes its end.
+Several threads take requests off one socket, so there is no queue here. Each answers the
+kernel itself, on the session's descriptor, and marks the request's slot of the shared table;
+serve is told of what cannot be answered. The process ends when serve closes its end, and
+with serve: as long as it holds the session, nobody who reads is told that serve is gone.
 """
 
+import errno
 import faulthandler
 import json
 import logging
-import mmap
+import os
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Protocol
 
 from biofuse import native
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.lifetime import die_with
+from biofuse.encode.ranges import AnswerError, Answers, Buffer, Use
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import read_plan
-from biofuse.protocol import MAX_MESSAGE, CacheUse, Reply, Request
+from biofuse.memory import SCRATCH_PART
+from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
+from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
 logger = logging.getLogger("biofuse.encode")
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
+# Of the budget.
+_KEPT_PART = 16
+# struct fuse_out_header of linux/fuse.h: length, error, unique.
+_OUT_HEADER = struct.Struct("=IiQ")
+# The kernel does not wait for the answer any more: it has one, or the mount or the reader is
+# gone.
+_NOT_WANTED = (errno.ENOENT, errno.ENODEV, errno.ECONNABORTED)
+
+
+class Answering(Protocol):
+    """Makes the bytes of a read; `Answers` does."""
+
+    @property
+    def use(self) -> Use: ...
+
+    def answer(self, file: int, offset: int, size: int) -> Sequence[Buffer]: ...
 
 
 class Worker:
@@ -35,9 +61,10 @@ class Worker:
     Parameters
     ----------
     sock : socket.socket
-    window : memoryview
-        The shared window, writable.
-    make_encoder : callable
+    fuse_fd : int
+        Where answers are written.
+    table : Table
+    open_answers : callable
         Called with the first request, and again with later ones as long as it fails.
     release_tables : callable
         Called after each request: gives up the pages of the plan's tables.
@@ -49,30 +76,34 @@ class Worker:
     def __init__(
         self,
         sock: socket.socket,
-        window: memoryview,
-        make_encoder: Callable[[], Encoder],
+        fuse_fd: int,
+        table: Table,
+        open_answers: Callable[[], Answering],
         release_tables: Callable[[], None],
         trim: bool = True,
     ):
         self._sock = sock
-        self._window = window
-        self._make_encoder = make_encoder
+        self._fuse_fd = fuse_fd
+        self._table = table
+        self._open_answers = open_answers
         self._release_tables = release_tables
-        self._encoder: Encoder | None = None
+        self._answers: Answering | None = None
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._counted = asdict(Use())
         self._trim = trim
         # Requests under way, and whether there were any since the heap was trimmed.
         self._busy = 0
         self._untrimmed = False
 
     def run(self, threads: int) -> None:
-        """Answer requests on this many threads."""
-        others = [threading.Thread(target=self._loop, daemon=True) for _ in range(threads - 1)]
-        for thread in others:
-            thread.start()
-        self._loop()
-        for thread in others:
-            thread.join()
+        """Answer requests on this many threads; returns when the socket is closed.
+
+        What they are at then goes on until the process ends.
+        """
+        for _ in range(threads):
+            threading.Thread(target=self._loop, daemon=True).start()
+        self._closed.wait()
 
     def _loop(self) -> None:
         while True:
@@ -80,18 +111,20 @@ class Worker:
                 self._trim_when_idle()
             data = self._sock.recv(MAX_MESSAGE)
             if not data:
-                return
+                break
             with self._lock:
                 self._busy += 1
-            reply = self._answer(Request.unpack(data))
+            failure = self._answer(Request.unpack(data))
             self._release_tables()
             with self._lock:
                 self._busy -= 1
                 self._untrimmed = True
-            try:
-                self._sock.send(reply.pack())
-            except (BrokenPipeError, ConnectionResetError):
-                return
+            if failure is not None:
+                try:
+                    self._sock.send(failure.pack())
+                except (BrokenPipeError, ConnectionResetError):
+                    break
+        self._closed.set()
 
     def _trim_when_idle(self) -> None:
         """Wait for a request; trim the heap, once, if none comes soon."""
@@ -107,38 +140,66 @@ class Worker:
             logger.debug("idle: freed memory is given back")
             native.trim_heap()
 
-    def _answer(self, request: Request) -> Reply:
-        out = self._window[request.offset : request.offset + request.size]
+    def _answer(self, request: Request) -> Failure | None:
+        slot, file, unique, offset, size = request
         began = time.monotonic()
         try:
             with self._lock:
-                if self._encoder is None:
-                    self._encoder = self._make_encoder()
+                if self._answers is None:
+                    self._answers = self._open_answers()
                     if self._trim:
                         native.trim_heap()
-            self._encoder.encode(request.file, request.first, request.last, out)
+            pieces = self._answers.answer(file, offset, size)
+            length = sum(map(len, pieces))
+            if length != size:
+                raise ValueError(f"{length} bytes were made in place of {size}")
+            taken = self._write(unique, pieces, size)
         except Exception as error:
-            logger.debug("request %d failed", request.id, exc_info=True)
-            return Reply(request.id, as_errno(error), 0, one_line(error), self._cache_use())
+            logger.debug("a read of file %d at %d failed", file, offset, exc_info=True)
+            if isinstance(error, AnswerError):
+                return Failure(slot, error.errno, unique, error.record, str(error))
+            return Failure(slot, as_errno(error), unique, NO_RECORD, one_line(error))
+        with self._lock:
+            self._count(size if taken else None)
+        self._table.mark(slot, unique, size, time.monotonic_ns())
         logger.debug(
-            "request %d: file %d, variants %d to %d, %d bytes in %.1f ms",
-            request.id,
-            request.file,
-            request.first,
-            request.last,
-            len(out),
+            "file %d, %d bytes at %d in %.1f ms",
+            file,
+            size,
+            offset,
             1000 * (time.monotonic() - began),
         )
-        return Reply(request.id, 0, len(out), use=self._cache_use())
+        return None
 
-    def _cache_use(self) -> CacheUse:
-        return CacheUse() if self._encoder is None else self._encoder.cache_use
+    def _write(self, unique: int, pieces: Sequence[Buffer], size: int) -> bool:
+        """Answer the kernel. Returns whether it still waited."""
+        header = _OUT_HEADER.pack(_OUT_HEADER.size + size, 0, unique)
+        try:
+            os.writev(self._fuse_fd, [header, *pieces])
+        except OSError as error:
+            if error.errno not in _NOT_WANTED:
+                raise
+            return False
+        return True
+
+    def _count(self, served: int | None) -> None:
+        """Add to the table's counters."""
+        assert self._answers is not None
+        if served is not None:
+            self._table.add(COUNTERS.index("reads"), 1)
+            self._table.add(COUNTERS.index("bytes_served"), served)
+        use = asdict(self._answers.use)
+        self._table.set_counter(CACHE_SIZE, use.pop("cache_size"))
+        for name, value in use.items():
+            self._table.add(COUNTERS.index(name), value - self._counted[name])
+        self._counted = use
 
 
 def main() -> None:
     """Run a worker as its one argument, a JSON object of file descriptors, says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = json.loads(sys.argv[1])
+    die_with(config["parent"])
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
@@ -150,23 +211,31 @@ def main() -> None:
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])
-    window = memoryview(mmap.mmap(config["window"], 0))
-    sock = socket.socket(fileno=config["socket"])
-    worker = Worker(
-        sock,
-        window,
-        lambda: Encoder(
+    headers = {int(number): fd for number, fd in config["headers"].items()}
+    memory = config["memory"]
+
+    def open_answers() -> Answers:
+        encoder = Encoder(
             plan,
             tables.views,
-            config["cache_bytes"],
+            memory // (2 if plan.decoded_chunk else 4),
             config["opened_ns"],
-            config["scratch_bytes"],
+            memory // SCRATCH_PART,
             config["threads"],
-        ),
+        )
+        return Answers(plan, tables.views, headers, encoder, memory // _KEPT_PART)
+
+    worker = Worker(
+        socket.socket(fileno=config["socket"]),
+        config["fuse"],
+        Table(config["table"]),
+        open_answers,
         tables.release_pages,
         config["trim"],
     )
     worker.run(config["threads"])
+    # At once, whatever threads are at: the session ends with the last who holds it.
+    os._exit(0)
 
 
 if __name__ == "__main__":

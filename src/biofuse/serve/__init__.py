@@ -1,5 +1,5 @@
-"""The FUSE process: window, read-ahead, the worker's lifecycle, file operations.
+"""The process of a mount: its directory, where its reads go, the worker's lifecycle.
 
-It imports pyfuse3, trio and the standard library, and never formats, genotypes or
-stores: what it knows of a view is in the plan's files.
+It imports the standard library and `fuse`, and never formats, genotypes or stores: what it
+knows of a view is in the plan's files.
 """

@@ -11,8 +11,6 @@ import os
 import signal
 import sys
 
-import trio
-
 from biofuse.errors import one_line
 from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
@@ -59,8 +57,6 @@ def main() -> int:
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
         filename=config.log_file,
     )
-    # Its own account of each request would fill the log.
-    logging.getLogger("pyfuse3").setLevel(logging.WARNING)
     # `kill -USR1` shows where a process is that seems stuck.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     ready = False
@@ -74,7 +70,7 @@ def main() -> int:
 
     try:
         view = MountedView(config)
-        trio.run(view.run, on_ready)
+        view.run(on_ready)
     except BaseException as error:
         if ready:
             logging.getLogger("biofuse.serve").exception("the mount ended unexpectedly")

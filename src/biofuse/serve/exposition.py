@@ -5,22 +5,24 @@ from typing import Any
 
 from biofuse import __version__
 
-# Of `Counters`: the metric and what it counts.
+# Of `Counters.to_json`: the metric and what it counts.
 COUNTERS = {
     "reads": ("biofuse_reads_total", "Reads of streamed files, as the kernel asked."),
     "bytes_served": ("biofuse_served_bytes_total", "Bytes that these reads returned."),
-    "hits": ("biofuse_block_hits_total", "Blocks that were in the window when a read came."),
-    "waits": ("biofuse_block_waits_total", "Blocks that a read had to wait for."),
-    "blocks_encoded": ("biofuse_encoded_blocks_total", "Blocks that the worker made."),
+    "records_encoded": ("biofuse_encoded_records_total", "Records that the worker made."),
     "bytes_encoded": ("biofuse_encoded_bytes_total", "Bytes that the worker made."),
     "worker_starts": ("biofuse_worker_starts_total", "Times a worker was started."),
     "worker_deaths": ("biofuse_worker_deaths_total", "Times a worker ended unexpectedly."),
     "errors": ("biofuse_read_errors_total", "Reads that were answered with an error."),
 }
-# Of `CacheTotals`.
+# Of `caches_to_json`.
 CACHE_COUNTERS = {
     "plane_hits": ("biofuse_plane_cache_hits_total", "Blosc blocks that were decompressed before."),
     "plane_misses": ("biofuse_plane_cache_misses_total", "Blosc blocks that were not."),
+    "planes_ahead": (
+        "biofuse_plane_cache_ahead_total",
+        "Blosc blocks that were decompressed before a read wanted them.",
+    ),
     "chunk_hits": ("biofuse_chunk_cache_hits_total", "Tables and parts of chunks kept before."),
     "chunk_misses": (
         "biofuse_chunk_cache_misses_total",
@@ -53,15 +55,12 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     info = {name: status[name] for name in ("mountpoint", "store")}
     info["version"] = __version__
     yield from _metric("biofuse_info", "gauge", "What is mounted where.", [(info, 1)])
-    window = status["window"]
     gauges = [
         ("biofuse_start_time_seconds", "When the mount began.", status["started"]),
         ("biofuse_samples", "Samples of the view.", status["num_samples"]),
         ("biofuse_variants", "Variants of the view.", status["num_variants"]),
         ("biofuse_memory_budget_bytes", "What --memory allows.", status["budget"]),
-        ("biofuse_window_size_bytes", "Size of the window.", window["size"]),
-        ("biofuse_window_resident_bytes", "Memory of the window's pages.", window["resident"]),
-        ("biofuse_window_blocks", "Blocks in the window.", window["blocks"]),
+        ("biofuse_reads_under_way", "Reads of streamed files that wait.", status["under_way"]),
         ("biofuse_cache_size_bytes", "What the worker's caches hold.", status["caches"]["size"]),
         ("biofuse_plan_size_bytes", "Size of the plan's files on disk.", status["plan"]["size"]),
     ]

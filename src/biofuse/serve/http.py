@@ -4,12 +4,11 @@ import contextlib
 import dataclasses
 import os
 import socket
-from collections.abc import Callable
-
-import trio
+from collections.abc import Callable, Generator
 
 from biofuse.address import Address
-from biofuse.serve.listen import accept_connections, open_listener
+from biofuse.serve.listen import Connection, Listener, Steps, open_listener
+from biofuse.serve.loop import READ, Loop
 
 _MAX_REQUEST = 8192
 _PATH = "/metrics"
@@ -52,14 +51,9 @@ class MetricsEndpoint:
             return str(self.address)
         return f"http://{self.address}{_PATH}"
 
-    async def run(self, page: Callable[[], str]) -> None:
-        """Answer with a page made anew for each request, until cancelled."""
-        self._listener.setblocking(False)
-
-        async def handle(connection: trio.socket.SocketType) -> None:
-            await _answer(connection, page)
-
-        await accept_connections(trio.socket.from_stdlib_socket(self._listener), handle)
+    def serve(self, loop: Loop, page: Callable[[], str]) -> None:
+        """Answer with a page made anew for each request, while the loop runs."""
+        Listener(loop, self._listener, lambda connection: _answer(connection, page))
 
     def close(self) -> None:
         """Listen no more."""
@@ -69,8 +63,8 @@ class MetricsEndpoint:
         self._listener.close()
 
 
-async def _answer(connection: trio.socket.SocketType, page: Callable[[], str]) -> None:
-    head = await _read_head(connection)
+def _answer(connection: Connection, page: Callable[[], str]) -> Steps:
+    head = yield from _read_head(connection)
     method, code = _understand(head)
     if code == 200:
         kind, body = _EXPOSITION, page().encode(errors="backslashreplace")
@@ -88,16 +82,16 @@ async def _answer(connection: trio.socket.SocketType, page: Callable[[], str]) -
     data = "\r\n".join([*lines, "", ""]).encode()
     if method != "HEAD":
         data += body
-    while data:
-        data = data[await connection.send(data) :]
-    await _end(connection)
+    yield from connection.send(data)
+    yield from _end(connection)
 
 
-async def _read_head(connection: trio.socket.SocketType) -> bytes:
+def _read_head(connection: Connection) -> Generator[int, None, bytes]:
     """What comes before the empty line; cut off where it is too much."""
     data = b""
     while b"\r\n\r\n" not in data and len(data) <= _MAX_REQUEST:
-        more = await connection.recv(_MAX_REQUEST)
+        yield READ
+        more = connection.sock.recv(_MAX_REQUEST)
         if not more:
             break
         data += more
@@ -117,13 +111,14 @@ def _understand(head: bytes) -> tuple[str, int]:
     return method, 200 if target.partition("?")[0] == _PATH else 404
 
 
-async def _end(connection: trio.socket.SocketType) -> None:
+def _end(connection: Connection) -> Steps:
     """Close so that the client gets the answer, also where it has sent more than was read."""
-    connection.shutdown(socket.SHUT_WR)
+    connection.sock.shutdown(socket.SHUT_WR)
+    connection.limit(_REST_SECONDS)
     rest = 0
-    with trio.move_on_after(_REST_SECONDS):
-        while rest < _MAX_REST:
-            more = await connection.recv(4096)
-            if not more:
-                return
-            rest += len(more)
+    while rest < _MAX_REST:
+        yield READ
+        more = connection.sock.recv(4096)
+        if not more:
+            return
+        rest += len(more)

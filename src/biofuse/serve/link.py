@@ -10,17 +10,15 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import trio
-
 from biofuse.children import child_environment, python_command
-from biofuse.protocol import MAX_MESSAGE, Reply, Request
+from biofuse.protocol import MAX_MESSAGE
+from biofuse.serve.loop import READ, WRITE, Loop, Timer
 
 logger = logging.getLogger("biofuse.serve")
 
-# Seconds that a worker is given to end.
+# Seconds that a worker is given to end, and one that was killed to be gone.
 _EXIT_WAIT = 2.0
-# Seconds between looks at workers that are ending.
-_REAP_INTERVAL = 0.05
+_KILL_WAIT = 4.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,20 @@ class WorkerConfig:
 
     Attributes
     ----------
-    plan_fd, window_fd : int
-    table_fds : dict of str to int
+    plan_fd : int
+    fuse_fd : int
+        The session's descriptor, on which the worker answers.
+    table_fd : int
+        Memory of the `Table`.
+    plan_tables : dict of str to int
         The plan's tables by file name.
+    headers : dict of str to int
+        Headers of streamed files by their index.
     threads : int
-    cache_bytes, scratch_bytes : int
-        What may be kept between requests, and what those under way may take.
+    memory : int
+        Bytes that the mount may take.
+    ahead_bytes : int or None
+        What is read ahead of a run, at most.
     opened_ns : int
         When the store was mounted.
     allocator : str or None
@@ -45,15 +51,42 @@ class WorkerConfig:
     """
 
     plan_fd: int
-    window_fd: int
-    table_fds: dict[str, int]
+    fuse_fd: int
+    table_fd: int
+    plan_tables: dict[str, int]
+    headers: dict[str, int]
     threads: int
-    cache_bytes: int
-    scratch_bytes: int
+    memory: int
+    ahead_bytes: int | None
     opened_ns: int
     allocator: str | None = None
     trim: bool = True
     log_level: str = "warning"
+
+    def to_json(self, sock: int) -> str:
+        """A worker's one argument."""
+        return json.dumps(
+            {
+                "plan": self.plan_fd,
+                "tables": self.plan_tables,
+                "headers": self.headers,
+                "fuse": self.fuse_fd,
+                "table": self.table_fd,
+                "socket": sock,
+                "threads": self.threads,
+                "memory": self.memory,
+                "ahead_bytes": self.ahead_bytes,
+                "opened_ns": self.opened_ns,
+                "trim": self.trim,
+                "log_level": self.log_level,
+                "parent": os.getpid(),
+            }
+        )
+
+    def fds(self, sock: int) -> list[int]:
+        """Descriptors that a worker inherits; nobody else has the session's."""
+        ours = [self.plan_fd, self.fuse_fd, self.table_fd, sock]
+        return [*ours, *self.plan_tables.values(), *self.headers.values()]
 
 
 def _environment(allocator: str | None) -> dict[str, str]:
@@ -67,55 +100,69 @@ def _environment(allocator: str | None) -> dict[str, str]:
     return environment
 
 
+class _Worker:
+    """A worker's process, its end of the socket pair, and what tells when it has ended."""
+
+    def __init__(self, config: WorkerConfig):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            # The worker reads it from its start, and may be another's second reader.
+            os.lseek(config.plan_fd, 0, os.SEEK_SET)
+            argument = config.to_json(theirs.fileno())
+            self.process = subprocess.Popen(
+                python_command("biofuse.encode.worker", argument),
+                pass_fds=config.fds(theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                env=_environment(config.allocator),
+            )
+        except OSError:
+            self.socket.close()
+            raise
+        finally:
+            theirs.close()
+        self.socket.setblocking(False)
+        self.pid = self.process.pid
+        self.pidfd = os.pidfd_open(self.pid)
+        self.timer: Timer | None = None
+
+
 class WorkerLink:
     """Starts workers and exchanges messages with the one that is alive.
 
     Parameters
     ----------
+    loop : Loop
     config : WorkerConfig
-    on_reply : callable
-        Called with every `Reply`.
+    on_message : callable
+        Called with every message's bytes.
+    on_room : callable
+        Called when there is room again for a message that was not taken.
     on_death : callable
-        Called with a line of text when a worker has died; its requests are lost.
+        Called with a line of text when a worker has ended unexpectedly, after its last
+        message: it does nothing any more, and its requests are lost.
     """
 
     def __init__(
         self,
+        loop: Loop,
         config: WorkerConfig,
-        on_reply: Callable[[Reply], None],
+        on_message: Callable[[bytes], None],
+        on_room: Callable[[], None],
         on_death: Callable[[str], None],
     ):
+        self._loop = loop
         self._config = config
-        self._on_reply = on_reply
+        self._on_message = on_message
+        self._on_room = on_room
         self._on_death = on_death
-        self._process: subprocess.Popen | None = None
-        self._socket: trio.socket.SocketType | None = None
-        self._started = trio.Event()
-        # Workers that were told to end, and until when they are given to do so.
-        self._ending: list[tuple[subprocess.Popen, float]] = []
-        self._stopped = trio.Event()
+        self._worker: _Worker | None = None
+        # Those that were told to end.
+        self._ending: list[_Worker] = []
         self.starts = 0
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None else None
-
-    def send(self, request: Request) -> None:
-        """Send a request, starting a worker if there is none.
-
-        Raises
-        ------
-        OSError
-            If a worker cannot be started.
-        """
-        self.start()
-        assert self._socket is not None
-        try:
-            # The socket is non-blocking, and few small requests are ever under way.
-            self._socket._sock.send(request.pack())  # type: ignore[attr-defined]
-        except OSError:
-            # The worker has just died, or is of no use: `on_death` will tell of the request.
-            self.kill()
+        return self._worker.pid if self._worker is not None else None
 
     def start(self) -> None:
         """Start a worker if there is none.
@@ -125,133 +172,128 @@ class WorkerLink:
         OSError
             If that fails.
         """
-        if self._process is not None:
+        if self._worker is not None:
             return
-        config = self._config
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        argument = {
-            "plan": config.plan_fd,
-            "window": config.window_fd,
-            "tables": config.table_fds,
-            "socket": theirs.fileno(),
-            "threads": config.threads,
-            "cache_bytes": config.cache_bytes,
-            "scratch_bytes": config.scratch_bytes,
-            "opened_ns": config.opened_ns,
-            "trim": config.trim,
-            "log_level": config.log_level,
-        }
-        try:
-            # The worker reads it from its start, and may be another's second reader.
-            os.lseek(config.plan_fd, 0, os.SEEK_SET)
-            self._process = subprocess.Popen(
-                python_command("biofuse.encode.worker", json.dumps(argument)),
-                pass_fds=[
-                    config.plan_fd,
-                    config.window_fd,
-                    theirs.fileno(),
-                    *config.table_fds.values(),
-                ],
-                stdin=subprocess.DEVNULL,
-                env=_environment(config.allocator),
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        self._socket = trio.socket.from_stdlib_socket(ours)
-        logger.debug("worker %d started", self._process.pid)
+        worker = _Worker(self._config)
+        self._worker = worker
+        self._loop.watch(worker.socket.fileno(), self._receive)
+        self._loop.watch(worker.pidfd, lambda: self._ended(worker))
+        logger.debug("worker %d started", worker.pid)
         self.starts += 1
-        self._started.set()
 
-    async def run(self) -> None:
-        """Receive replies, from one worker after another, until cancelled."""
+    def send(self, message: bytes) -> bool:
+        """Send a message, starting a worker if there is none.
+
+        Returns
+        -------
+        bool
+            False if there is no room; `on_room` is called when there is.
+
+        Raises
+        ------
+        OSError
+            If a worker cannot be started.
+        """
+        self.start()
+        assert self._worker is not None
+        sock = self._worker.socket
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._receive_all)
-                nursery.start_soon(self._reap)
-        finally:
-            self.stop()
-            for process, _ in self._ending:
-                _wait(process)
+            sock.send(message)
+        except BlockingIOError:
+            self._loop.watch(sock.fileno(), self._exchange, READ | WRITE)
+            return False
+        except OSError:
+            # It has just died, or is of no use: `on_death` will tell of the request.
+            self.kill()
+        return True
 
-    async def _receive_all(self) -> None:
-        while True:
-            await self._started.wait()
-            self._started = trio.Event()
-            await self._receive()
+    def _exchange(self) -> None:
+        """Go on with what there was no room for."""
+        self._receive()
+        if self._worker is not None and self._worker.socket.fileno() >= 0:
+            self._loop.watch(self._worker.socket.fileno(), self._receive)
+            self._on_room()
 
-    async def _reap(self) -> None:
-        """Wait for workers that were told to end; kill those that don't."""
-        while True:
-            await self._stopped.wait()
-            self._stopped = trio.Event()
-            while self._ending:
-                await trio.sleep(_REAP_INTERVAL)
-                for process, deadline in list(self._ending):
-                    if process.poll() is not None:
-                        logger.debug("worker %d has ended", process.pid)
-                        self._ending.remove((process, deadline))
-                    elif trio.current_time() > deadline:
-                        process.kill()
-
-    async def _receive(self) -> None:
-        sock, process = self._socket, self._process
-        assert sock is not None and process is not None
-        while True:
+    def _receive(self) -> None:
+        """Take the messages that are there."""
+        worker = self._worker
+        while worker is not None and worker is self._worker:
             try:
-                data = await sock.recv(MAX_MESSAGE)
-            except (OSError, trio.ClosedResourceError):
-                data = b""
-            if sock is not self._socket:
+                data = worker.socket.recv(MAX_MESSAGE)
+            except BlockingIOError:
                 return
+            except OSError as error:
+                data = b""
+                logger.debug("the worker's socket: %s", error)
             if not data:
-                break
-            self._on_reply(Reply.unpack(data))
-        # Before anything is awaited, so that no request to the next worker is counted lost.
-        self._close()
-        process.kill()
-        _wait(process)
-        code = process.returncode
-        if code is None:
+                # Nothing comes after this; its end is told by the other descriptor.
+                self._loop.unwatch(worker.socket.fileno())
+                self.kill()
+                return
+            self._on_message(data)
+
+    def _ended(self, worker: _Worker, unkillable: bool = False) -> None:
+        """A worker's process is gone, or as good as that."""
+        if worker is self._worker and not unkillable:
+            self._receive()
+        self._close(worker)
+        if worker in self._ending:
+            self._ending.remove(worker)
+        if unkillable:
             how = "it cannot be killed"
-        elif code < 0:
-            how = f"signal {-code} ({signal.strsignal(-code)})"
         else:
+            code = worker.process.wait()
             how = f"exit code {code}"
-        self._on_death(f"the encoder process ended unexpectedly: {how}")
+            if code < 0:
+                how = f"signal {-code} ({signal.strsignal(-code)})"
+        logger.debug("worker %d has ended: %s", worker.pid, how)
+        if worker is self._worker:
+            self._worker = None
+            self._on_death(f"the encoder process ended unexpectedly: {how}")
+
+    def _close(self, worker: _Worker) -> None:
+        if worker.timer is not None:
+            worker.timer.cancel()
+        for fd in (worker.socket.fileno(), worker.pidfd):
+            if fd >= 0:
+                self._loop.unwatch(fd)
+        worker.socket.close()
+        with contextlib.suppress(OSError):
+            os.close(worker.pidfd)
+        worker.pidfd = -1
 
     def kill(self) -> None:
         """Kill a worker that does not answer; `on_death` follows."""
-        if self._process is not None:
-            self._process.kill()
+        worker = self._worker
+        if worker is None or worker.timer is not None:
+            return
+        worker.process.kill()
+        # One that waits for a dead disk cannot be killed; but it runs no more.
+        worker.timer = self._loop.call_later(
+            _KILL_WAIT, lambda: self._ended(worker, unkillable=True)
+        )
 
     def stop(self) -> None:
         """Tell the worker, if there is one, to end. It has no request."""
-        process = self._process
-        if process is None:
+        worker = self._worker
+        if worker is None:
             return
-        logger.debug("worker %d is told to end", process.pid)
-        self._close()
+        logger.debug("worker %d is told to end", worker.pid)
+        self._worker = None
+        self._loop.unwatch(worker.socket.fileno())
+        worker.socket.close()
         # It ends while others are served: reads do not wait for it.
-        self._ending.append((process, trio.current_time() + _EXIT_WAIT))
-        self._stopped.set()
+        self._ending.append(worker)
+        worker.timer = self._loop.call_later(_EXIT_WAIT, worker.process.kill)
 
-    def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = None
-        self._process = None
-
-
-def _wait(process: subprocess.Popen) -> None:
-    """Wait until a process is gone; kill it if it takes long."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=_EXIT_WAIT)
-        return
-    process.kill()
-    # Not for ever: a process that waits for a dead disk cannot be killed.
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=_EXIT_WAIT)
+    def close(self) -> None:
+        """Kill every worker, and wait until it is gone: for it holds the session."""
+        workers = [*self._ending, *([self._worker] if self._worker is not None else [])]
+        self._worker = None
+        self._ending.clear()
+        for worker in workers:
+            worker.process.kill()
+            # Not for ever: one that waits for a dead disk cannot be killed.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_EXIT_WAIT)
+            self._close(worker)

@@ -5,12 +5,11 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable
-
-import trio
+from collections.abc import Callable, Generator
 
 from biofuse.address import Address
 from biofuse.errors import BiofuseError
+from biofuse.serve.loop import READ, WRITE, Loop, Timer
 
 logger = logging.getLogger("biofuse.serve")
 
@@ -72,43 +71,120 @@ def _listen_unix(path: str) -> socket.socket:
     return listener
 
 
-async def accept_connections(
-    listener: trio.socket.SocketType,
-    handle: Callable[[trio.socket.SocketType], Awaitable[None]],
-    seconds: float = 5.0,
-) -> None:
-    """Answer connections, several at a time, until cancelled.
+class Connection:
+    """A client, attended to for so long and no longer.
+
+    Attributes
+    ----------
+    sock : socket.socket
+        Non-blocking.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        handle: "Callable[[Connection], Steps]",
+        seconds: float,
+        on_end: Callable[[], None],
+    ):
+        self.sock = sock
+        self._loop = loop
+        self._on_end = on_end
+        self._timer = Timer(self._end)
+        self.limit(seconds)
+        self._steps = handle(self)
+        self._step()
+
+    def limit(self, seconds: float) -> None:
+        """Have the connection end after so many seconds from now."""
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._end)
+
+    def send(self, data: bytes) -> "Steps":
+        """Send all of it: to be yielded from."""
+        while data:
+            yield WRITE
+            data = data[self.sock.send(data) :]
+
+    def _step(self) -> None:
+        """Go on until there is something to wait for."""
+        try:
+            self._loop.watch(self.sock.fileno(), self._step, next(self._steps))
+        except StopIteration:
+            self._end()
+        except BlockingIOError:
+            # It was not ready after all.
+            logger.debug("a connection was not ready")
+            self._end()
+        except OSError:
+            # The client went away.
+            self._end()
+        except Exception:
+            logger.exception("a connection could not be answered")
+            self._end()
+
+    def _end(self) -> None:
+        self._timer.cancel()
+        self._loop.unwatch(self.sock.fileno())
+        self.sock.close()
+        self._on_end()
+
+
+# What a handler is: a generator of the events that it waits for on its connection.
+Steps = Generator[int, None, None]
+
+
+class Listener:
+    """Answers connections, several at a time.
 
     Whatever a client does, or `handle` raises, ends its connection and nothing else.
 
     Parameters
     ----------
-    listener : trio socket
-    handle : async callable
-        Called with each connection, which is closed when it returns.
+    loop : Loop
+    listener : socket.socket
+    handle : callable
+        Called with each `Connection`; a generator of READ and WRITE, which it waits for. The
+        connection is closed when it ends.
     seconds : float
         How long a connection may take.
     """
-    limiter = trio.CapacityLimiter(_MAX_CONNECTIONS)
 
-    async def attend(connection: trio.socket.SocketType) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        handle: Callable[[Connection], Steps],
+        seconds: float = 5.0,
+    ):
+        self._loop = loop
+        self._listener = listener
+        self._handle = handle
+        self._seconds = seconds
+        self._open = 0
+        listener.setblocking(False)
+        self._resume()
+
+    def _resume(self) -> None:
+        self._loop.watch(self._listener.fileno(), self._accept, READ)
+
+    def _accept(self) -> None:
         try:
-            with connection, trio.move_on_after(seconds):
-                await handle(connection)
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
         except OSError:
-            # The client went away.
-            pass
-        except Exception:
-            logger.exception("a connection could not be answered")
-        finally:
-            limiter.release_on_behalf_of(connection)
+            self._loop.unwatch(self._listener.fileno())
+            self._loop.call_later(_PAUSE, self._resume)
+            return
+        sock.setblocking(False)
+        self._open += 1
+        if self._open == _MAX_CONNECTIONS:
+            self._loop.unwatch(self._listener.fileno())
+        Connection(self._loop, sock, self._handle, self._seconds, self._ended)
 
-    async with trio.open_nursery() as nursery:
-        while True:
-            try:
-                connection, _ = await listener.accept()
-            except OSError:
-                await trio.sleep(_PAUSE)
-                continue
-            await limiter.acquire_on_behalf_of(connection)
-            nursery.start_soon(attend, connection)
+    def _ended(self) -> None:
+        if self._open == _MAX_CONNECTIONS:
+            self._resume()
+        self._open -= 1

@@ -2,27 +2,40 @@
 
 import contextlib
 import os
-import shutil
 import signal
-
-import trio
+import time
+from collections.abc import Callable
 
 from biofuse.mounts import find_mount
+from biofuse.serve.loop import Loop
 
 # Of a command and all that it starts: the folder that was mounted for it.
 MARK = "BIOFUSE_DIR"
-# Seconds that they have to end in once they are told to.
+# Seconds that they have to end in once they are told to, and between two looks.
 _PATIENCE = 2.0
+_INTERVAL = 0.05
 
 
-async def end_command(mountpoint: str) -> None:
+def end_command(loop: Loop, mountpoint: str, then: Callable[[], None]) -> None:
     """End the processes that a command for this mount has become, first by SIGTERM."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if not _signal_all(mountpoint, number):
-            return
-        with trio.move_on_after(_PATIENCE):
-            while _signal_all(mountpoint, None):
-                await trio.sleep(0.05)
+    means = iter((signal.SIGTERM, signal.SIGKILL))
+
+    def strike() -> None:
+        number = next(means, None)
+        if number is None or not _signal_all(mountpoint, number):
+            then()
+        else:
+            look(time.monotonic() + _PATIENCE)
+
+    def look(until: float) -> None:
+        if not _signal_all(mountpoint, None):
+            then()
+        elif time.monotonic() > until:
+            strike()
+        else:
+            loop.call_later(_INTERVAL, lambda: look(until))
+
+    strike()
 
 
 def _signal_all(mountpoint: str, number: signal.Signals | None) -> bool:
@@ -49,5 +62,8 @@ def _signal_all(mountpoint: str, number: signal.Signals | None) -> bool:
 
 def remove_folder(path: str) -> None:
     """Remove the private folder of a run, in which nothing is mounted any more."""
+    # It takes half a mebibyte, and few mounts come to this.
+    import shutil
+
     if find_mount(os.path.join(path, "files")) is None:
         shutil.rmtree(path, ignore_errors=True)

@@ -3,15 +3,16 @@
 import contextlib
 import json
 import os
+import socket
 import time
 from typing import TYPE_CHECKING, Any
-
-import trio
 
 from biofuse.memory import process_memory
 from biofuse.runtime import full_folder_named
 from biofuse.serve.config import ServeConfig
-from biofuse.serve.listen import accept_connections
+from biofuse.serve.counters import caches_to_json
+from biofuse.serve.listen import Connection, Listener, Steps
+from biofuse.serve.loop import Loop
 
 if TYPE_CHECKING:
     from biofuse.serve.mount import MountedView
@@ -51,13 +52,9 @@ class Status:
             "processes": self._processes(),
             "plan": {"size": view.plan_size},
             "budget": self._config.memory,
-            "window": {
-                "size": view.window.shape.size,
-                "resident": view.window.resident(),
-                "blocks": sum(1 for _ in view.scheduler.blocks),
-            },
-            "caches": view.scheduler.caches.to_json(),
-            "counters": view.counters.to_json(),
+            "under_way": view.router.under_way,
+            "caches": caches_to_json(view.table),
+            "counters": view.counters.to_json(view.table),
         }
 
     def _processes(self) -> list[dict[str, Any]]:
@@ -69,20 +66,17 @@ class Status:
         return found
 
 
-async def serve_status(path: str, status: Status, task_status=trio.TASK_STATUS_IGNORED) -> None:
-    """Answer every connection to a Unix socket with the status."""
+def serve_status(loop: Loop, path: str, status: Status) -> None:
+    """Answer every connection to a Unix socket with the status, while the loop runs."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as listener:
-        with full_folder_named():
-            await listener.bind(path)
-        os.chmod(path, 0o600)
-        listener.listen(8)
-        task_status.started()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with full_folder_named():
+        listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(8)
 
-        async def answer(connection: trio.socket.SocketType) -> None:
-            data = json.dumps(status.to_json()).encode()
-            while data:
-                data = data[await connection.send(data) :]
+    def answer(connection: Connection) -> Steps:
+        yield from connection.send(json.dumps(status.to_json()).encode())
 
-        await accept_connections(listener, answer)
+    Listener(loop, listener, answer)

@@ -1,0 +1,189 @@
+"""Byte ranges of streamed files, from whole records that an encoder makes."""
+
+import os
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from biofuse.encode.encoder import Encoder
+from biofuse.errors import as_errno, one_line
+from biofuse.manifest import Plan, StreamedFile
+
+Buffer = bytes | memoryview
+
+
+class AnswerError(Exception):
+    """Bytes of a streamed file cannot be made.
+
+    Attributes
+    ----------
+    errno : int
+    record : int
+        The first record of those that could not be made.
+    """
+
+    def __init__(self, error: Exception, record: int):
+        super().__init__(one_line(error))
+        self.errno = as_errno(error)
+        self.record = record
+
+
+@dataclass(frozen=True)
+class Use:
+    """What was made and kept since a worker began.
+
+    Attributes
+    ----------
+    records_encoded, bytes_encoded : int
+    plane_hits, plane_misses : int
+        Blocks whose planes were there, or had to be decompressed.
+    chunk_hits, chunk_misses : int
+        Offset tables, and parts of chunks that were decoded whole, that were there or not.
+    cache_size : int
+        Bytes that are kept.
+    """
+
+    records_encoded: int = 0
+    bytes_encoded: int = 0
+    plane_hits: int = 0
+    plane_misses: int = 0
+    chunk_hits: int = 0
+    chunk_misses: int = 0
+    cache_size: int = 0
+
+
+class Answers:
+    """Makes any bytes of a plan's streamed files. Thread-safe.
+
+    Parameters
+    ----------
+    plan : Plan
+    tables : dict of str to memoryview
+        The plan's tables by file name, as bytes.
+    headers : dict of int to int
+        Descriptors of the streamed files' headers, by the files' index.
+    encoder : Encoder
+    kept_bytes : int
+        What may be kept of records that a range has only the beginning of: the next range of
+        a run of reads has the rest.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tables: dict[str, memoryview],
+        headers: dict[int, int],
+        encoder: Encoder,
+        kept_bytes: int,
+    ):
+        self._files = [_Records(streamed, tables) for streamed in plan.streamed]
+        self._headers = headers
+        self._encoder = encoder
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._kept_bytes = kept_bytes
+        self._kept_size = 0
+        self._records = self._bytes = 0
+
+    @property
+    def use(self) -> Use:
+        """What was made and is kept."""
+        caches = self._encoder.cache_use
+        return Use(
+            self._records,
+            self._bytes,
+            caches.plane_hits,
+            caches.plane_misses,
+            caches.chunk_hits,
+            caches.chunk_misses,
+            caches.size + self._kept_size,
+        )
+
+    def answer(self, file: int, offset: int, size: int) -> Sequence[Buffer]:
+        """Bytes of a file, in pieces; offset and size are within it.
+
+        Raises
+        ------
+        AnswerError
+            If any of them cannot be made.
+        """
+        records = self._files[file]
+        stop = offset + size
+        pieces: list[Buffer] = []
+        if offset < records.header_size:
+            wanted = min(stop, records.header_size) - offset
+            pieces.append(self._read_header(file, wanted, offset))
+            offset += wanted
+        if offset == stop:
+            return pieces
+        first, last = records.at(offset), records.at(stop - 1) + 1
+        start = records.start(first)
+        kept = self._take(file, first)
+        if kept is not None:
+            pieces.append(memoryview(kept)[offset - start : stop - start])
+            first, start = first + 1, start + len(kept)
+            offset = min(start, stop)
+        if first < last:
+            made = self._make(file, first, last, records.start(last) - start)
+            pieces.append(made[offset - start : stop - start])
+            edge = records.start(last - 1)
+            if records.start(last) > stop:
+                self._keep(file, last - 1, bytes(made[edge - start :]))
+        return pieces
+
+    def _read_header(self, file: int, size: int, offset: int) -> bytes:
+        data = os.pread(self._headers[file], size, offset)
+        if len(data) < size:
+            raise AnswerError(OSError("a header of the plan is shorter than it was"), 0)
+        return data
+
+    def _make(self, file: int, first: int, last: int, size: int) -> memoryview:
+        made = memoryview(bytearray(size))
+        try:
+            self._encoder.encode(file, first, last, made)
+        except Exception as error:
+            raise AnswerError(error, first) from error
+        with self._lock:
+            self._records += last - first
+            self._bytes += size
+        return made
+
+    def _take(self, file: int, record: int) -> bytes | None:
+        with self._lock:
+            data = self._kept.get((file, record))
+            if data is not None:
+                self._kept.move_to_end((file, record))
+            return data
+
+    def _keep(self, file: int, record: int, data: bytes) -> None:
+        with self._lock:
+            if (file, record) in self._kept:
+                return
+            self._kept[file, record] = data
+            self._kept_size += len(data)
+            while self._kept_size > self._kept_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_size -= len(dropped)
+
+
+class _Records:
+    """Where the records of a streamed file lie."""
+
+    def __init__(self, streamed: StreamedFile, tables: dict[str, memoryview]):
+        self.header_size = streamed.header_size
+        self._record_size = streamed.record_size or 0
+        self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
+
+    def start(self, record: int) -> int:
+        """Offset of a record; of the file's end for the one after the last."""
+        if self._offsets is not None:
+            return self._offsets[record]
+        return self.header_size + record * self._record_size
+
+    def at(self, offset: int) -> int:
+        """The record that holds the byte at an offset past the header."""
+        if self._offsets is not None:
+            return bisect_right(self._offsets, offset) - 1
+        return (offset - self.header_size) // self._record_size
