@@ -91,6 +91,8 @@ class Table:
     Attributes
     ----------
     fd : int
+    memory : mmap.mmap
+        All of it.
     """
 
     def __init__(self, fd: int | None = None):
@@ -98,7 +100,8 @@ class Table:
             fd = os.memfd_create("biofuse-table", os.MFD_CLOEXEC)
             os.ftruncate(fd, TABLE_SIZE)
         self.fd = fd
-        self._bytes = memoryview(mmap.mmap(fd, TABLE_SIZE))
+        self.memory = mmap.mmap(fd, TABLE_SIZE)
+        self._bytes = memoryview(self.memory)
         # A state is written in one piece.
         self._words = self._bytes.cast("I")
 

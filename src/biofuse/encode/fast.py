@@ -84,7 +84,7 @@ class FastPath:
         # Chunk rows of which a block was asked for lately.
         self._begun: deque[tuple[int, int]] = deque(maxlen=16)
         self._asked_ahead: deque[tuple[int, int]] = deque(maxlen=64)
-        self.cache = cache = native.Cache(max(1 << 20, memory - calls * scratch))
+        cache = native.Cache(max(1 << 20, memory - calls * scratch))
         self._row_limit = max(1 << 20, memory - calls * scratch) // _ROW_PART
         self.engine = native.Engine(
             cache,

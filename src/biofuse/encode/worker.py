@@ -11,7 +11,6 @@ import faulthandler
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import struct
@@ -23,22 +22,29 @@ from dataclasses import asdict
 from typing import Protocol
 
 from biofuse import native
+from biofuse.encode.budget import share_budget
 from biofuse.encode.encoder import Encoder
-from biofuse.encode.lifetime import die_with
+from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import AnswerError, Answers, Buffer, Use
 from biofuse.encode.tables import MappedTables
-from biofuse.errors import as_errno, one_line
+from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
-from biofuse.memory import SCRATCH_PART
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
+from biofuse.stores import Location, open_store
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
 logger = logging.getLogger("biofuse.encode")
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
-# Of the budget.
-_KEPT_PART = 16
+# Of a file that is read on in, for how many bytes planes are made ahead.
+_AHEAD = 2 << 20
+# Threads that fetch from a store at some distance.
+_FAR_THREADS = 16
+# Times that the engine is given what it wants for a request, which is two arrays' chunks.
+_MAX_GIFTS = 8
+# Freed memory that the heap's end keeps while there is work.
+_FREED = 4 << 20
 # struct fuse_out_header of linux/fuse.h: length, error, unique.
 _OUT_HEADER = struct.Struct("=IiQ")
 # The kernel does not wait for the answer any more: it has one, or the mount or the reader is
@@ -64,13 +70,16 @@ class Worker:
     fuse_fd : int
         Where answers are written.
     table : Table
+    open_fast : callable
+        Opens the fast path, which takes requests itself. Called with the first request, and
+        again with later ones as long as it fails.
     open_answers : callable
-        Called with the first request, and again with later ones as long as it fails.
+        Opens what makes the bytes that the fast path does not; called in the same way.
     release_tables : callable
-        Called after each request: gives up the pages of the plan's tables.
+        Called every now and then: gives up the pages of the plan's tables.
     trim : bool
-        Whether freed memory is given back once opening is done, and whenever no thread
-        has had anything to do for a while.
+        Whether freed memory is given back once opening is done, and whenever nothing was
+        asked for a while.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class Worker:
         sock: socket.socket,
         fuse_fd: int,
         table: Table,
+        open_fast: Callable[[], FastPath],
         open_answers: Callable[[], Answering],
         release_tables: Callable[[], None],
         trim: bool = True,
@@ -85,16 +95,18 @@ class Worker:
         self._sock = sock
         self._fuse_fd = fuse_fd
         self._table = table
+        self._open_fast = open_fast
         self._open_answers = open_answers
         self._release_tables = release_tables
+        self._fast: FastPath | None = None
         self._answers: Answering | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._counted = asdict(Use())
         self._trim = trim
-        # Requests under way, and whether there were any since the heap was trimmed.
-        self._busy = 0
-        self._untrimmed = False
+        # Reads that were answered when the heap was last trimmed.
+        self._trimmed_at = -1
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TRIM_AFTER))
 
     def run(self, threads: int) -> None:
         """Answer requests on this many threads; returns when the socket is closed.
@@ -106,41 +118,87 @@ class Worker:
         self._closed.wait()
 
     def _loop(self) -> None:
-        while True:
-            if self._trim:
-                self._trim_when_idle()
-            data = self._sock.recv(MAX_MESSAGE)
-            if not data:
-                break
-            with self._lock:
-                self._busy += 1
-            failure = self._answer(Request.unpack(data))
-            self._release_tables()
-            with self._lock:
-                self._busy -= 1
-                self._untrimmed = True
-            if failure is not None:
-                try:
-                    self._sock.send(failure.pack())
-                except (BrokenPipeError, ConnectionResetError):
-                    break
+        try:
+            while self._take():
+                pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        except Exception:
+            # Without a thread to answer, requests would wait for their deadline.
+            logger.exception("a thread of the worker ends")
         self._closed.set()
 
-    def _trim_when_idle(self) -> None:
-        """Wait for a request; trim the heap, once, if none comes soon."""
-        if not self._untrimmed:
-            return
-        ready, _, _ = select.select([self._sock], [], [], _TRIM_AFTER)
-        if ready:
-            return
+    def _take(self) -> bool:
+        """Do what there is to do next. Returns whether there may be more."""
+        fast = self._get_fast()
+        if fast is None:
+            return self._take_slowly()
+        wanted = fast.engine.serve()
+        if wanted is None:
+            return False
+        if isinstance(wanted, bool):
+            self._rest(idle=not wanted)
+        elif not wanted.is_request:
+            fast.give(wanted)
+        else:
+            self._resolve(fast, wanted)
+        return True
+
+    def _get_fast(self) -> FastPath | None:
+        """The fast path; None as long as it cannot be opened, which the other way will tell."""
         with self._lock:
-            wanted = self._untrimmed and not self._busy
-            self._untrimmed &= not wanted
+            if self._fast is None:
+                try:
+                    self._fast = self._open_fast()
+                    self._fast.engine.connect(
+                        self._sock.fileno(), self._fuse_fd, self._table.memory
+                    )
+                except (BiofuseError, OSError):
+                    logger.debug("the fast path cannot be opened", exc_info=True)
+                if self._trim:
+                    native.trim_heap()
+            return self._fast
+
+    def _take_slowly(self) -> bool:
+        try:
+            data = self._sock.recv(MAX_MESSAGE)
+        except BlockingIOError:
+            self._rest(idle=True)
+            return True
+        if data:
+            self._answer(Request.unpack(data))
+        return bool(data)
+
+    def _resolve(self, fast: FastPath, wanted: native.Wanted) -> None:
+        """Give the fast path what it wants for a request, or answer that in the other way."""
+        for _ in range(_MAX_GIFTS):
+            if not fast.give(wanted):
+                break
+            again = fast.engine.answer(wanted)
+            if again is None:
+                return
+            wanted = again
+        self._answer(Request(wanted.slot, wanted.file, wanted.unique, wanted.offset, wanted.size))
+
+    def _rest(self, idle: bool) -> None:
+        """Give up what is of no use any more; trim the heap, once, if nothing is asked for."""
+        self._release_tables()
+        with self._lock:
+            reads = self._table.counters()["reads"]
+            wanted = self._trim and idle and reads != self._trimmed_at
+            if wanted:
+                self._trimmed_at = reads
         if wanted:
             logger.debug("idle: freed memory is given back")
             native.trim_heap()
 
-    def _answer(self, request: Request) -> Failure | None:
+    def _answer(self, request: Request) -> None:
+        failure = self._try_to_answer(request)
+        self._release_tables()
+        if failure is not None:
+            self._sock.send(failure.pack())
+
+    def _try_to_answer(self, request: Request) -> Failure | None:
         slot, file, unique, offset, size = request
         began = time.monotonic()
         try:
@@ -185,21 +243,32 @@ class Worker:
     def _count(self, served: int | None) -> None:
         """Add to the table's counters."""
         assert self._answers is not None
+        add = self._table.add if self._fast is None else self._fast.engine.count
         if served is not None:
-            self._table.add(COUNTERS.index("reads"), 1)
-            self._table.add(COUNTERS.index("bytes_served"), served)
+            add(COUNTERS.index("reads"), 1)
+            add(COUNTERS.index("bytes_served"), served)
         use = asdict(self._answers.use)
-        self._table.set_counter(CACHE_SIZE, use.pop("cache_size"))
+        size = use.pop("cache_size")
+        if self._fast is not None:
+            self._fast.engine.keep_elsewhere(size)
+            size += self._fast.engine.nbytes
+        self._table.set_counter(CACHE_SIZE, size)
         for name, value in use.items():
-            self._table.add(COUNTERS.index(name), value - self._counted[name])
-        self._counted = use
+            add(COUNTERS.index(name), value - self._counted[name])
+            self._counted[name] = value
+
+
+def _timeval(seconds: float) -> bytes:
+    """A struct timeval."""
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
 def main() -> None:
     """Run a worker as its one argument, a JSON object of file descriptors, says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = json.loads(sys.argv[1])
-    die_with(config["parent"])
+    native.die_with(config["parent"])
+    native.keep_freed_memory(_FREED)
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
@@ -212,28 +281,43 @@ def main() -> None:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])
     headers = {int(number): fd for number, fd in config["headers"].items()}
-    memory = config["memory"]
+    far = Location(**plan.store).backend is not None
+    shares = share_budget(plan, config["memory"])
+
+    def open_fast() -> FastPath:
+        return FastPath(
+            plan,
+            tables.views,
+            [os.pread(headers[i], each.header_size, 0) for i, each in enumerate(plan.streamed)],
+            open_store(Location(**plan.store), config["opened_ns"]),
+            shares.fast,
+            config["threads"],
+            config["ahead_bytes"] or _AHEAD,
+            config["opened_ns"],
+        )
 
     def open_answers() -> Answers:
         encoder = Encoder(
             plan,
             tables.views,
-            memory // (2 if plan.decoded_chunk else 4),
+            shares.cache,
             config["opened_ns"],
-            memory // SCRATCH_PART,
+            shares.scratch,
             config["threads"],
         )
-        return Answers(plan, tables.views, headers, encoder, memory // _KEPT_PART)
+        return Answers(plan, tables.views, headers, encoder, shares.kept)
 
     worker = Worker(
         socket.socket(fileno=config["socket"]),
         config["fuse"],
         Table(config["table"]),
+        open_fast,
         open_answers,
         tables.release_pages,
         config["trim"],
     )
-    worker.run(config["threads"])
+    # Threads that wait for a network take no processor's time.
+    worker.run(max(config["threads"], _FAR_THREADS) if far else config["threads"])
     # At once, whatever threads are at: the session ends with the last who holds it.
     os._exit(0)
 

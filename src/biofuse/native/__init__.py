@@ -12,11 +12,13 @@ from biofuse.native._native import (
     Values,
     Wanted,
     bgen_heads,
+    die_with,
     frame_block_size,
     frame_index_size,
     frame_span,
     gather_values,
     give_back_blocks_of,
+    keep_freed_memory,
     trim_heap,
 )
 
@@ -32,10 +34,12 @@ __all__ = [
     "Values",
     "Wanted",
     "bgen_heads",
+    "die_with",
     "frame_block_size",
     "frame_index_size",
     "frame_span",
     "gather_values",
     "give_back_blocks_of",
+    "keep_freed_memory",
     "trim_heap",
 ]

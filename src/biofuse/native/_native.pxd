@@ -252,6 +252,7 @@ cdef extern from "engine.h" nogil:
         bf_cache *cache
         bf_cache *open_files
         uint64_t *counters
+        uint64_t held_elsewhere
         bf_context *contexts
 
     ctypedef struct bf_place:
@@ -270,6 +271,15 @@ cdef extern from "engine.h" nogil:
     void bf_engine_give(bf_engine *, const bf_place *, bf_source *)
     int bf_watched_look(int, bf_watched *)
     void bf_engine_publish(bf_engine *)
+
+
+cdef extern from "counters.h" nogil:
+    enum:
+        BF_COUNT_READS
+        BF_COUNT_BYTES
+        BF_NUM_COUNTERS
+
+    void bf_count(uint64_t *, int, uint64_t)
 
 
 cdef extern from "answer.h" nogil:

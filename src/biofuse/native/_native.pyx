@@ -466,3 +466,4 @@ cdef class Rows:
 include "values.pxi"
 include "engine.pxi"
 include "heap.pxi"
+include "process.pxi"

@@ -737,7 +737,7 @@ finish_record(bf_engine *self, bf_context *context, const ahead_part *part)
 static void
 prepare(bf_engine *self, bf_context *context, const ahead_part *part, bf_place *place)
 {
-    uint64_t variant = variant_of(self, part->record);
+    uint64_t variant = variant_of(self, part->record), made;
     bf_error err = { .status = BF_OK };
     uint32_t array, c = part->step;
     int k = 0;
@@ -749,7 +749,8 @@ prepare(bf_engine *self, bf_context *context, const ahead_part *part, bf_place *
     if (bind(self, context, array, variant / self->arrays[array].chunk_rows, 1, place, &err)
         == BF_OK) {
         (void) bf_rows_warm(context->rows[array], c,
-            (uint32_t) (variant % self->arrays[array].chunk_rows), &err);
+            (uint32_t) (variant % self->arrays[array].chunk_rows), &made, &err);
+        bf_count(self->counters, BF_COUNT_BLOCKS_AHEAD, made);
     }
 }
 
@@ -815,6 +816,7 @@ bf_engine_publish(bf_engine *self)
         bf_count(self->counters, which[i], now[i] - self->published[i]);
         self->published[i] = now[i];
     }
-    __atomic_store_n(&self->counters[BF_COUNT_HELD], size, __ATOMIC_RELAXED);
+    __atomic_store_n(
+        &self->counters[BF_COUNT_HELD], size + self->held_elsewhere, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&self->lock);
 }

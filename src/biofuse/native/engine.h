@@ -78,7 +78,8 @@ typedef struct {
     pthread_cond_t idle;
     bf_context *contexts;      /* those that nobody uses */
     bf_runs runs;
-    uint64_t published[4]; /* counts of the caches that counters have */
+    uint64_t published[4];   /* counts of the caches that counters have */
+    uint64_t held_elsewhere; /* bytes that others keep, to be counted with those of the cache */
 } bf_engine;
 
 /* Where a chunk is wanted. */

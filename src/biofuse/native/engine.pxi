@@ -1,5 +1,9 @@
 # Byte ranges of streamed files, and answers to the kernel. Part of _native.pyx.
 
+cdef enum:
+    ANSWERS = 512
+
+
 cdef class Wanted:
     """What the engine wants before it can go on.
 
@@ -363,9 +367,16 @@ cdef class Engine:
         cdef bf_context *context = bf_engine_enter(&self.engine, 1)
         cdef bf_status status = bf_engine_read(&self.engine, context, request.file,
                                                request.offset, request.size, place, &err)
+        cdef uint64_t size = 0
+        cdef int i
         if status == BF_OK and bf_door_answer(&self.door, request, context.iov,
                                               context.num_iov) != 0:
             status = BF_ERR_ARGUMENT
+        if status == BF_OK:
+            for i in range(1, context.num_iov):
+                size += context.iov[i].iov_len
+            bf_count(self.engine.counters, BF_COUNT_READS, 1)
+            bf_count(self.engine.counters, BF_COUNT_BYTES, size)
         bf_engine_end(&self.engine, context)
         bf_engine_leave(&self.engine, context)
         return status
@@ -375,15 +386,17 @@ cdef class Engine:
 
         Returns
         -------
-        Wanted, False or None
-            What is wanted; False if nothing came for the socket's time-out; None if serve has
-            closed its end.
+        Wanted, bool or None
+            What is wanted; False if nothing came for the socket's time-out; True after some
+            hundreds of answers, for the plan's pages to be given up; None if serve has closed
+            its end.
         """
         cdef bf_request request
         cdef bf_place place
         cdef bf_arrival arrival
         cdef bf_status status = BF_OK
         cdef bint ahead = False
+        cdef int left = ANSWERS
         place.array = -1
         with nogil:
             while True:
@@ -399,8 +412,11 @@ cdef class Engine:
                 if arrival != BF_DOOR_REQUEST:
                     break
                 status = self.do_answer(&request, &place)
-                if status != BF_OK:
+                left -= 1
+                if status != BF_OK or left == 0:
                     break
+        if status == BF_OK and left == 0:
+            return True
         if ahead:
             return wanted(NULL, &place)
         if arrival == BF_DOOR_REQUEST:
@@ -415,22 +431,20 @@ cdef class Engine:
             status = self.do_answer(&request.request, &place)
         return None if status == BF_OK else wanted(&request.request, &place)
 
-    def reply(self, Wanted request not None, const uint8_t[::1] data not None):
-        """Answer a request with these bytes.
+    def count(self, uint32_t number, uint64_t n):
+        """Add to one of the table's counters."""
+        if number >= BF_NUM_COUNTERS:
+            raise ValueError("there is no such counter")
+        bf_count(self.engine.counters, <int> number, n)
 
-        Raises
-        ------
-        OSError
-            If the kernel does not take the answer.
-        """
-        cdef iovec iov[2]
-        cdef int status
-        iov[1].iov_base = <void *> address(data)
-        iov[1].iov_len = data.shape[0]
-        with nogil:
-            status = bf_door_answer(&self.door, &request.request, iov, 2)
-        if status != 0:
-            raise OSError(status, "the kernel does not take an answer")
+    @property
+    def nbytes(self):
+        """Bytes that are kept."""
+        return bf_cache_size(self.engine.cache)
+
+    def keep_elsewhere(self, uint64_t size):
+        """Say how many bytes others keep, which the table counts with those of the cache."""
+        self.engine.held_elsewhere = size
 
     def read(self, uint32_t file, uint64_t offset, uint64_t size):
         """Bytes of a streamed file, fewer at its end; or what is `Wanted` first."""

@@ -27,4 +27,15 @@ static inline void bf_give_back_blocks_of(int size)
 #endif
 }
 
+/* Have up to so many freed bytes kept at the heap's end, where the C library can be told: glibc
+ * gives them back, and has them zeroed again, many times a second. */
+static inline void bf_keep_freed_memory(int size)
+{
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, size);
+#else
+    (void) size;
+#endif
+}
+
 #endif

@@ -389,7 +389,7 @@ bf_rows_block_of(const bf_rows *self, uint32_t chunk, uint32_t row)
 }
 
 bf_status
-bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, bf_error *err)
+bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, uint64_t *made, bf_error *err)
 {
     bf_chunk *c = &self->chunks[chunk];
     uint64_t pos = (uint64_t) row * self->chunk_samples * self->ploidy;
@@ -397,6 +397,7 @@ bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, bf_error *err)
     uint32_t block_size = c->frame.header.block_size;
     bf_status status = BF_OK;
 
+    *made = 0;
     if (self->cache == NULL || c->kind != BF_CHUNK_FRAME || pos == last) {
         return BF_OK;
     }
@@ -412,6 +413,7 @@ bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, bf_error *err)
             if (status != BF_OK) {
                 return status;
             }
+            (*made)++;
         }
     }
     drop_shared(self, c);

@@ -23,21 +23,9 @@ from biofuse.stores.decompress import CODECS, decompress
 from biofuse.stores.limits import most_decoded, most_encoded
 
 _NUMBERS = frozenset("biuf")
-_TYPES3 = frozenset(
-    [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "float32",
-        "float64",
-    ]
+_SIZES = (8, 16, 32, 64)
+_TYPES3 = frozenset(["bool", *(f"{kind}{n}" for kind in ("int", "uint") for n in _SIZES)]).union(
+    f"float{n}" for n in _SIZES[1:]
 )
 _CODECS3 = frozenset({"blosc", "gzip", "zstd"})
 _TEXTS = "vlen-utf8"
@@ -137,8 +125,8 @@ class PlainArray:
     path : str
     shape, chunks : tuple of int
     metadata : Metadata
-    read_attributes : callable
-        Gives the attributes.
+    attrs : dict
+        Attributes.
     """
 
     shards: tuple[int, ...] | None = None
@@ -150,19 +138,14 @@ class PlainArray:
         shape: tuple[int, ...],
         chunks: tuple[int, ...],
         metadata: Metadata,
-        read_attributes: Callable[[], dict[str, Any]],
+        attrs: dict[str, Any],
     ):
         self._store = store
         self.path = path
         self.shape = shape
         self.chunks = chunks
         self.metadata = metadata
-        self._read_attributes = read_attributes
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Attributes; read when they are asked for."""
-        return self._read_attributes()
+        self.attrs = attrs
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -292,13 +275,11 @@ def open_plain(
     if len(value["shape"]) == 0 or 0 in chunks:
         return None
 
-    def attributes() -> dict[str, Any]:
-        if zarr_format == 3:
-            return dict(value.get("attributes") or {})
+    attrs = value.get("attributes") or {}
+    if zarr_format == 2:
         found = read_metadata(f"{path}/.zattrs")
-        return {} if found is None else dict(json.loads(found))
-
-    return PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, attributes)
+        attrs = {} if found is None else json.loads(found)
+    return PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, attrs)
 
 
 def _metadata2(value: dict[str, Any]) -> Metadata | None:

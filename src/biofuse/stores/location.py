@@ -156,6 +156,8 @@ def open_group(location: Location, plain: bool = True) -> "Members":
     if not plain or files.group_format() is None:
         # Which says what is there instead.
         _ = members.group
+    # Damaged ones are told even if nobody asks for any.
+    files.group_attributes()
     return members
 
 
