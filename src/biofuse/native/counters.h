@@ -2,6 +2,7 @@
 #ifndef BF_COUNTERS_H
 #define BF_COUNTERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {

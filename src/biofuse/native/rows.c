@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "blocks.h"
+
 /* Alleles in a chunk or a row: far beyond any store, and no product of sizes wraps. */
 static const uint64_t MAX_ALLELES = (uint64_t) 1 << 40;
 
@@ -62,22 +64,11 @@ bf_rows_init(bf_rows *self, uint32_t chunk_rows, uint32_t chunk_samples, uint32_
     return err->status;
 }
 
-/* Let go of the cache's planes. */
-static void
-drop_shared(bf_rows *self, bf_chunk *chunk)
-{
-    if (chunk->shared != NULL) {
-        bf_cache_release(self->cache, &chunk->shared->cached);
-        chunk->shared = NULL;
-    }
-    chunk->current = -1;
-}
-
 void
 bf_rows_free(bf_rows *self)
 {
     for (uint32_t c = 0; c < self->num_chunks; c++) {
-        drop_shared(self, &self->chunks[c]);
+        bf_blocks_drop(self, &self->chunks[c]);
         bf_planes_free(&self->chunks[c].block);
     }
     free(self->chunks);
@@ -110,7 +101,7 @@ get_chunk(bf_rows *self, uint32_t chunk, bf_chunk **out, bf_error *err)
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such sample chunk");
     }
     *out = &self->chunks[chunk];
-    drop_shared(self, *out);
+    bf_blocks_drop(self, *out);
     (*out)->kind = BF_CHUNK_EMPTY;
     (*out)->packed = NULL;
     (*out)->source = NULL;
@@ -124,42 +115,14 @@ bf_rows_clear(bf_rows *self)
         self->chunks[c].kind = BF_CHUNK_EMPTY;
         self->chunks[c].packed = NULL;
         self->chunks[c].source = NULL;
-        drop_shared(self, &self->chunks[c]);
+        bf_blocks_drop(self, &self->chunks[c]);
     }
-}
-
-static bf_status
-reserve_planes(bf_planes *planes, uint64_t size, bf_error *err)
-{
-    if (size <= planes->capacity) {
-        return BF_OK;
-    }
-    bf_planes_free(planes);
-    return bf_planes_alloc(planes, size, err);
-}
-
-static bf_status
-reserve(uint8_t **buffer, uint64_t *size, uint64_t wanted, bf_error *err)
-{
-    uint8_t *larger;
-
-    if (wanted <= *size) {
-        return BF_OK;
-    }
-    larger = malloc(wanted);
-    if (larger == NULL) {
-        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
-    }
-    free(*buffer);
-    *buffer = larger;
-    *size = wanted;
-    return BF_OK;
 }
 
 static bf_status
 reserve_scratch(bf_rows *self, uint64_t block_size, bf_error *err)
 {
-    return reserve(&self->scratch, &self->scratch_size, 2 * block_size, err);
+    return bf_reserve(&self->scratch, &self->scratch_size, 2 * block_size, err);
 }
 
 static bf_cache_key
@@ -262,7 +225,7 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
         return err->status;
     }
     bits = (uint64_t) c->num_samples * self->ploidy;
-    if (reserve_planes(&c->block, bits, err) != BF_OK) {
+    if (bf_reserve_planes(&c->block, bits, err) != BF_OK) {
         return err->status;
     }
     if (bits > 0 && bf_planes_from_constant(&c->block, allele, bits, err) != BF_OK) {
@@ -270,154 +233,6 @@ bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_error *err
     }
     c->kind = BF_CHUNK_CONSTANT;
     return BF_OK;
-}
-
-/* Read the bytes of a block of which they were not given. */
-static bf_status
-read_input(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
-{
-    bf_frame *frame = &chunk->frame;
-    uint64_t start, stop;
-
-    if (bf_frame_extent(frame, block, block, &start, &stop, err) != BF_OK
-        || reserve(&self->input, &self->input_size, stop - start, err) != BF_OK
-        || bf_source_read(chunk->source, start, stop, self->input, err) != BF_OK) {
-        return err->status;
-    }
-    frame->span = self->input;
-    frame->span_start = start;
-    frame->span_size = stop - start;
-    return BF_OK;
-}
-
-static bf_status
-decode_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_planes *planes, bf_error *err)
-{
-    bf_block data;
-
-    if ((chunk->source != NULL && read_input(self, chunk, block, err) != BF_OK)
-        || bf_frame_read_block(&chunk->frame, block, self->dctx, self->scratch, &data, err)
-               != BF_OK) {
-        return err->status;
-    }
-    return data.shuffled
-        ? bf_planes_from_shuffled(planes, data.bytes, data.size, data.filled, data.tail, err)
-        : bf_planes_from_bytes(planes, data.bytes, data.size, err);
-}
-
-static void
-destroy_block(bf_cached *cached)
-{
-    bf_block_planes *self = (bf_block_planes *) cached;
-
-    bf_planes_free(&self->planes);
-    free(self);
-}
-
-/* Decompress a block that the cache is to have; its claim ends in any case. */
-static bf_status
-make_block(bf_rows *self, bf_chunk *chunk, uint32_t block, int keep, bf_error *err)
-{
-    bf_block_planes *made = calloc(1, sizeof(*made));
-    uint64_t size = bf_frame_block_bytes(&chunk->frame.header, block);
-
-    if (made == NULL) {
-        (void) bf_fail(err, BF_ERR_NOMEM, "out of memory");
-    } else if (bf_planes_alloc_block(&made->planes, size, err) != BF_OK
-               || decode_block(self, chunk, block, &made->planes, err) != BF_OK) {
-        destroy_block(&made->cached);
-        made = NULL;
-    }
-    if (made == NULL) {
-        bf_cache_give_up(self->cache, &chunk->key);
-        return err->status;
-    }
-    made->cached.key = chunk->key;
-    made->cached.destroy = destroy_block;
-    made->cached.size = sizeof(*made) + bf_planes_size(&made->planes);
-    bf_cache_put(self->cache, &made->cached, keep);
-    chunk->shared = made;
-    return BF_OK;
-}
-
-/* Whether a block has rows in it that are not being read now, but may be next. */
-static int
-is_of_use_later(const bf_rows *self, const bf_chunk *chunk, uint32_t block)
-{
-    uint64_t row_size = (uint64_t) self->chunk_samples * self->ploidy;
-    uint64_t start = (uint64_t) block * chunk->frame.header.block_size;
-    uint64_t stop = start + bf_frame_block_bytes(&chunk->frame.header, block);
-
-    return start < self->first_row * row_size || stop > (self->last_row + 1) * row_size;
-}
-
-/* Make a block the chunk's current one. */
-static bf_status
-load_block(bf_rows *self, bf_chunk *chunk, uint32_t block, bf_error *err)
-{
-    bf_status status = BF_OK;
-
-    drop_shared(self, chunk);
-    chunk->key.b = block;
-    if (self->cache == NULL) {
-        status = reserve_planes(&chunk->block, chunk->frame.header.block_size, err);
-        if (status == BF_OK) {
-            status = decode_block(self, chunk, block, &chunk->block, err);
-        }
-    } else {
-        chunk->shared = (bf_block_planes *) bf_cache_get(self->cache, &chunk->key);
-        if (chunk->shared == NULL) {
-            status = make_block(self, chunk, block, is_of_use_later(self, chunk, block), err);
-        }
-    }
-    if (status == BF_OK) {
-        chunk->current = block;
-    }
-    return status;
-}
-
-int64_t
-bf_rows_block_of(const bf_rows *self, uint32_t chunk, uint32_t row)
-{
-    const bf_chunk *c = &self->chunks[chunk];
-
-    if (c->kind != BF_CHUNK_FRAME) {
-        return -1;
-    }
-    return (int64_t) ((uint64_t) row * self->chunk_samples * self->ploidy
-                      / c->frame.header.block_size);
-}
-
-bf_status
-bf_rows_warm(bf_rows *self, uint32_t chunk, uint32_t row, uint64_t *made, bf_error *err)
-{
-    bf_chunk *c = &self->chunks[chunk];
-    uint64_t pos = (uint64_t) row * self->chunk_samples * self->ploidy;
-    uint64_t last = pos + (uint64_t) c->num_samples * self->ploidy;
-    uint32_t block_size = c->frame.header.block_size;
-    bf_status status = BF_OK;
-
-    *made = 0;
-    if (self->cache == NULL || c->kind != BF_CHUNK_FRAME || pos == last) {
-        return BF_OK;
-    }
-    for (uint64_t block = pos / block_size; block <= (last - 1) / block_size; block++) {
-        c->key.b = block;
-        drop_shared(self, c);
-        if (bf_cache_has(self->cache, &c->key)) {
-            continue;
-        }
-        c->shared = (bf_block_planes *) bf_cache_get(self->cache, &c->key);
-        if (c->shared == NULL) {
-            status = make_block(self, c, (uint32_t) block, 1, err);
-            if (status != BF_OK) {
-                return status;
-            }
-            (*made)++;
-        }
-    }
-    drop_shared(self, c);
-    return status;
 }
 
 /* Append the chunk's part of a row to self->row at dst_bit. */
@@ -435,7 +250,7 @@ append_from_frame(bf_rows *self, bf_chunk *chunk, uint32_t row, uint64_t dst_bit
         uint64_t n = block_size - start < left ? block_size - start : left;
 
         if (chunk->current != (int64_t) block) {
-            status = load_block(self, chunk, block, err);
+            status = bf_blocks_load(self, chunk, block, err);
             if (status != BF_OK) {
                 return status;
             }

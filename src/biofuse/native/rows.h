@@ -106,8 +106,6 @@ bf_status bf_rows_set_constant(bf_rows *self, uint32_t chunk, int8_t allele, bf_
 /* Forget what every chunk was given. */
 void bf_rows_clear(bf_rows *self);
 
-/* The block of a chunk's frame that holds the first allele of a row; -1 if it is no frame. */
-int64_t bf_rows_block_of(const bf_rows *self, uint32_t chunk, uint32_t row);
 /* Have the blocks of a row of one chunk in the cache, if they fit; made: how many were not. */
 bf_status bf_rows_warm(
     bf_rows *self, uint32_t chunk, uint32_t row, uint64_t *made, bf_error *err);
