@@ -12,9 +12,11 @@ from support.stores import vcf_store
 from support.vcf import random_vcf
 
 from biofuse import allocators, native
+from biofuse.encode.ranges import Use
 from biofuse.encode.worker import Worker
 from biofuse.errors import BiofuseError
-from biofuse.protocol import MAX_MESSAGE, CacheUse, Request
+from biofuse.protocol import Request
+from biofuse.table import ANSWERED, Table
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +104,17 @@ def test_another_c_library_has_nothing_to_trim(flags, code, tmp_path):
     assert subprocess.run([tmp_path / "heap"], check=False).returncode == code
 
 
-class _Encoder:
+class _Answers:
     """Answers when it is told to."""
 
-    cache_use = CacheUse()
+    use = Use()
 
     def __init__(self):
         self.go = threading.Semaphore(0)
 
-    def encode(self, file, first, last, out):
+    def answer(self, file, offset, size):
         self.go.acquire()
+        return [bytes(size)]
 
 
 @pytest.mark.parametrize("trim", [True, False])
@@ -119,25 +122,30 @@ def test_the_heap_is_trimmed_after_opening_and_when_nothing_is_left_to_do(trim, 
     trims = []
     monkeypatch.setattr(native, "trim_heap", lambda: trims.append(None))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    encoder = _Encoder()
-    worker = Worker(theirs, memoryview(bytearray(64)), lambda: encoder, lambda: None, trim)
+    kernel, session = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    answers, table = _Answers(), Table()
+    worker = Worker(theirs, session.fileno(), table, lambda: answers, lambda: None, trim)
     thread = threading.Thread(target=worker.run, args=(2,))
     thread.start()
     try:
         for number in (1, 2):
-            ours.send(Request(number, 0, 0, 1, 0, 8).pack())
-        encoder.go.release()
-        assert ours.recv(MAX_MESSAGE)
+            table.ask(number, 1, number, 0, 8, 0, 0, 1)
+            ours.send(Request(number, 0, number, 0, 8).pack())
+        answers.go.release()
+        assert len(kernel.recv(100)) == 24
         # One request is under way: there is just the trim after opening.
         thread.join(0.5)
         assert len(trims) == trim
-        encoder.go.release()
-        assert ours.recv(MAX_MESSAGE)
+        answers.go.release()
+        assert len(kernel.recv(100)) == 24
         if trim:
             wait_until(lambda: len(trims) == 2, "the heap is trimmed")
         thread.join(0.5)
         assert len(trims) == 2 * trim
+        assert [table.state(number) for number in (1, 2)] == [ANSWERED] * 2
     finally:
         ours.close()
         thread.join(5)
+        kernel.close()
+        session.close()
     assert not thread.is_alive()

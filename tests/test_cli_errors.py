@@ -10,6 +10,7 @@ import pytest
 import zarr
 from support.program import mounts_below
 from support.stores import make_store, random_genotypes
+from support.users import NOBODY, give, program_of
 from support.views import parse, plan_view
 
 from biofuse.errors import BiofuseError

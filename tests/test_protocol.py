@@ -3,29 +3,35 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biofuse.protocol import MAX_MESSAGE, CacheUse, Reply, Request
+from biofuse.protocol import MAX_MESSAGE, Failure, Request
 
 U64 = st.integers(0, 2**64 - 1)
+U32 = st.integers(0, 2**32 - 1)
 
 
-@given(U64, st.integers(0, 2**32 - 1), U64, U64, U64, U64)
-def test_a_request_comes_back(number, file, first, last, offset, size):
-    request = Request(number, file, first, last, offset, size)
+@given(U32, U32, U64, U64, U32)
+def test_a_request_comes_back(slot, file, unique, offset, size):
+    request = Request(slot, file, unique, offset, size)
     assert Request.unpack(request.pack()) == request
-    assert len(request.pack()) <= MAX_MESSAGE
+    # As the worker's C code reads it.
+    assert len(request.pack()) == 32
 
 
-@given(U64, st.integers(0, 200), U64, st.text(max_size=300), st.builds(CacheUse, *[U64] * 5))
-def test_a_reply_comes_back(number, errno, size, message, use):
-    reply = Reply(number, errno, size, message, use)
-    assert len(reply.pack()) <= MAX_MESSAGE
-    assert Reply.unpack(reply.pack()) == reply
+@given(U32, U32, U64, U64, st.text(max_size=300))
+def test_a_failure_comes_back(slot, errno, unique, record, text):
+    failure = Failure(slot, errno, unique, record, text)
+    assert len(failure.pack()) <= MAX_MESSAGE
+    assert Failure.unpack(failure.pack()) == failure
 
 
 @given(st.text("aé漢🧬", min_size=1000, max_size=5000))
-def test_a_long_message_is_cut(message):
-    data = Reply(1, 5, 0, message).pack()
+def test_a_long_text_is_cut(text):
+    data = Failure(1, 5, 2, 3, text).pack()
     assert len(data) <= MAX_MESSAGE
-    seen = Reply.unpack(data)
-    assert (seen.id, seen.errno) == (1, 5)
-    assert message.startswith(seen.message.rstrip("\ufffd"))
+    seen = Failure.unpack(data)
+    assert seen[:4] == (1, 5, 2, 3)
+    assert text.startswith(seen.text.rstrip("\ufffd"))
+
+
+def test_text_that_is_not_unicode():
+    assert Failure.unpack(Failure(1, 5, 2, 3, "x\udcff").pack()).text == "x\\udcff"

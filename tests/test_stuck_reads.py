@@ -2,7 +2,6 @@
 
 import os
 import signal
-import struct
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,6 @@ from support import reference
 from support.program import wait_until
 from support.stores import make_store
 from support.users import NOBODY, command_as, program_of
-
-from biofuse.serve import handshake
 
 # Far apart in the .bed even where each is read 128 KiB ahead, and 64 times as much in all.
 GENOTYPES = np.zeros((900, 44_000, 2), np.int8)
@@ -87,20 +84,3 @@ def test_what_is_answered_while_many_reads_wait(case, store):
             assert biofuse("status", mount.dir, "--json").stdout
             assert [each.poll() for each in readers] == [None] * READERS
         assert b"".join(each.communicate()[0] for each in readers) == BED
-
-
-def test_the_reply_that_raises_the_limits():
-    """By struct fuse_init_out of the kernel's include/uapi/linux/fuse.h."""
-    before = struct.pack("=4I2H5I", 7, 38, 1 << 20, 0, 12, 9, 1 << 20, 1, 256, 0, 0)
-    head = struct.pack("=IiQ", 16 + len(before), 0, 2)
-    edited = handshake.raise_limits(head + before)
-    assert edited[:16] == head
-    fields = struct.unpack_from("=4I2H5I", edited, 16)
-    assert fields[4:6] == (handshake.MAX_BACKGROUND, handshake.CONGESTION)
-    assert fields[:4] + fields[6:] == (7, 38, 1 << 20, 0, 1 << 20, 1, 256, 0, 0)
-
-
-@pytest.mark.parametrize("error", [-71, -5])
-def test_a_reply_that_is_an_error_stays(error):
-    reply = struct.pack("=IiQ", 16, error, 2)
-    assert handshake.raise_limits(reply) == reply

@@ -167,7 +167,7 @@ class Session:
                 wire.INIT_OUT.pack(wire.MAJOR, wire.MINOR, *[0] * 9),
             )
             return
-        if offered & wire.INIT_EXT:
+        if offered & wire.INIT_EXT and len(request.body) >= wire.INIT_IN_FLAGS2.size:
             offered |= wire.INIT_IN_FLAGS2.unpack_from(request.body)[0] << 32
         self.minor = min(minor, wire.MINOR)
         agreed = offered & _WANTED
