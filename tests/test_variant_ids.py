@@ -1,9 +1,12 @@
 """Missing variant IDs, filled in from a template. Against plink2: test_selection.py."""
 
+import numpy as np
 import pytest
 
 from biofuse.errors import BiofuseError
+from biofuse.native import Texts
 from biofuse.plan.ids import fill_missing, template_function
+from biofuse.plan.texts import TextArray
 
 TEMPLATES = {
     "@:#": "X:17",
@@ -38,11 +41,26 @@ def test_values_are_not_templates_again():
     assert template_function("@:#:$r:$a")("HLA#1", 5, "<$a>", "<@>") == "HLA#1:5:<$a>:<@>"
 
 
+def filled(ids: list[str], template: str | None) -> list[str]:
+    fill = template_function(template) if template is not None else None
+    chroms, refs, alts = (Texts.of(list(t[: len(ids)])) for t in ("12345", "ATATA", "CCCCC"))
+    found = fill_missing(TextArray.of(ids), fill, chroms, [7] * len(ids), refs, alts)
+    return list(found.column())
+
+
 def test_only_missing_ids_are_filled_in():
-    fill = template_function("@:#")
-    ids = fill_missing(["rs1", ".", "", "x.", "1:2"], fill, "12345", [7] * 5, "A" * 5, "C" * 5)
-    assert ids == ["rs1", "2:7", "3:7", "x.", "1:2"]
+    ids = filled(["rs1", ".", "", "x.", "1:2"], "@:#:$r")
+    assert ids == ["rs1", "2:7:T", "3:7:A", "x.", "1:2"]
 
 
 def test_without_a_template_they_stay_missing():
-    assert fill_missing(["rs1", ".", ""], None, "123", [7] * 3, "AAA", "CCC") == ["rs1", "", ""]
+    assert filled(["rs1", ".", ""], None) == ["rs1", "", ""]
+
+
+def test_ids_that_share_their_bytes():
+    """None are copied but those that are filled in."""
+    ids = TextArray.of(["rsé", ".", "."])[np.array([2, 0, 0])]
+    columns = [Texts.of(["a", "b", "c"]) for _ in range(3)]
+    fill = template_function("@#")
+    found = fill_missing(ids, fill, columns[0], [1, 2, 3], columns[1], columns[2])
+    assert list(found.column()) == ["a1", "rsé", "rsé"]

@@ -31,8 +31,10 @@ class Names:
     def heads(self):
         varids, rsids, chroms, positions, alleles = map(list, zip(*self.rows, strict=True))
         refs, alts = map(list, zip(*alleles, strict=True))
-        numbers = np.array(positions, dtype=np.uint32)
-        return native.bgen_heads(varids, rsids, chroms, numbers, refs, alts)
+        numbers = np.array(positions, dtype=np.int64)
+        before = [native.Texts.of(texts) for texts in (varids, rsids, chroms)]
+        after = [native.Texts.of(texts) for texts in (refs, alts)]
+        return native.bgen_heads(*before, numbers, *after)
 
 
 def plain_names(count: int) -> Names:

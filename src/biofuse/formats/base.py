@@ -3,9 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from biofuse.errors import BiofuseError
+
+if TYPE_CHECKING:
+    from array import array
+
+    from biofuse.native import Texts
 
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
@@ -48,21 +53,21 @@ class Variants:
 
     Attributes
     ----------
-    chrom : list of str
+    chrom : Texts
         As the view names them.
-    position : list of int
+    position : memoryview of int64
         1-based.
-    id : list of str
+    id : Texts
         Empty where missing.
-    ref, alt : list of str
+    ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
     """
 
-    chrom: list[str]
-    position: list[int]
-    id: list[str]
-    ref: list[str]
-    alt: list[str]
+    chrom: "Texts"
+    position: memoryview
+    id: "Texts"
+    ref: "Texts"
+    alt: "Texts"
 
     def __len__(self) -> int:
         return len(self.position)
@@ -80,7 +85,7 @@ class Layout:
         Bytes a record, without its head.
     heads : callable or None
         From `Variants` to the bytes that their records begin with, one after another, and
-        the size of each; None if records have none.
+        the size of each, uint32; None if records have none.
     fields : tuple of str
         What records are made from, the first being `GENOTYPES`.
     params : dict
@@ -89,7 +94,7 @@ class Layout:
 
     header: Callable[[int], bytes]
     record_size: int
-    heads: Callable[[Variants], tuple[bytes | bytearray, Sequence[int]]] | None = None
+    heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -132,14 +137,14 @@ class Sidecar(Protocol):
     def begin(self, path: str, samples: Sequence[str]) -> None:
         """Make the file."""
 
-    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+    def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Add variants.
 
         Parameters
         ----------
         variants : Variants
             Those that follow.
-        offsets : sequence of int, optional
+        offsets : memoryview of uint64, optional
             Where their records begin in the main file, and where the last one ends; None
             if records have no heads.
         """

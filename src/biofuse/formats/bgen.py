@@ -170,28 +170,27 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> tuple[bytearray, array]:
+def _heads(variants: Variants, id_in_varid: bool) -> "tuple[bytes, array[int]]":
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
     _check_limits(variants)
-    ids = [i or "." for i in variants.id]
-    other = ["."] * len(ids)
+    ids = variants.id.or_else(".")
+    other = variants.id.blank().or_else(".")
     return native.bgen_heads(
         ids if id_in_varid else other,
         other if id_in_varid else ids,
         variants.chrom,
-        array("I", variants.position),
+        variants.position,
         variants.ref,
-        [alt or "." for alt in variants.alt],
+        variants.alt.or_else("."),
     )
 
 
 def _check_limits(variants: Variants) -> None:
     """Raise `BiofuseError` if a variant's names or position don't fit a file."""
     for what, column in (("an ID", variants.id), ("a chromosome name", variants.chrom)):
-        # Characters are four bytes at most.
-        if max(map(len, column), default=0) <= _MAX_STRING // 4:
+        if column.longest() <= _MAX_STRING:
             continue
         for i, text in enumerate(column):
             size = len(text.encode())

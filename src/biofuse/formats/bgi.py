@@ -3,28 +3,21 @@
 Schema: https://enkre.net/cgi-bin/code/bgen/wiki/The_bgenix_index_file_format.
 """
 
-import itertools
-import marshal
+import contextlib
+import mmap
 import os
-import subprocess
-import sys
-from collections.abc import Iterable, Sequence
-from typing import IO, TYPE_CHECKING
+from array import array
+from collections.abc import Sequence
+from typing import IO
 
-from biofuse.children import child_environment, python_command
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Variants
 
-if TYPE_CHECKING:
-    import sqlite3
-
 _FIRST_BYTES = 1000
-# What a message of variants has.
-_COLUMNS = ("chrom", "position", "rsid", "ref", "alt", "offsets")
-
-# Rows a statement, of so many values: within what any SQLite takes.
-_ROWS = 100
-_VALUES = 7
+# Bytes of pages that are written at a time.
+_SOME_PAGES = 8 << 20
+# Where in a database's header its number of pages is, in four bytes, the highest first.
+_NUM_PAGES = 28
 
 _SCHEMA = """
 CREATE TABLE Metadata (
@@ -49,7 +42,10 @@ CREATE TABLE Variant (
 
 
 class BgiWriter:
-    """Has the index written by a process of its own, while more variants are read.
+    """Writes the index: rows as they come, to a file beside it, and at the end the database.
+
+    SQLite makes a database of an empty table, whose tree of pages is then made of the rows: this
+    takes a tenth of the time that adding them one by one does.
 
     Parameters
     ----------
@@ -58,130 +54,132 @@ class BgiWriter:
     """
 
     suffix = ".bgen.bgi"
+    _rows: IO[bytes]
 
     def __init__(self, rsid_known: bool = True):
         self._rsid_known = rsid_known
+        self._ends = array("Q")
 
     def begin(self, path: str, samples: Sequence[str]) -> None:
-        """Start the process."""
-        self._process = subprocess.Popen(
-            python_command(__name__, path),
-            env=child_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        """Make the file of rows."""
+        self._path = path
+        # Open until it is finished.
+        self._rows = open(f"{path}.rows", "w+b")  # noqa: SIM115
 
-    def _send(self, value) -> None:
-        assert self._process.stdin is not None
-        try:
-            data = marshal.dumps(value)
-            self._process.stdin.write(len(data).to_bytes(8, "little"))
-            self._process.stdin.write(data)
-        except BrokenPipeError:
-            self._end()
-
-    def _end(self) -> None:
-        """Wait for the process.
+    def write(self, variants: Variants, offsets: memoryview | None) -> None:
+        """Add rows.
 
         Raises
         ------
         BiofuseError
-            If it failed.
+            If one is longer than SQLite takes.
         """
-        _, said = self._process.communicate()
-        if self._process.returncode != 0:
-            lines = said.decode(errors="replace").split("\n")
-            detail = next((line for line in reversed(lines) if line.strip()), "it was killed")
-            raise BiofuseError(f"the .bgi index cannot be written: {detail}")
+        from biofuse import native
 
-    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
-        """Add rows."""
         assert offsets is not None
-        ids = variants.id if self._rsid_known else [""] * len(variants)
-        self._send(
-            (
+        ids = variants.id if self._rsid_known else variants.id.blank()
+        try:
+            rows = native.bgi_rows(
                 variants.chrom,
+                ids.or_else("."),
                 variants.position,
-                ids,
                 variants.ref,
-                variants.alt,
-                list(offsets),
+                variants.alt.or_else("."),
+                offsets,
             )
-        )
+        except native.NativeError as error:
+            raise _error(error) from error
+        self._rows.write(rows)
+        self._ends.append(rows.nbytes + (self._ends[-1] if self._ends else 0))
 
     def finish(self, main: MainFile) -> None:
-        """Add what bgenix checks, and close the file.
+        """Write the database.
 
         Raises
         ------
         BiofuseError
-            If the index cannot be written.
+            If it cannot be written.
         """
-        seconds = main.modified_ns // 10**9
-        # A name that is not UTF-8 cannot be a text of SQLite.
-        name = os.fsencode(main.name).decode(errors="replace")
-        self._send((name, main.size, seconds, main.read_first(_FIRST_BYTES)))
-        self._end()
+        import sqlite3
+
+        self._rows.flush()
+        try:
+            root, num_pages = _make_database(self._path, main)
+        except sqlite3.Error as error:
+            raise _error(error) from error
+        if self._ends and self._ends[-1]:
+            with (
+                mmap.mmap(self._rows.fileno(), 0, access=mmap.ACCESS_READ) as rows,
+                open(self._path, "r+b") as out,
+            ):
+                _write_tree(out, rows, self._ends, root, num_pages)
+        self.abandon()
+        os.unlink(self._rows.name)
 
     def abandon(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        """Close the file of rows."""
+        self._rows.close()
 
 
-def _receive(messages: IO[bytes]) -> tuple:
-    size = int.from_bytes(messages.read(8), "little")
-    return marshal.loads(messages.read(size))
+def _error(error: Exception) -> BiofuseError:
+    return BiofuseError(f"the .bgi index cannot be written: {error}")
 
 
-def _insert(db: "sqlite3.Connection", rows: Iterable[tuple]) -> None:
-    """Add rows, many a statement: a third faster than one by one."""
-    values = itertools.chain.from_iterable(rows)
-    while group := tuple(itertools.islice(values, _ROWS * _VALUES)):
-        places = ", ".join(["(?, ?, ?, 2, ?, ?, ?, ?)"] * (len(group) // _VALUES))
-        db.execute(f"INSERT INTO Variant VALUES {places}", group)
+def _make_database(path: str, main: MainFile) -> tuple[int, int]:
+    """Make a database that has no variants yet, but what bgenix checks.
 
-
-def write_index(path: str, messages: IO[bytes]) -> None:
-    """Write an index.
-
-    Parameters
-    ----------
-    path : str
-    messages : binary file
-        Marshalled tuples, each after its size in eight bytes: columns of variants, with one
-        offset more than there are, for every batch; at the end a name, a size, a time and
-        the first bytes.
+    Returns
+    -------
+    root : int
+        The page that the variants' tree begins with.
+    num_pages : int
     """
     import sqlite3
 
-    db = sqlite3.connect(path, isolation_level=None)
-    # The file is of no use before it is complete, so nothing need be rolled back.
-    for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
-        db.execute(f"PRAGMA {pragma}")
-    db.executescript(_SCHEMA)
-    db.execute("BEGIN")
-    while len(message := _receive(messages)) == len(_COLUMNS):
-        *columns, offsets = message
-        chrom, position, rsid, ref, alt = columns
-        sizes = [stop - start for start, stop in itertools.pairwise(offsets)]
-        rows = zip(
-            chrom,
-            position,
-            [i or "." for i in rsid],
-            ref,
-            [a or "." for a in alt],
-            offsets[:-1],
-            sizes,
-            strict=True,
+    from biofuse import native
+
+    # A name that is not UTF-8 cannot be a text of SQLite.
+    name = os.fsencode(main.name).decode(errors="replace")
+    seconds = main.modified_ns // 10**9
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for pragma in (
+            f"page_size = {native.BgiPages.PAGE_SIZE}",
+            "auto_vacuum = NONE",
+            "encoding = 'UTF-8'",
+            # The file is of no use before it is complete, so nothing need be rolled back.
+            "journal_mode = OFF",
+            "synchronous = OFF",
+            "locking_mode = EXCLUSIVE",
+        ):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("BEGIN")
+        for statement in _SCHEMA.split(";"):
+            db.execute(statement)
+        now = "datetime('now', 'localtime')"
+        db.execute(
+            f"INSERT INTO Metadata VALUES (?, ?, ?, ?, {now})",
+            (name, main.size, seconds, main.read_first(_FIRST_BYTES)),
         )
-        _insert(db, rows)
-    now = "datetime('now', 'localtime')"
-    db.execute(f"INSERT INTO Metadata VALUES (?, ?, ?, ?, {now})", message)
-    db.execute("COMMIT")
-    db.close()
+        db.execute("COMMIT")
+        [(root,)] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'Variant'")
+        [(num_pages,)] = db.execute("PRAGMA page_count")
+    return root, num_pages
 
 
-if __name__ == "__main__":
-    write_index(sys.argv[1], sys.stdin.buffer)
+def _write_tree(
+    out: IO[bytes], rows: mmap.mmap, ends: "array[int]", root: int, num_pages: int
+) -> None:
+    """Put the rows into the empty tree of an open database."""
+    from biofuse import native
+
+    size = native.BgiPages.PAGE_SIZE
+    pages = native.BgiPages(rows, ends, num_pages + 1)
+    out.seek(num_pages * size)
+    while data := pages.read(_SOME_PAGES):
+        out.write(data)
+        # What was read of the file is in the system's memory, and need not be in this process's.
+        rows.madvise(mmap.MADV_DONTNEED)
+    out.seek((root - 1) * size)
+    out.write(pages.root)
+    out.seek(_NUM_PAGES)
+    out.write((pages.next_page - 1).to_bytes(4, "big"))

@@ -72,40 +72,29 @@ class BimWriter(VariantText):
 
     suffix = ".bim"
 
-    def lines(self, variants: Variants) -> str:
+    def lines(self, variants: Variants) -> memoryview:
+        from biofuse import native
+
         check_positions(variants, _MAX_POSITION, "which no plink takes")
-        rows = zip(
-            variants.chrom,
-            variants.id,
-            variants.position,
-            variants.alt,
-            variants.ref,
-            strict=True,
-        )
-        lines = [
-            f"{contig}\t{identifier or '.'}\t0\t{position}\t{alt or '.'}\t{ref}\n"
-            for contig, identifier, position, alt, ref in rows
-        ]
-        text = "".join(lines)
-        if (
-            text.count("\t") != 5 * len(lines)
-            or text.count("\n") != len(lines)
-            or " " in text
-            or "\r" in text
-            or "\t\n" in text
-        ):
-            _refuse(lines, variants)
-        return text
+        identifier, alt = variants.id.or_else("."), variants.alt.or_else(".")
+        try:
+            return native.bim_lines(
+                variants.chrom, identifier, variants.position, alt, variants.ref
+            )
+        except native.NativeError:
+            _refuse(variants)
+            raise
 
 
-def _refuse(lines: list[str], variants: Variants) -> None:
+def _refuse(variants: Variants) -> None:
     """Raise `BiofuseError` with the first site that is no line of six columns."""
-    for i, line in enumerate(lines):
-        columns = line.removesuffix("\n").split("\t")
-        if len(columns) != 6 or any(column.split() != [column] for column in columns):
-            fields = variants.chrom[i], variants.id[i], variants.ref[i], variants.alt[i]
+    for i in range(len(variants)):
+        fields = variants.chrom[i], variants.id[i], variants.ref[i], variants.alt[i]
+        contig, identifier, ref, alt = fields
+        columns = (contig, identifier or ".", alt or ".", ref)
+        if any(column.split() != [column] for column in columns):
             raise BiofuseError(
-                f"the site {variants.chrom[i]!r}:{variants.position[i]} does not fit a .bim file: "
+                f"the site {contig!r}:{variants.position[i]} does not fit a .bim file: "
                 f"its contig, ID, REF or ALT is empty or contains white space {fields!r}; leave "
                 "it out with -e, or rename it"
             )

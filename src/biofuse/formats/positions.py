@@ -15,9 +15,11 @@ def check_positions(variants: Variants, most: int, why: str) -> None:
     why : str
         What takes none above it.
     """
-    position = max(variants.position, default=0)
-    if position > most:
-        chrom = variants.chrom[variants.position.index(position)]
+    from biofuse import native
+
+    i = native.index_of_highest(variants.position)
+    if i >= 0 and variants.position[i] > most:
+        chrom, position = variants.chrom[i], variants.position[i]
         raise BiofuseError(
             f"the variant {chrom[:40]}:{position} has a position above {most}, {why}"
         )

@@ -53,7 +53,7 @@ class SampleText:
                     f"without that file with {self._option}"
                 )
 
-    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+    def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Nothing: variants have no part in it."""
 
     def finish(self, main: MainFile) -> None:
@@ -74,13 +74,13 @@ class VariantText:
         # Open until it is finished.
         self._out = open(path, "wb")  # noqa: SIM115
 
-    def lines(self, variants: Variants) -> str:
-        """The lines of some variants."""
+    def lines(self, variants: Variants) -> memoryview:
+        """The lines of some variants, in UTF-8."""
         raise NotImplementedError
 
-    def write(self, variants: Variants, offsets: Sequence[int] | None) -> None:
+    def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Add lines."""
-        self._out.write(self.lines(variants).encode())
+        self._out.write(self.lines(variants))
 
     def finish(self, main: MainFile) -> None:
         """Close the file."""

@@ -303,3 +303,81 @@ cdef extern from "answer.h" nogil:
 
     bf_arrival bf_door_receive(const bf_door *, int, bf_request *)
     int bf_door_answer(const bf_door *, const bf_request *, iovec *, int)
+
+
+cdef extern from "texts.h" nogil:
+    ctypedef struct bf_texts:
+        const uint8_t *data
+        uint64_t data_size
+        const uint64_t *starts
+        const uint32_t *sizes
+        uint64_t count
+        const uint8_t *instead
+        uint32_t instead_size
+
+    bf_status bf_texts_check(const bf_texts *, bf_error *)
+    uint64_t bf_texts_size(const bf_texts *)
+    bf_status bf_texts_from_vlen(const uint8_t *, uint64_t, uint64_t, uint64_t, uint64_t *,
+                                 uint32_t *, bf_error *)
+
+
+cdef extern from "bim.h" nogil:
+    ctypedef struct bf_bim:
+        bf_texts chrom
+        bf_texts id
+        bf_texts a1
+        bf_texts a2
+        const int64_t *positions
+
+    uint64_t bf_bim_room(const bf_bim *)
+    bf_status bf_bim_write(const bf_bim *, uint8_t *, uint64_t *, bf_error *)
+
+
+cdef extern from "bgen_heads.h" nogil:
+    ctypedef struct bf_bgen_heads:
+        bf_texts varid
+        bf_texts rsid
+        bf_texts chrom
+        bf_texts allele1
+        bf_texts allele2
+        const int64_t *positions
+
+    uint64_t bf_bgen_heads_size(const bf_bgen_heads *)
+    bf_status bf_bgen_heads_write(const bf_bgen_heads *, uint8_t *, uint32_t *, bf_error *)
+
+
+cdef extern from "btree.h" nogil:
+    enum:
+        BF_BTREE_PAGE
+
+    ctypedef struct bf_btree:
+        uint64_t next
+        uint8_t *out
+        uint64_t out_size
+
+    void bf_btree_free(bf_btree *)
+
+
+cdef extern from "bgi.h" nogil:
+    ctypedef struct bf_bgi:
+        bf_texts chrom
+        bf_texts rsid
+        bf_texts allele1
+        bf_texts allele2
+        const int64_t *positions
+        const uint64_t *offsets
+
+    ctypedef struct bf_bgi_run:
+        uint64_t at
+        uint64_t end
+
+    ctypedef struct bf_bgi_merge:
+        bf_btree tree
+        int done
+
+    uint64_t bf_bgi_room(const bf_bgi *)
+    bf_status bf_bgi_write(const bf_bgi *, uint32_t *, uint32_t *, uint8_t *, uint64_t *,
+                           bf_error *)
+    bf_status bf_bgi_merge_init(bf_bgi_merge *, const uint8_t *, bf_bgi_run *, uint64_t, uint32_t,
+                                bf_error *)
+    bf_status bf_bgi_merge_some(bf_bgi_merge *, uint64_t, uint8_t *, bf_error *)

@@ -9,11 +9,11 @@ buffer protocol and the right item type will do.
 from array import array
 
 cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.stdlib cimport calloc, free, malloc
 
 
 class NativeError(ValueError):
@@ -465,5 +465,7 @@ cdef class Rows:
 
 include "values.pxi"
 include "engine.pxi"
+include "texts.pxi"
+include "sidecars.pxi"
 include "heap.pxi"
 include "process.pxi"

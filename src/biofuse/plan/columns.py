@@ -9,18 +9,13 @@ from math import prod
 
 import numpy as np
 
+from biofuse import native
 from biofuse.errors import BiofuseError, one_line
 from biofuse.plan.grid import Grid
+from biofuse.plan.texts import TextArray, as_text
 from biofuse.stores import Range, Store, read_whole
 from biofuse.stores.decompress import frame_size
 from biofuse.stores.limits import most_encoded, only
-
-
-def as_text(values: np.ndarray) -> np.ndarray:
-    """An array with byte strings decoded; any other as it is."""
-    if values.dtype.kind != "S":
-        return values
-    return np.char.decode(values, "utf-8", "surrogateescape").astype(object)
 
 
 def read_field(group, name: str) -> np.ndarray:
@@ -58,6 +53,8 @@ class Column:
             and metadata.order == "C"
             and array.chunks[1:] == array.shape[1:]
         )
+        filters = (metadata.filters or ()) if self._direct else ()
+        self._is_vlen = [codec.codec_id for codec in filters] == ["vlen-utf8"]
         self.chunk = max(1, array.chunks[0])
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -75,6 +72,17 @@ class Column:
         except Exception as error:
             raise BiofuseError(f"{self._array.path} cannot be read: {one_line(error)}") from error
 
+    def read_texts(self, start: int, stop: int) -> TextArray:
+        """Texts of variants start to stop."""
+        with only(self._array):
+            if self._is_vlen:
+                found = self._chunks(start, stop)
+                if found is not None:
+                    texts = self._texts(*found)
+                    first = start // self.chunk * self.chunk
+                    return texts[start - first : stop - first]
+            return TextArray.from_values(self._read(start, stop))
+
     def absent_key(self, variant: int) -> str | None:
         """Key of the chunk that a variant's value is in, the first one, if it is not stored."""
         grid = Grid(self._array)
@@ -83,6 +91,15 @@ class Column:
 
     def _read_direct(self, start: int, stop: int) -> np.ndarray | None:
         """The values, or None if a chunk is not stored."""
+        found = self._chunks(start, stop)
+        if found is None:
+            return None
+        values = self._values(*found)
+        first = start // self.chunk * self.chunk
+        return values[start - first : stop - first]
+
+    def _chunks(self, start: int, stop: int) -> tuple[list[str], list[bytes | memoryview]] | None:
+        """Keys and bytes of the chunks that have these variants; None if one is not stored."""
         chunks = range(start // self.chunk, -(-stop // self.chunk))
         tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
         keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
@@ -90,21 +107,46 @@ class Column:
         pieces = [piece for piece in found if piece is not None]
         if not keys or len(pieces) < len(keys):
             return None
-        values = np.concatenate(
-            [self._decode(key, piece.data) for key, piece in zip(keys, pieces, strict=True)]
-        )
-        first = chunks.start * self.chunk
-        return values[start - first : stop - first]
+        return keys, [piece.data for piece in pieces]
 
-    def _decode(self, key: str, data) -> np.ndarray:
-        metadata = self._array.metadata
-        compressor = metadata.compressor
-        blosc = compressor is not None and compressor.codec_id == "blosc"
-        if blosc and frame_size(data) != len(data):
+    def _values(self, keys: list[str], chunks: list[bytes | memoryview]) -> np.ndarray:
+        return np.concatenate([self._decode(*each) for each in zip(keys, chunks, strict=True)])
+
+    def _texts(self, keys: list[str], chunks: list[bytes | memoryview]) -> TextArray:
+        """The chunks' texts, where they are in the decompressed bytes."""
+        shape = self._array.chunks
+        starts = np.empty((len(keys), prod(shape)), dtype=np.uint64)
+        sizes = np.empty(starts.shape, dtype=np.uint32)
+        whole = []
+        base = 0
+        for i, (key, chunk) in enumerate(zip(keys, chunks, strict=True)):
+            data = self._decompress(key, chunk)
+            try:
+                native.vlen_texts(data, base, starts[i], sizes[i])
+            except native.NativeError:
+                # The codec says what is wrong with it.
+                return TextArray.from_values(self._values(keys, chunks))
+            whole.append(data)
+            base += memoryview(data).nbytes
+        joined = whole[0] if len(whole) == 1 else b"".join(whole)
+        shape = (-1, *shape[1:])
+        return TextArray(memoryview(joined).cast("B"), starts.reshape(shape), sizes.reshape(shape))
+
+    def _decompress(self, key: str, data):
+        compressor = self._array.metadata.compressor
+        if compressor is None:
+            return data
+        if compressor.codec_id == "blosc" and frame_size(data) != len(data):
             raise BiofuseError(f"{key} is damaged: its size differs from the one in its header")
         try:
-            if compressor is not None:
-                data = compressor.decode(data)
+            return compressor.decode(data)
+        except Exception as error:
+            raise BiofuseError(f"{key} cannot be decoded: {one_line(error)}") from error
+
+    def _decode(self, key: str, data) -> np.ndarray:
+        data = self._decompress(key, data)
+        metadata = self._array.metadata
+        try:
             for codec in reversed(metadata.filters or ()):
                 data = codec.decode(data)
             if not (isinstance(data, np.ndarray) and data.dtype == object):

@@ -146,21 +146,20 @@ class ViewFiles:
             If one is beyond the format's limits.
         """
         layout = self.view.layout
-        offsets: list[int] | None = None
+        offsets = None
         self._count += len(variants)
         if layout.heads is None:
             self._end += len(variants) * layout.record_size
         else:
             heads, sizes = layout.heads(variants)
             self._heads_out.write(heads)
-            records = np.asarray(sizes, dtype=np.int64) + layout.record_size
-            begins = np.cumsum([self._end, *records.tolist()])
-            self._offsets_out.write(begins[1:].astype(np.uint64).tobytes())
-            self._end = int(begins[-1])
+            records = np.frombuffer(sizes, dtype=np.uint32) + np.uint64(layout.record_size)
+            offsets = np.cumsum(np.append(np.uint64(self._end), records), dtype=np.uint64)
+            self._offsets_out.write(offsets[1:].data)
+            self._end = int(offsets[-1])
             self._max_record = max(self._max_record, int(records.max(initial=0)))
-            offsets = begins.tolist()
         for _, writer in self._sidecars:
-            writer.write(variants, offsets)
+            writer.write(variants, None if offsets is None else offsets.data)
 
     def streamed(self) -> StreamedFile:
         """Complete all but the sidecars, and describe the streamed file."""

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from biofuse.errors import BiofuseError
+from biofuse.native import Texts
+from biofuse.plan.texts import TextArray
 
 
 def template_function(template: str) -> Callable[[str, int, str, str], str]:
@@ -46,17 +50,17 @@ def template_function(template: str) -> Callable[[str, int, str, str], str]:
 
 
 def fill_missing(
-    ids: Sequence[str],
+    ids: TextArray,
     fill: Callable[[str, int, str, str], str] | None,
-    chroms: Sequence[str],
+    chroms: Texts,
     positions: Sequence[int],
-    refs: Sequence[str],
-    alts: Sequence[str],
-) -> list[str]:
+    refs: Texts,
+    alts: Texts,
+) -> TextArray:
     """IDs with `.` and empty ones filled in, or made empty if there is no template."""
+    missing = np.concatenate([ids.are("."), np.flatnonzero(ids.sizes == 0)])
     if fill is None:
-        return ["" if i == "." else i for i in ids]
-    return [
-        fill(chrom, position, ref, alt) if i in (".", "") else i
-        for i, chrom, position, ref, alt in zip(ids, chroms, positions, refs, alts, strict=True)
-    ]
+        texts = [""] * len(missing)
+    else:
+        texts = [fill(chroms[i], positions[i], refs[i], alts[i]) for i in missing.tolist()]
+    return ids.replaced(missing, texts)

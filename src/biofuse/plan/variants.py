@@ -1,6 +1,7 @@
 """A pass over the variant fields of a store, in batches of bounded memory."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +9,16 @@ import numpy as np
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
+from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, template_function
 from biofuse.plan.selection import Resolved, read_field
+from biofuse.plan.texts import TextArray
 from biofuse.stores import Store
 
-# Variants a batch, and about the characters of their alleles and IDs: each of these is also
-# in the bytes that are made of them.
+# Variants a batch, and about the bytes of their alleles and IDs: each of these is also in what
+# is made of them.
 _BATCH = 50_000
 _TEXT = 16 << 20
 # So many times more in one batch than in the one before.
@@ -72,10 +75,10 @@ class VariantPass:
     ):
         names = read_field(group, "contig_id").tolist()
         # As they are shown, and as selections name them.
-        self._contigs = _objects(
+        self._contigs = TextArray.of(
             [chromosome_name(name) for name in names] if options.contig_names == "plink2" else names
         )
-        self._stored_names = _objects(names)
+        self._stored_names = names
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
@@ -90,7 +93,7 @@ class VariantPass:
         self._last_contig = -1
 
     def batches(self) -> Iterator[Batch]:
-        """The variants.
+        """The variants. While one batch is in use, the next one is read, but for the second.
 
         Raises
         ------
@@ -98,57 +101,74 @@ class VariantPass:
             At the first site of more than two alleles, if those are an error, and at one
             whose contig, position or REF makes no sense.
         """
-        chunk = self._columns["variant_position"].chunk
-        start, most = 0, chunk
-        while start < self._num_variants:
-            stop = min(start + max(chunk, most // chunk * chunk), self._num_variants)
-            self._progress(start, self._num_variants)
-            kept = self._resolved.kept(start, stop)
-            most = min(_BATCH, _GROWTH * most)
-            if len(kept) > 0:
-                batch = self._read(start, stop, kept)
-                each = _characters(batch.variants) // len(kept) + 1
-                most = min(most, _TEXT // each)
-                yield batch
-            start = stop
+        with ThreadPoolExecutor(1) as pool:
+            yield from self._batches(pool)
         self._progress(self._num_variants, self._num_variants)
 
+    def _batches(self, pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        chunk = self._columns["variant_position"].chunk
+        most = chunk
+        following = None
+        stop = 0
+        while following is not None or stop < self._num_variants:
+            first = following is None
+            if following is None:
+                following, stop = self._begin(pool, stop, most)
+            batch = following.result()
+            following = None
+            most = min(_BATCH, _GROWTH * most)
+            if batch is not None:
+                each = _size(batch.variants) // max(1, len(batch.variants)) + 1
+                most = min(most, _TEXT // each)
+            if stop < self._num_variants and not first:
+                following, stop = self._begin(pool, stop, most)
+            if batch is not None:
+                yield batch
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, start: int, most: int
+    ) -> tuple["Future[Batch | None]", int]:
+        """Have variants read from one on, about so many. Also returns the one that follows."""
+        chunk = self._columns["variant_position"].chunk
+        stop = min(start + max(chunk, most // chunk * chunk), self._num_variants)
+        self._progress(start, self._num_variants)
+        return pool.submit(self._read_kept, start, stop), stop
+
+    def _read_kept(self, start: int, stop: int) -> Batch | None:
+        kept = self._resolved.kept(start, stop)
+        return self._read(start, stop, kept) if len(kept) > 0 else None
+
     def _read(self, start: int, stop: int, kept: np.ndarray) -> Batch:
-        everything = len(kept) == stop - start
-
-        def column(name: str) -> np.ndarray:
-            values = self._columns[name].read(start, stop)
-            return values if everything else values[kept]
-
-        alleles = column("variant_allele")
-        contig = column("variant_contig")
-        position = column("variant_position")
+        everything = slice(None) if len(kept) == stop - start else kept
+        alleles = self._columns["variant_allele"].read_texts(start, stop)[everything]
+        contig = self._columns["variant_contig"].read(start, stop)[everything]
+        position = self._columns["variant_position"].read(start, stop)[everything]
         index = np.asarray(kept + start, dtype=np.uint32)
         self._check_contigs(contig, index)
-        keep = None
-        if alleles.shape[1] > 2:
-            many = np.asarray(alleles[:, 2:] != "").any(axis=1)
+        keep: slice | np.ndarray = slice(None)
+        if alleles.sizes.shape[1] > 2:
+            many = np.asarray(alleles.sizes[:, 2:] > 0).any(axis=1)
             if many.any():
                 if self._multiallelic == "error":
                     self._refuse(int(np.argmax(many)), contig, position, alleles)
                 self.dropped += int(many.sum())
-                keep = ~many
+                keep = np.flatnonzero(~many)
                 alleles, contig, position = alleles[keep], contig[keep], position[keep]
                 index = index[keep]
         self._note_contigs(contig)
-        chroms, positions = self._contigs[contig].tolist(), position.tolist()
-        refs = alleles[:, 0].tolist()
-        self._check_positions(positions, contig, index)
-        refs = self._without_empty(refs, "variant_allele", "an empty REF", index)
-        chroms = self._without_empty(chroms, "contig_id", "a contig without a name", index)
-        alts = alleles[:, 1].tolist() if alleles.shape[1] > 1 else [""] * len(refs)
+        self._check_positions(position, contig, index)
+        ref = self._without_empty(alleles[:, 0], "variant_allele", "an empty REF", index)
+        chrom = self._without_empty(
+            self._contigs[contig], "contig_id", "a contig without a name", index
+        )
+        alts = alleles[:, 1] if alleles.sizes.shape[1] > 1 else alleles[:, 0].blank()
         if "variant_id" in self._columns:
-            stored = column("variant_id")
-            ids = (stored if keep is None else stored[keep]).tolist()
+            ids = self._columns["variant_id"].read_texts(start, stop)[everything][keep]
         else:
-            ids = [""] * len(refs)
-        ids = fill_missing(ids, self._fill, chroms, positions, refs, alts)
-        return Batch(index, Variants(chroms, positions, ids, refs, alts))
+            ids = alts.blank()
+        positions, alt = _int64(position).data, alts.column()
+        ids = fill_missing(ids, self._fill, chrom, positions, ref, alt)
+        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt))
 
     def _note_contigs(self, contig: np.ndarray) -> None:
         """Note where contigs begin among the next variants of the view."""
@@ -169,12 +189,12 @@ class VariantPass:
                 + self._unless_stored("variant_contig", int(index[wrong[0]]))
             )
 
-    def _check_positions(self, positions: list, contig: np.ndarray, index: np.ndarray) -> None:
+    def _check_positions(self, position: np.ndarray, contig: np.ndarray, index: np.ndarray) -> None:
         """Raise `BiofuseError` at a position below 0, and at one of 0 that is not stored."""
-        lowest = min(positions, default=1)
+        lowest = position.min(initial=1)
         if lowest > 0:
             return
-        i = positions.index(lowest)
+        i = int(np.argmin(position))
         if lowest < 0:
             raise BiofuseError(
                 f"the site {self._stored_names[contig[i]]}:{lowest} (variant {index[i]} of the "
@@ -184,20 +204,21 @@ class VariantPass:
         # A telomere's is 0 in VCF, and programs take it.
         if self._show_fill:
             return
-        zeros = index[np.asarray(positions) == 0]
+        zeros = index[position == 0]
         chunk = self._columns["variant_position"].chunk
         for variant in zeros[np.unique(zeros // chunk, return_index=True)[1]].tolist():
             absent = self._unless_stored("variant_position", variant)
             if absent:
                 raise BiofuseError(f"variant {variant} of the store has a position of 0{absent}")
 
-    def _without_empty(self, texts: list, name: str, what: str, index: np.ndarray) -> list:
+    def _without_empty(self, texts: TextArray, name: str, what: str, index: np.ndarray) -> Texts:
         """Texts of variants, which may not be empty, or with `.` for those that are."""
-        if "" not in texts:
-            return texts
+        empty = np.flatnonzero(texts.sizes == 0)
+        if len(empty) == 0:
+            return texts.column()
         if self._show_fill:
-            return [text or "." for text in texts]
-        variant = int(index[texts.index("")])
+            return texts.column().or_else(".")
+        variant = int(index[empty[0]])
         raise BiofuseError(
             f"variant {variant} of the store (counted from 0) has {what} in {name}"
             + (self._unless_stored(name, variant) if name in self._columns else "")
@@ -209,8 +230,9 @@ class VariantPass:
         key = self._columns[name].absent_key(variant)
         return "" if key is None else f", since {key} is not stored: the store is incomplete"
 
-    def _refuse(self, i: int, contig, position, alleles) -> None:
-        shown = [a if len(a) <= 20 else a[:17] + "..." for a in alleles[i].tolist() if a != ""]
+    def _refuse(self, i: int, contig, position, alleles: TextArray) -> None:
+        found = [a for a in alleles[i].column() if a]
+        shown = [a if len(a) <= 20 else a[:17] + "..." for a in found]
         raise BiofuseError(
             f"the site {self._stored_names[contig[i]]}:{position[i]} has {len(shown)} alleles "
             f"({','.join(shown)}), and these files hold two a site: leave such sites out with "
@@ -218,15 +240,13 @@ class VariantPass:
         )
 
 
-def _objects(values: list) -> np.ndarray:
-    return np.array(values, dtype=object)
+def _int64(position: np.ndarray) -> np.ndarray:
+    """Positions; those beyond, of which no format has any, as the highest."""
+    if position.dtype.kind == "u" and position.dtype.itemsize == 8:
+        position = np.minimum(position, np.iinfo(np.int64).max)
+    return np.ascontiguousarray(position, dtype=np.int64)
 
 
-def _characters(variants: Variants) -> int:
-    """Characters of all IDs and alleles."""
-    # Joining some takes a quarter of the time that asking each for its length does.
-    return sum(
-        len("".join(column[i : i + 1000]))
-        for column in (variants.id, variants.ref, variants.alt)
-        for i in range(0, len(column), 1000)
-    )
+def _size(variants: Variants) -> int:
+    """Bytes of all IDs and alleles."""
+    return variants.id.nbytes + variants.ref.nbytes + variants.alt.nbytes

@@ -6,8 +6,9 @@ import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.formats.base import GENOTYPES
-from biofuse.plan.columns import Column, as_text
+from biofuse.plan.columns import Column
 from biofuse.plan.filters.counts import AlleleCounter, Counts
+from biofuse.plan.texts import as_text
 from biofuse.stores import Location, Store
 from biofuse.stores.members import Members
 

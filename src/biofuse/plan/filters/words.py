@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biofuse.plan.columns import as_text
 from biofuse.plan.filters import genotypes
 from biofuse.plan.filters.alleles import Kind
 from biofuse.plan.filters.grammar import ExpressionError, Field, Text
 from biofuse.plan.filters.slab import Fields, Slab
 from biofuse.plan.filters.terms import Term, masks
+from biofuse.plan.texts import as_text
 
 _KINDS = {
     "ref": Kind.NONE,

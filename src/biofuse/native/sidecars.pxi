@@ -1,0 +1,210 @@
+# What files say of variants, many at a time. Part of _native.pyx.
+
+cdef check_lengths(Py_ssize_t n, columns):
+    for column in columns:
+        if len(column) != n:
+            raise ValueError("the columns differ in length")
+
+
+def index_of_highest(const int64_t[::1] numbers not None):
+    """Where the first of the highest numbers is; -1 where there are none."""
+    cdef Py_ssize_t i, found = -1
+    with nogil:
+        for i in range(numbers.shape[0]):
+            if found < 0 or numbers[i] > numbers[found]:
+                found = i
+    return found
+
+
+def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positions not None,
+              Texts a1 not None, Texts a2 not None):
+    """Lines of a `.bim`: chromosome, ID, 0, position, A1 and A2 between tabs.
+
+    Returns
+    -------
+    memoryview of uint8
+
+    Raises
+    ------
+    NativeError
+        If a variant, of which `row` tells, has an empty field, one with a space, a tab or an
+        end of line in it, or a position below 0.
+    """
+    cdef bf_error err
+    cdef bf_status status
+    cdef bf_bim columns
+    cdef uint64_t size = 0
+    cdef uint8_t *out
+    clear(&err)
+    check_lengths(len(chrom), (id, positions, a1, a2))
+    columns.chrom, columns.id = chrom.texts, id.texts
+    columns.a1, columns.a2 = a1.texts, a2.texts
+    columns.positions = &positions[0] if positions.shape[0] > 0 else NULL
+    lines = PyBytes_FromStringAndSize(NULL, bf_bim_room(&columns))
+    out = <uint8_t *> PyBytes_AS_STRING(lines)
+    with nogil:
+        status = bf_bim_write(&columns, out, &size, &err)
+    if status != BF_OK:
+        raise_error(&err)
+    return memoryview(lines)[:size]
+
+
+def bgen_heads(Texts varids not None, Texts rsids not None, Texts chroms not None,
+               const int64_t[::1] positions not None, Texts alleles1 not None,
+               Texts alleles2 not None):
+    """What precedes genotype data in BGEN variant data blocks of two alleles.
+
+    Returns
+    -------
+    heads : bytes
+        One after another.
+    sizes : array of uint32
+        Bytes of each.
+
+    Raises
+    ------
+    NativeError
+        If a variant, of which `row` tells, has a varid, rsid or chromosome of more than 65,535
+        bytes, or a position that is not of 32 bits.
+    """
+    cdef bf_error err
+    cdef bf_status status
+    cdef bf_bgen_heads columns
+    cdef Py_ssize_t n = len(chroms)
+    cdef uint32_t[::1] sizes = array("I", bytes(4 * n))
+    cdef uint8_t *out
+    clear(&err)
+    check_lengths(n, (varids, rsids, positions, alleles1, alleles2))
+    columns.varid, columns.rsid, columns.chrom = varids.texts, rsids.texts, chroms.texts
+    columns.allele1, columns.allele2 = alleles1.texts, alleles2.texts
+    columns.positions = NULL
+    heads = PyBytes_FromStringAndSize(NULL, bf_bgen_heads_size(&columns))
+    if n > 0:
+        columns.positions = &positions[0]
+        out = <uint8_t *> PyBytes_AS_STRING(heads)
+        with nogil:
+            status = bf_bgen_heads_write(&columns, out, &sizes[0], &err)
+        if status != BF_OK:
+            raise_error(&err)
+    return heads, sizes.base
+
+
+def bgi_rows(Texts chroms not None, Texts rsids not None, const int64_t[::1] positions not None,
+             Texts alleles1 not None, Texts alleles2 not None,
+             const uint64_t[::1] offsets not None):
+    """Rows of the table Variant of a `.bgi`, in the order of its primary key.
+
+    Parameters
+    ----------
+    offsets : buffer of uint64
+        Where records begin and end in the `.bgen`: one more than there are.
+
+    Returns
+    -------
+    memoryview of uint8
+        SQLite's records, each after its size: a run, as `BgiPages` wants it.
+
+    Raises
+    ------
+    NativeError
+        If a variant, of which `row` tells, is longer than a row may be.
+    """
+    cdef bf_error err
+    cdef bf_status status
+    cdef bf_bgi columns
+    cdef Py_ssize_t n = len(chroms)
+    cdef uint64_t size = 0
+    cdef uint32_t[::1] order = array("I", bytes(4 * n + 4))
+    cdef uint32_t[::1] scratch = array("I", bytes(4 * n + 4))
+    cdef uint8_t *out
+    clear(&err)
+    check_lengths(n, (rsids, positions, alleles1, alleles2))
+    check_lengths(n + 1, (offsets,))
+    columns.chrom, columns.rsid = chroms.texts, rsids.texts
+    columns.allele1, columns.allele2 = alleles1.texts, alleles2.texts
+    columns.positions = &positions[0] if n > 0 else NULL
+    columns.offsets = &offsets[0]
+    rows = PyBytes_FromStringAndSize(NULL, bf_bgi_room(&columns))
+    out = <uint8_t *> PyBytes_AS_STRING(rows)
+    with nogil:
+        status = bf_bgi_write(&columns, &order[0], &scratch[0], out, &size, &err)
+    if status != BF_OK:
+        raise_error(&err)
+    return memoryview(rows)[:size]
+
+
+cdef class BgiPages:
+    """Pages of the b-tree of the table Variant of a `.bgi`.
+
+    Parameters
+    ----------
+    rows : buffer of uint8
+        What `bgi_rows` gave, one after another.
+    ends : buffer of uint64
+        Where each of them ends, ascending.
+    first_page : int
+        The number of the first page that is made, but for the root.
+    """
+
+    PAGE_SIZE = BF_BTREE_PAGE
+
+    cdef bf_bgi_merge merge
+    cdef bf_bgi_run *runs
+    cdef const uint8_t[::1] rows
+    cdef bytearray top
+
+    def __cinit__(self, const uint8_t[::1] rows not None, const uint64_t[::1] ends not None,
+                  uint32_t first_page):
+        cdef bf_error err
+        cdef uint64_t at = 0
+        cdef Py_ssize_t i
+        clear(&err)
+        self.rows = rows
+        self.top = bytearray(BF_BTREE_PAGE)
+        self.runs = <bf_bgi_run *> malloc((ends.shape[0] + 1) * sizeof(bf_bgi_run))
+        if self.runs == NULL:
+            raise MemoryError
+        for i in range(ends.shape[0]):
+            if ends[i] < at or ends[i] > <uint64_t> rows.shape[0]:
+                raise ValueError("runs lie outside the rows")
+            self.runs[i].at, self.runs[i].end = at, ends[i]
+            at = ends[i]
+        if bf_bgi_merge_init(&self.merge, address(rows), self.runs, ends.shape[0], first_page,
+                             &err) != BF_OK:
+            raise_error(&err)
+
+    def __dealloc__(self):
+        bf_btree_free(&self.merge.tree)
+        free(self.runs)
+
+    def read(self, uint64_t enough):
+        """The pages that follow, `enough` bytes of them or somewhat more; none at the end.
+
+        Raises
+        ------
+        NativeError
+            If a row is malformed.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef uint8_t *top = <uint8_t *> PyByteArray_AS_STRING(self.top)
+        clear(&err)
+        with nogil:
+            status = bf_bgi_merge_some(&self.merge, enough, top, &err)
+        if status != BF_OK:
+            raise_error(&err)
+        pages = PyBytes_FromStringAndSize(<char *> self.merge.tree.out, self.merge.tree.out_size)
+        self.merge.tree.out_size = 0
+        return pages
+
+    @property
+    def next_page(self):
+        """The number of the page that would be next."""
+        return self.merge.tree.next
+
+    @property
+    def root(self):
+        """The root's page, once no pages follow."""
+        if not self.merge.done:
+            raise ValueError("there are pages to read before the root")
+        return bytes(self.top)
