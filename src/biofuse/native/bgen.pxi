@@ -89,7 +89,7 @@ def bgen_heads(list varids, list rsids, list chroms, const uint32_t[::1] positio
             PyUnicode_AsUTF8AndSize(column[i], &size)
             room += size
     heads = PyBytes_FromStringAndSize(NULL, room + n * (3 * 2 + 4 + 2 + 2 * 4))
-    to = <uint8_t *> PyBytes_AS_STRING(heads)
+    to = <uint8_t *> PyBytes_AsString(heads)
     for i in range(n):
         start = to
         to = put_string(to, varids[i], 2)
