@@ -38,7 +38,7 @@ wheel: ## make the wheel that installs anywhere, in dist/
 
 sdist: ## make the source distribution, of what is committed, in dist/
 	@scripts/setup --wheel
-	.venv/bin/python -m build --no-isolation --sdist --outdir dist
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build --no-isolation --sdist --outdir dist
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
 	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis

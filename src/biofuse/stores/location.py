@@ -151,16 +151,10 @@ def zarr_group(location: Location) -> "Members":
             store = _open_local(location)
             adapter = ReadOnlyStore(store, location.path)
             return Members(zarr.open_group(adapter, mode="r"), adapter)
-        import vcztools
+        from biofuse.stores.backends import backend_store
 
-        return Members(
-            vcztools.open_zarr(
-                location.path,
-                mode="r",
-                backend_storage=location.backend,
-                storage_options=location.options or None,
-            )
-        )
+        remote = backend_store(location.path, location.backend, location.options)
+        return Members(zarr.open_group(remote, mode="r"))
     except BiofuseError:
         raise
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
