@@ -2,10 +2,10 @@
 # there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
 
 PYTHON_SOURCES = src tests benchmarks
-SHELL_SOURCES = scripts/setup scripts/demo .ci/run
+SHELL_SOURCES = scripts/setup scripts/demo scripts/wheel .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test bench lint clean
+.PHONY: help setup ready demo test bench lint wheel sdist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,14 @@ lint: setup ## check style and types of Python and, where shellcheck is installe
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck $(SHELL_SOURCES); fi
+
+wheel: ## make the wheel that installs anywhere, in dist/
+	@scripts/setup --wheel
+	@scripts/wheel dist
+
+sdist: ## make the source distribution, of what is committed, in dist/
+	@scripts/setup --wheel
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build --no-isolation --sdist --outdir dist
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
 	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis

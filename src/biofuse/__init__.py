@@ -1,3 +1,4 @@
 """biofuse: a VCF Zarr store as the files that genetics programs read."""
 
-__version__ = "0.2.0.dev0"
+# The build puts the version in, which meson.build has.
+__version__ = "@VERSION@"

@@ -41,7 +41,7 @@ def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positi
     columns.a1, columns.a2 = a1.texts, a2.texts
     columns.positions = &positions[0] if positions.shape[0] > 0 else NULL
     lines = PyBytes_FromStringAndSize(NULL, bf_bim_room(&columns))
-    out = <uint8_t *> PyBytes_AS_STRING(lines)
+    out = <uint8_t *> PyBytes_AsString(lines)
     with nogil:
         status = bf_bim_write(&columns, out, &size, &err)
     if status != BF_OK:
@@ -81,7 +81,7 @@ def bgen_heads(Texts varids not None, Texts rsids not None, Texts chroms not Non
     heads = PyBytes_FromStringAndSize(NULL, bf_bgen_heads_size(&columns))
     if n > 0:
         columns.positions = &positions[0]
-        out = <uint8_t *> PyBytes_AS_STRING(heads)
+        out = <uint8_t *> PyBytes_AsString(heads)
         with nogil:
             status = bf_bgen_heads_write(&columns, out, &sizes[0], &err)
         if status != BF_OK:
@@ -125,7 +125,7 @@ def bgi_rows(Texts chroms not None, Texts rsids not None, const int64_t[::1] pos
     columns.positions = &positions[0] if n > 0 else NULL
     columns.offsets = &offsets[0]
     rows = PyBytes_FromStringAndSize(NULL, bf_bgi_room(&columns))
-    out = <uint8_t *> PyBytes_AS_STRING(rows)
+    out = <uint8_t *> PyBytes_AsString(rows)
     with nogil:
         status = bf_bgi_write(&columns, &order[0], &scratch[0], out, &size, &err)
     if status != BF_OK:
@@ -187,7 +187,7 @@ cdef class BgiPages:
         """
         cdef bf_error err
         cdef bf_status status
-        cdef uint8_t *top = <uint8_t *> PyByteArray_AS_STRING(self.top)
+        cdef uint8_t *top = <uint8_t *> PyByteArray_AsString(self.top)
         clear(&err)
         with nogil:
             status = bf_bgi_merge_some(&self.merge, enough, top, &err)

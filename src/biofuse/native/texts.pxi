@@ -51,7 +51,7 @@ cdef class Texts:
         self.texts.count = starts.shape[0]
         self.texts.starts = &starts[0] if starts.shape[0] > 0 else NULL
         self.texts.sizes = &sizes[0] if sizes.shape[0] > 0 else NULL
-        self.texts.instead = <const uint8_t *> PyBytes_AS_STRING(instead)
+        self.texts.instead = <const uint8_t *> PyBytes_AsString(instead)
         self.texts.instead_size = <uint32_t> len(instead)
 
     @staticmethod

@@ -173,14 +173,10 @@ def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
             from biofuse.stores.adapter import ReadOnlyStore
 
             return zarr.open_group(ReadOnlyStore(files, location.path), mode="r")
-        import vcztools
+        from biofuse.stores.backends import backend_store
 
-        return vcztools.open_zarr(
-            location.path,
-            mode="r",
-            backend_storage=location.backend,
-            storage_options=location.options or None,
-        )
+        remote = backend_store(location.path, location.backend, location.options)
+        return zarr.open_group(remote, mode="r")
     except BiofuseError:
         raise
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
