@@ -106,7 +106,9 @@ def test_the_protocol_stands_alone():
 def test_what_layers_share_imports_none_of_them():
     shared = [module for module in MODULES if module.count(".") == 1 and "__" not in module]
     shared = [module for module in shared if module.partition(".")[2] not in LAYERS]
-    assert {"biofuse.errors", "biofuse.manifest", "biofuse.protocol", "biofuse.table"} <= set(shared)
+    assert {"biofuse.errors", "biofuse.manifest", "biofuse.protocol", "biofuse.table"} <= set(
+        shared
+    )
     found = [
         (module, name)
         for module in shared

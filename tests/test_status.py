@@ -91,7 +91,9 @@ def test_keys_that_scripts_depend_on(store, biofuse):
     assert {"mountpoint", "store", "processes", "budget", "under_way", "counters"} <= set(status)
     for process in status["processes"]:
         assert {"pid", "role", "rss", "pss", "anonymous", "peak"} <= set(process)
-    assert {"reads", "bytes_served", "bytes_encoded", "worker_deaths", "errors"} <= set(status["counters"])
+    assert {"reads", "bytes_served", "bytes_encoded", "worker_deaths", "errors"} <= set(
+        status["counters"]
+    )
 
 
 def test_a_process_that_does_not_answer_is_not_gone(store, biofuse, monkeypatch):
