@@ -1,4 +1,4 @@
-"""Our encoder in this process, asked for blocks as serve would ask for them."""
+"""Our encoder in this process, asked for blocks of records as a run of reads needs them."""
 
 import mmap
 import shutil
@@ -12,22 +12,21 @@ from unittest import mock
 
 from biofuse import native
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.ranges import Records
 from biofuse.encode.tables import MappedTables
 from biofuse.manifest import MANIFEST, read_plan
 from biofuse.memory import SCRATCH_PART
 from biofuse.options import ViewOptions
 from biofuse.plan.client import get_plan
-from biofuse.serve.records import Records, cut_blocks
-from biofuse.serve.window import shape_window
 from biofuse.stores import Store, open_store
 from biofuse.stores.location import Location
 
-# The blocks of a run that serve has asked for and not sent on, at most: serve.mount says so.
-BLOCKS_AHEAD = 6
+# Bytes of a block, unless a record is longer: the most that the kernel asks for at a time.
+BLOCK = 1 << 20
 
 
 class Driver:
-    """An encoder with the budget that a worker has, and blocks as serve cuts them.
+    """An encoder with the budget that a worker has, and blocks of whole records.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class Driver:
     threads : int
         That encode.
     memory : int
-        The mount's budget, of which window, caches and scratch have their shares.
+        The mount's budget, of which caches and scratch have their shares.
     trim : bool
         Whether the heap is trimmed when the worker would do so.
     wrap : callable
@@ -59,16 +58,20 @@ class Driver:
             folder = Path(made.path)
             plan = read_plan((folder / MANIFEST).read_text())
             tables = MappedTables.open(made.path, plan.table_names())
-            chunk_starts = memoryview((folder / plan.chunk_starts).read_bytes()).cast("Q")
         finally:
             shutil.rmtree(made.path)
         streamed = plan.streamed[0]
-        offsets = tables.views[streamed.offsets].cast("Q") if streamed.offsets else None
-        self.records = Records(streamed, offsets)
-        # As serve.mount divides the budget.
-        window_part, cache_part = (4, 2) if plan.decoded_chunk else (2, 4)
-        self.shape = shape_window(memory // window_part, streamed.max_record)
-        self.starts = cut_blocks(self.records, chunk_starts, self.shape.run_slot)
+        self.records = Records(streamed, tables.views)
+        self.starts = [0]
+        while self.starts[-1] < streamed.records:
+            begin = self.records.start(self.starts[-1])
+            last = streamed.records
+            if begin + BLOCK < streamed.size:
+                last = max(self.records.at(begin + BLOCK), self.starts[-1] + 1)
+            self.starts.append(last)
+        self._slot = max(BLOCK, streamed.max_record)
+        # As the worker divides the budget.
+        cache_part = 2 if plan.decoded_chunk else 4
         self.threads = threads
         self._tables = tables
         self._trim = trim
@@ -87,8 +90,8 @@ class Driver:
 
     @property
     def in_flight(self) -> int:
-        """Blocks that serve would have with the worker at a time, in a run of reads."""
-        return min(self.threads + 1, BLOCKS_AHEAD + 1, self.shape.run_slots)
+        """Blocks that are asked for at a time, in a run of reads: one more than are made."""
+        return self.threads + 1
 
     def trim(self) -> None:
         """Give freed memory back, if the worker would."""
@@ -115,7 +118,7 @@ class Driver:
     def read(self, number: int, size: int, in_flight: int | None = None) -> int:
         """Encode blocks from one on, some at a time, until there are `size` bytes of them.
 
-        They are written to slots that are mapped, as the window's are, and dropped.
+        They are written to memory that is mapped, and dropped.
 
         Parameters
         ----------
@@ -124,7 +127,7 @@ class Driver:
         size : int
             Bytes at least, but for the file's end.
         in_flight : int, optional
-            Blocks at a time; as many as serve would have if it is not given.
+            Blocks at a time; `in_flight` if it is not given.
 
         Returns
         -------
@@ -135,7 +138,7 @@ class Driver:
         in_flight = self.in_flight if in_flight is None else in_flight
         slots: SimpleQueue = SimpleQueue()
         for _ in range(min(in_flight, self.threads)):
-            slots.put(mmap.mmap(-1, self.shape.run_slot))
+            slots.put(mmap.mmap(-1, self._slot))
         asked = done_size = 0
         futures: set[Future] = set()
         with ThreadPoolExecutor(self.threads) as pool:

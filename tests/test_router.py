@@ -7,7 +7,7 @@ import pytest
 from biofuse.protocol import NO_RECORD, Failure, Request
 from biofuse.serve import router as module
 from biofuse.serve.counters import Counters
-from biofuse.serve.router import Router, Wanted
+from biofuse.serve.router import ReadError, Router, Wanted
 from biofuse.table import ANSWERED, ASKED, CACHE_SIZE, COUNTERS, FREE, SLOTS, Table
 
 SECOND = 10**9
@@ -159,7 +159,7 @@ def test_the_worker_s_word_that_it_cannot(bench):
     bench.refuse(unique, errno.ESTALE, 41, "the store changed")
     assert bench.failed == {unique: errno.ESTALE}
     [(file, error)] = bench.errors
-    assert (file, error.errno, error.text, error.record) == (2, errno.ESTALE, "the store changed", 41)
+    assert (file, error) == (2, ReadError(errno.ESTALE, "the store changed", 41))
     assert bench.router.under_way == 0
     other = bench.read()
     bench.refuse(other, 0)

@@ -78,7 +78,7 @@ class Answers:
         encoder: Encoder,
         kept_bytes: int,
     ):
-        self._files = [_Records(streamed, tables) for streamed in plan.streamed]
+        self._files = [Records(streamed, tables) for streamed in plan.streamed]
         self._headers = headers
         self._encoder = encoder
         self._lock = Lock()
@@ -168,8 +168,15 @@ class Answers:
                 self._kept_size -= len(dropped)
 
 
-class _Records:
-    """Where the records of a streamed file lie."""
+class Records:
+    """Where the records of a streamed file lie.
+
+    Parameters
+    ----------
+    streamed : StreamedFile
+    tables : dict of str to memoryview
+        The plan's tables by file name, as bytes.
+    """
 
     def __init__(self, streamed: StreamedFile, tables: dict[str, memoryview]):
         self.header_size = streamed.header_size

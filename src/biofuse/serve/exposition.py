@@ -66,7 +66,9 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     ]
     for name, text, value in gauges:
         yield from _metric(name, "gauge", text, [({}, value)])
-    sizes: list[tuple[dict[str, str], float]] = [({"file": n}, s) for n, s in status["files"].items()]
+    sizes: list[tuple[dict[str, str], float]] = [
+        ({"file": n}, s) for n, s in status["files"].items()
+    ]
     yield from _metric("biofuse_file_size_bytes", "gauge", "Size of a file of the mount.", sizes)
     for key, (name, text) in _MEMORY.items():
         samples = [({"role": process["role"]}, process[key]) for process in status["processes"]]
