@@ -193,7 +193,6 @@ COLUMNS = {
     "mount, s": lambda row: f"{row['seconds']:.1f}",
     "plan on disk": lambda row: _mib(row["plan"]),
     "plan's process": lambda row: _mib(row["peaks_of_making"].get("plan", 0)),
-    ".bgi's": lambda row: _mib(row["peaks_of_making"].get("bgi", 0)),
     "all, PSS": lambda row: _mib(row["making"]),
     "selected: plan's": lambda row: _mib(row["peaks_of_selecting"].get("plan", 0)),
     "s": lambda row: f"{row['selected_seconds']:.1f}",

@@ -218,7 +218,6 @@ ROLES = {
     "biofuse.serve": "serve",
     "biofuse.encode.worker": "encode",
     "biofuse.plan": "plan",
-    "biofuse.formats.bgi": "bgi",
 }
 
 

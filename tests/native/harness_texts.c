@@ -10,6 +10,7 @@
 #include "bgi.h"
 #include "bim.h"
 #include "case.h"
+#include "variant_ids.h"
 
 /* A chunk of vlen-utf8 of so many texts, of which every file's text is made; or rows of a
  * .bgi, in so many runs of about one length. */
@@ -90,6 +91,54 @@ write_bgi(const bf_texts *texts, const int64_t *positions, bf_error *err)
     return status;
 }
 
+/* IDs of all variants, the last one first, of every kind of part. */
+static void
+write_ids(const bf_texts *texts, const int64_t *positions)
+{
+    static const bf_id_part PARTS[] = { { BF_ID_TEXT, { (const uint8_t *) "id", 2 } },
+        { BF_ID_CHROM, { NULL, 0 } }, { BF_ID_POSITION, { NULL, 0 } }, { BF_ID_REF, { NULL, 0 } },
+        { BF_ID_ALT, { NULL, 0 } }, { BF_ID_FIRST, { NULL, 0 } }, { BF_ID_SECOND, { NULL, 0 } } };
+    uint64_t n = texts->count, room, *rows = get(n * sizeof(*rows));
+    uint64_t *starts = get(n * sizeof(*starts));
+    uint32_t *sizes = get(n * sizeof(*sizes));
+    bf_variant_ids columns = { *texts, *texts, *texts, positions, PARTS, 7 };
+    bf_error err = { BF_OK, -1, -1, 0, -1, NULL };
+    uint8_t *out;
+
+    for (uint64_t i = 0; i < n; i++) {
+        rows[i] = n - 1 - i;
+    }
+    if (bf_variant_ids_room(&columns, rows, n, &room, &err) != BF_OK) {
+        case_fail("IDs are not made");
+    }
+    out = get(room);
+    bf_variant_ids_write(&columns, rows, n, out, starts, sizes);
+    add(out, n > 0 ? starts[n - 1] + sizes[n - 1] : 0);
+    free(out);
+    free(sizes);
+    free(starts);
+    free(rows);
+}
+
+/* Lines with each text twice, and BGEN's sample block. */
+static void
+write_samples(const bf_texts *texts, bf_error *err)
+{
+    bf_text parts[] = { { (const uint8_t *) "a", 1 }, { (const uint8_t *) "\t", 1 }, { NULL, 0 } };
+    uint64_t size = bf_texts_lines_size(texts, parts, 3);
+    uint8_t *out = get(size);
+
+    bf_texts_write_lines(texts, parts, 3, out);
+    add(out, size);
+    free(out);
+    size = bf_texts_size(texts) + 2 * texts->count;
+    out = get(size);
+    if (bf_bgen_samples_write(texts, out, err) == BF_OK) {
+        add(out, size);
+    }
+    free(out);
+}
+
 static bf_status
 use(const bf_texts *texts, bf_error *err)
 {
@@ -114,6 +163,8 @@ use(const bf_texts *texts, bf_error *err)
         add(out, bf_bgen_heads_size(&heads));
     }
     free(out);
+    write_ids(texts, positions);
+    write_samples(texts, err);
     status = write_bgi(texts, positions, err);
     free(sizes);
     free(positions);

@@ -63,6 +63,22 @@ def test_alleles_may_be_longer():
     assert Names([row]).heads()[0] == head(*row)
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)))))
+def test_samples(names):
+    assert native.bgen_samples(native.Texts.of(names)) == b"".join(string("H", n) for n in names)
+
+
+def test_the_longest_sample():
+    for size, fits in ((65_535, True), (65_536, False)):
+        column = native.Texts.of(["a", "x" * size])
+        if fits:
+            assert native.bgen_samples(column).endswith(string("H", "x" * size))
+        else:
+            with pytest.raises(native.NativeError, match="65535") as caught:
+                native.bgen_samples(column)
+            assert caught.value.row == 1
+
+
 @pytest.mark.parametrize("column", range(6))
 def test_columns_of_another_length(column):
     for other in (0, 2):

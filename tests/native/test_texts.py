@@ -61,6 +61,12 @@ def test_what_stands_for_empty_texts(texts, instead):
     assert list(column.or_else("")) == texts
 
 
+@given(LISTS, st.sampled_from(["", "x", "{s}", "{s}\t{s} é\n", "a{s}b{s}c{s}d"]))
+def test_lines(texts, line):
+    wanted = "".join(line.replace("{s}", text or "?") for text in texts)
+    assert native.Texts.of(texts).or_else("?").lines(line, "{s}") == wanted.encode()
+
+
 @given(LISTS, st.data())
 def test_columns_that_share_their_bytes(texts, data):
     whole, starts, sizes = map(np.asarray, native.Texts.of(texts).parts)

@@ -158,15 +158,16 @@ def _header(num_variants: int, num_samples: int, samples: bytes | None) -> bytes
 
 
 def _sample_block(samples: Sequence[str]) -> bytes:
-    encoded = [sample.encode() for sample in samples]
-    longest = max(encoded, key=len, default=b"")
-    if len(longest) > _MAX_STRING:
+    from biofuse import native
+
+    column = native.Texts.of(samples)
+    if column.longest() > _MAX_STRING:
+        longest = max((sample.encode() for sample in samples), key=len)
         raise BiofuseError(
             f"sample ID {longest[:20].decode(errors='ignore')}... is of {len(longest)} bytes; "
             f"BGEN holds up to {_MAX_STRING}"
         )
-    sizes = {size: struct.pack("<H", size) for size in set(map(len, encoded))}
-    body = b"".join(part for sample in encoded for part in (sizes[len(sample)], sample))
+    body = native.bgen_samples(column)
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 

@@ -35,13 +35,14 @@ class SampleText:
         BiofuseError
             If a sample ID has white space in it.
         """
+        from biofuse import native
+
         together = "\0".join(samples)
         if "" in samples or together.split() != [together]:
             self._refuse(samples)
-        between = self._line.split("{sample}")
         with open(path, "wb") as out:
             out.write(self._header.encode())
-            out.write("".join([sample.join(between) for sample in samples]).encode())
+            out.write(native.Texts.of(samples).lines(self._line, "{sample}"))
 
     def _refuse(self, samples: Sequence[str]) -> None:
         """Raise `BiofuseError` with the first sample that is no word."""

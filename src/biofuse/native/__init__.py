@@ -14,6 +14,7 @@ from biofuse.native._native import (
     Values,
     Wanted,
     bgen_heads,
+    bgen_samples,
     bgi_rows,
     bim_lines,
     die_with,
@@ -25,6 +26,7 @@ from biofuse.native._native import (
     index_of_highest,
     keep_freed_memory,
     trim_heap,
+    variant_ids,
     vlen_texts,
 )
 
@@ -42,6 +44,7 @@ __all__ = [
     "Values",
     "Wanted",
     "bgen_heads",
+    "bgen_samples",
     "bgi_rows",
     "bim_lines",
     "die_with",
@@ -53,5 +56,6 @@ __all__ = [
     "index_of_highest",
     "keep_freed_memory",
     "trim_heap",
+    "variant_ids",
     "vlen_texts",
 ]

@@ -315,10 +315,44 @@ cdef extern from "texts.h" nogil:
         const uint8_t *instead
         uint32_t instead_size
 
+    ctypedef struct bf_text:
+        const uint8_t *data
+        uint32_t size
+
+    uint64_t bf_texts_lines_size(const bf_texts *, const bf_text *, uint64_t)
+    void bf_texts_write_lines(const bf_texts *, const bf_text *, uint64_t, uint8_t *)
     bf_status bf_texts_check(const bf_texts *, bf_error *)
     uint64_t bf_texts_size(const bf_texts *)
     bf_status bf_texts_from_vlen(const uint8_t *, uint64_t, uint64_t, uint64_t, uint64_t *,
                                  uint32_t *, bf_error *)
+
+
+cdef extern from "variant_ids.h" nogil:
+    ctypedef enum bf_id_kind:
+        BF_ID_TEXT
+        BF_ID_CHROM
+        BF_ID_POSITION
+        BF_ID_REF
+        BF_ID_ALT
+        BF_ID_FIRST
+        BF_ID_SECOND
+
+    ctypedef struct bf_id_part:
+        bf_id_kind kind
+        bf_text text
+
+    ctypedef struct bf_variant_ids:
+        bf_texts chrom
+        bf_texts ref
+        bf_texts alt
+        const int64_t *positions
+        const bf_id_part *parts
+        uint64_t num_parts
+
+    bf_status bf_variant_ids_room(const bf_variant_ids *, const uint64_t *, uint64_t, uint64_t *,
+                                  bf_error *)
+    void bf_variant_ids_write(const bf_variant_ids *, const uint64_t *, uint64_t, uint8_t *,
+                              uint64_t *, uint32_t *)
 
 
 cdef extern from "bim.h" nogil:
@@ -344,6 +378,7 @@ cdef extern from "bgen_heads.h" nogil:
 
     uint64_t bf_bgen_heads_size(const bf_bgen_heads *)
     bf_status bf_bgen_heads_write(const bf_bgen_heads *, uint8_t *, uint32_t *, bf_error *)
+    bf_status bf_bgen_samples_write(const bf_texts *, uint8_t *, bf_error *)
 
 
 cdef extern from "btree.h" nogil:

@@ -58,3 +58,19 @@ bf_bgen_heads_write(const bf_bgen_heads *self, uint8_t *out, uint32_t *sizes, bf
     err->row = -1;
     return BF_OK;
 }
+
+bf_status
+bf_bgen_samples_write(const bf_texts *samples, uint8_t *out, bf_error *err)
+{
+    for (uint64_t i = 0; i < samples->count; i++) {
+        bf_text sample = bf_texts_get(samples, i);
+
+        if (sample.size > UINT16_MAX) {
+            err->row = (int64_t) i;
+            return bf_fail(
+                err, BF_ERR_ARGUMENT, "a name has more bytes than BGEN holds, which is 65535");
+        }
+        out = put_string(out, sample, 2);
+    }
+    return BF_OK;
+}

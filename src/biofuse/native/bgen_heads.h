@@ -18,4 +18,8 @@ uint64_t bf_bgen_heads_size(const bf_bgen_heads *self);
 bf_status bf_bgen_heads_write(
     const bf_bgen_heads *self, uint8_t *out, uint32_t *sizes, bf_error *err);
 
+/* Write texts as the sample block has them: each after its size in two bytes. out has room for
+ * both. BF_ERR_ARGUMENT, with the row: one is of more than 65,535 bytes. */
+bf_status bf_bgen_samples_write(const bf_texts *samples, uint8_t *out, bf_error *err);
+
 #endif

@@ -16,6 +16,68 @@ def index_of_highest(const int64_t[::1] numbers not None):
     return found
 
 
+cdef dict ID_KINDS = {"@": BF_ID_CHROM, "#": BF_ID_POSITION, "$r": BF_ID_REF, "$a": BF_ID_ALT,
+                      "$1": BF_ID_FIRST, "$2": BF_ID_SECOND}
+
+
+def variant_ids(parts, Texts chroms not None, const int64_t[::1] positions not None,
+                Texts refs not None, Texts alts not None, const uint64_t[::1] rows not None):
+    """IDs of some variants, made of their other fields.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        What an ID consists of: `@` is the chromosome, `#` the position, `$r` and `$a` are the
+        alleles, `$1` and `$2` both in the order of code points, and all else is itself.
+    rows : buffer of uint64
+        The variants.
+
+    Returns
+    -------
+    Texts
+
+    Raises
+    ------
+    NativeError
+        If there is no such row, or its position is below 0.
+    """
+    cdef bf_error err
+    cdef bf_variant_ids columns
+    cdef bf_id_part *c_parts
+    cdef Py_ssize_t i, n = rows.shape[0]
+    cdef const uint64_t *first = &rows[0] if n > 0 else NULL
+    cdef uint64_t room = 0
+    cdef uint64_t[::1] starts = array("Q", bytes(8 * n + 8))
+    cdef uint32_t[::1] sizes = array("I", bytes(4 * n + 4))
+    cdef uint8_t *out
+    cdef list texts = [part.encode() for part in parts]
+    clear(&err)
+    check_lengths(len(chroms), (positions, refs, alts))
+    columns.chrom, columns.ref, columns.alt = chroms.texts, refs.texts, alts.texts
+    columns.positions = &positions[0] if positions.shape[0] > 0 else NULL
+    c_parts = <bf_id_part *> malloc((len(texts) + 1) * sizeof(bf_id_part))
+    if c_parts == NULL:
+        raise MemoryError
+    try:
+        for i in range(len(texts)):
+            c_parts[i].kind = <bf_id_kind> <int> ID_KINDS.get(parts[i], BF_ID_TEXT)
+            c_parts[i].text.data = <const uint8_t *> PyBytes_AS_STRING(texts[i])
+            c_parts[i].text.size = <uint32_t> len(texts[i])
+        columns.parts = c_parts
+        columns.num_parts = len(texts)
+        if bf_variant_ids_room(&columns, first, n, &room, &err) != BF_OK:
+            raise_error(&err)
+        data = PyBytes_FromStringAndSize(NULL, room)
+        out = <uint8_t *> PyBytes_AS_STRING(data)
+        with nogil:
+            bf_variant_ids_write(&columns, first, n, out, &starts[0], &sizes[0])
+    finally:
+        free(c_parts)
+    # What is behind the last one was never written.
+    room = starts[n - 1] + sizes[n - 1] if n > 0 else 0
+    return Texts(memoryview(data)[:room], starts[:n], sizes[:n])
+
+
 def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positions not None,
               Texts a1 not None, Texts a2 not None):
     """Lines of a `.bim`: chromosome, ID, 0, position, A1 and A2 between tabs.
@@ -87,6 +149,23 @@ def bgen_heads(Texts varids not None, Texts rsids not None, Texts chroms not Non
         if status != BF_OK:
             raise_error(&err)
     return heads, sizes.base
+
+
+def bgen_samples(Texts samples not None):
+    """Sample IDs as the sample block of a BGEN file has them, each after its size: bytes.
+
+    Raises
+    ------
+    NativeError
+        If one, of which `row` tells, has more than 65,535 bytes.
+    """
+    cdef bf_error err
+    cdef uint64_t size = bf_texts_size(&samples.texts) + 2 * samples.texts.count
+    clear(&err)
+    block = PyBytes_FromStringAndSize(NULL, size)
+    if bf_bgen_samples_write(&samples.texts, <uint8_t *> PyBytes_AS_STRING(block), &err) != BF_OK:
+        raise_error(&err)
+    return block
 
 
 def bgi_rows(Texts chroms not None, Texts rsids not None, const int64_t[::1] positions not None,

@@ -141,6 +141,28 @@ bf_texts_from_vlen(const uint8_t *chunk, uint64_t size, uint64_t count, uint64_t
     return BF_OK;
 }
 
+uint64_t
+bf_texts_lines_size(const bf_texts *self, const bf_text *parts, uint64_t num_parts)
+{
+    uint64_t total = (num_parts - 1) * bf_texts_size(self);
+
+    for (uint64_t i = 0; i < num_parts; i++) {
+        total += self->count * parts[i].size;
+    }
+    return total;
+}
+
+void
+bf_texts_write_lines(const bf_texts *self, const bf_text *parts, uint64_t num_parts, uint8_t *out)
+{
+    for (uint64_t i = 0; i < self->count; i++) {
+        out = bf_put_text(out, parts[0]);
+        for (uint64_t k = 1; k < num_parts; k++) {
+            out = bf_put_text(bf_put_text(out, bf_texts_get(self, i)), parts[k]);
+        }
+    }
+}
+
 uint8_t *
 bf_put_decimal(uint8_t *to, uint64_t number)
 {

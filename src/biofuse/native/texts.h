@@ -69,6 +69,12 @@ bf_put_text(uint8_t *to, bf_text text)
     return to + text.size;
 }
 
+/* Bytes of lines in which each text is, num_parts - 1 times, between so many parts; and write
+ * them. There is one part at least. */
+uint64_t bf_texts_lines_size(const bf_texts *self, const bf_text *parts, uint64_t num_parts);
+void bf_texts_write_lines(
+    const bf_texts *self, const bf_text *parts, uint64_t num_parts, uint8_t *out);
+
 /* Append a number in decimal: 20 digits at most. */
 uint8_t *bf_put_decimal(uint8_t *to, uint64_t number);
 

@@ -56,7 +56,7 @@ cdef class Texts:
 
     @staticmethod
     def of(texts):
-        """A column of these, a list of str.
+        """A column of these, a sequence of str.
 
         Raises
         ------
@@ -87,6 +87,35 @@ cdef class Texts:
         """A column of as many empty texts."""
         cdef Py_ssize_t n = self.starts.shape[0]
         return Texts(b"", array("Q", bytes(8 * n)), array("I", bytes(4 * n)))
+
+    def lines(self, str line not None, str place not None):
+        """Lines of texts, one after another, in UTF-8.
+
+        Parameters
+        ----------
+        line : str
+            What a line is.
+        place : str
+            What in it stands for the text.
+
+        Returns
+        -------
+        bytes
+        """
+        cdef list parts = [part.encode() for part in line.split(place)]
+        cdef uint64_t i, n = len(parts)
+        cdef bf_text *c_parts = <bf_text *> malloc(n * sizeof(bf_text))
+        if c_parts == NULL:
+            raise MemoryError
+        try:
+            for i in range(n):
+                c_parts[i].data = <const uint8_t *> PyBytes_AS_STRING(parts[i])
+                c_parts[i].size = <uint32_t> len(parts[i])
+            lines = PyBytes_FromStringAndSize(NULL, bf_texts_lines_size(&self.texts, c_parts, n))
+            bf_texts_write_lines(&self.texts, c_parts, n, <uint8_t *> PyBytes_AS_STRING(lines))
+        finally:
+            free(c_parts)
+        return lines
 
     def __len__(self):
         return self.starts.shape[0]

@@ -29,7 +29,7 @@ from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
-from biofuse.plan.selection import NO_SAMPLES, read_field, resolve
+from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, open_store
@@ -61,8 +61,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     absent = AbsentChunks(group, store, options.missing_chunks == "fill")
     absent.check_sites(options.selection)
     resolved = resolve(location, group, store, options.selection, progress)
-    sample_id = read_field(group, "sample_id")
-    names = (sample_id if resolved.samples is None else sample_id[resolved.samples]).tolist()
+    names = resolved.names
     if not names:
         raise BiofuseError(
             f"{location.path} has no samples to show"

@@ -6,6 +6,7 @@ of that. Everything else is read through zarr-python.
 """
 
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
@@ -33,6 +34,10 @@ def read_field(group, name: str) -> np.ndarray:
         raise BiofuseError(f"{name} cannot be read: {one_line(error)}") from error
 
 
+_Bytes: TypeAlias = bytes | memoryview
+_Chunks: TypeAlias = tuple[list[str], list[_Bytes | None]]
+
+
 class Column:
     """A field over the variants.
 
@@ -55,6 +60,10 @@ class Column:
         )
         filters = (metadata.filters or ()) if self._direct else ()
         self._is_vlen = [codec.codec_id for codec in filters] == ["vlen-utf8"]
+        # What an absent chunk holds, where that is known without zarr-python.
+        self._fill = None
+        if self._direct and (not filters or (self._is_vlen and metadata.fill_value == "")):
+            self._fill = metadata.fill_value
         self.chunk = max(1, array.chunks[0])
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -98,21 +107,24 @@ class Column:
         first = start // self.chunk * self.chunk
         return values[start - first : stop - first]
 
-    def _chunks(self, start: int, stop: int) -> tuple[list[str], list[bytes | memoryview]] | None:
-        """Keys and bytes of the chunks that have these variants; None if one is not stored."""
+    def _chunks(self, start: int, stop: int) -> _Chunks | None:
+        """Keys and bytes of the chunks that have these variants.
+
+        The bytes are None for one that is not stored, where `_fill` says what it holds; where
+        that is not known, there are no chunks if one is not stored.
+        """
         chunks = range(start // self.chunk, -(-stop // self.chunk))
         tail = self._array.metadata.dimension_separator.join(["", *("0" * (self._array.ndim - 1))])
         keys = [f"{self._array.path}/{i}{tail}" for i in chunks]
         found = read_whole(self._store, keys, most_encoded())
-        pieces = [piece for piece in found if piece is not None]
-        if not keys or len(pieces) < len(keys):
+        if not keys or (self._fill is None and None in found):
             return None
-        return keys, [piece.data for piece in pieces]
+        return keys, [None if piece is None else piece.data for piece in found]
 
-    def _values(self, keys: list[str], chunks: list[bytes | memoryview]) -> np.ndarray:
+    def _values(self, keys: list[str], chunks: list[_Bytes | None]) -> np.ndarray:
         return np.concatenate([self._decode(*each) for each in zip(keys, chunks, strict=True)])
 
-    def _texts(self, keys: list[str], chunks: list[bytes | memoryview]) -> TextArray:
+    def _texts(self, keys: list[str], chunks: list[_Bytes | None]) -> TextArray:
         """The chunks' texts, where they are in the decompressed bytes."""
         shape = self._array.chunks
         starts = np.empty((len(keys), prod(shape)), dtype=np.uint64)
@@ -120,6 +132,9 @@ class Column:
         whole = []
         base = 0
         for i, (key, chunk) in enumerate(zip(keys, chunks, strict=True)):
+            if chunk is None:
+                starts[i], sizes[i] = 0, 0
+                continue
             data = self._decompress(key, chunk)
             try:
                 native.vlen_texts(data, base, starts[i], sizes[i])
@@ -144,8 +159,11 @@ class Column:
             raise BiofuseError(f"{key} cannot be decoded: {one_line(error)}") from error
 
     def _decode(self, key: str, data) -> np.ndarray:
-        data = self._decompress(key, data)
         metadata = self._array.metadata
+        if data is None:
+            dtype = object if self._is_vlen else metadata.dtype.to_native_dtype()
+            return np.full(self._array.chunks, self._fill, dtype=dtype)
+        data = self._decompress(key, data)
         try:
             for codec in reversed(metadata.filters or ()):
                 data = codec.decode(data)

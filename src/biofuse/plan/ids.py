@@ -1,16 +1,16 @@
 """Variant IDs made from a template, in plink2's syntax."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.native import Texts
+from biofuse.native import Texts, variant_ids
 from biofuse.plan.texts import TextArray
 
 
-def template_function(template: str) -> Callable[[str, int, str, str], str]:
-    """A function of (chromosome, position, ref, alt) that fills in a template.
+def parse_template(template: str) -> list[str]:
+    """The parts of a template, as `native.variant_ids` takes them.
 
     `@` stands for the chromosome, `#` for the position, `$r` and `$a` for the REF and
     ALT alleles, `$1` and `$2` for both in alphabetical order.
@@ -40,27 +40,21 @@ def template_function(template: str) -> Callable[[str, int, str, str], str]:
         if part.isspace():
             raise BiofuseError(f"--variant-id-template {template!r} contains white space")
 
-    def fill(chrom: str, position: int, ref: str, alt: str) -> str:
-        alt = alt or "."
-        values = {"@": chrom, "#": str(position), "$r": ref, "$a": alt}
-        values["$1"], values["$2"] = sorted((ref, alt))
-        return "".join(values.get(part, part) for part in parts)
-
-    return fill
+    return parts
 
 
 def fill_missing(
     ids: TextArray,
-    fill: Callable[[str, int, str, str], str] | None,
+    template: Sequence[str] | None,
     chroms: Texts,
-    positions: Sequence[int],
+    positions: memoryview,
     refs: Texts,
     alts: Texts,
 ) -> TextArray:
     """IDs with `.` and empty ones filled in, or made empty if there is no template."""
-    missing = np.concatenate([ids.are("."), np.flatnonzero(ids.sizes == 0)])
-    if fill is None:
-        texts = [""] * len(missing)
-    else:
-        texts = [fill(chroms[i], positions[i], refs[i], alts[i]) for i in missing.tolist()]
-    return ids.replaced(missing, texts)
+    dots = ids.are(".")
+    if template is None:
+        return ids.replaced(dots, TextArray.of([""] * len(dots)))
+    missing = np.concatenate([dots, np.flatnonzero(ids.sizes == 0)]).astype(np.uint64)
+    made = variant_ids(template, chroms, positions, refs, alts.or_else("."), missing)
+    return ids.replaced(missing, TextArray.from_column(made))

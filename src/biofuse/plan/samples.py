@@ -38,6 +38,9 @@ def select_samples(
     BiofuseError
         If a sample is named that the store does not have, or one twice, or none is left.
     """
+    if selection.samples is None and selection.samples_file is None:
+        there = np.flatnonzero(np.asarray(sample_id != ""))
+        return None if len(there) == len(sample_id) else there, []
     ids = sample_id.tolist()
     index = {name: i for i, name in enumerate(ids) if name != ""}
     warnings: list[str] = []
@@ -45,12 +48,11 @@ def select_samples(
     if file is not None:
         given = f"-S {file.name}"
         names, exclude = _names_of(file, index), file.exclude
-    elif selection.samples is not None:
+    else:
+        assert selection.samples is not None
         given = "-s"
         exclude = selection.samples.startswith("^")
         names = selection.samples.removeprefix("^").split(",")
-    else:
-        names, exclude = [], True
     unknown = [name for name in dict.fromkeys(names) if name not in index]
     if unknown:
         text = f"the store has no {_samples(unknown)}, which {given} names"

@@ -7,8 +7,6 @@ import numpy as np
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import Selection
 from biofuse.plan.columns import read_field
-from biofuse.plan.filters import filter_variants
-from biofuse.plan.regions import select_regions
 from biofuse.plan.samples import NO_SAMPLES, select_samples
 from biofuse.stores import Location, Store
 from biofuse.stores.members import Members
@@ -23,6 +21,8 @@ class Resolved:
     ----------
     samples : ndarray of int64 or None
         Indices of kept samples in output order; None for all in order.
+    names : list of str
+        IDs of the kept samples.
     warnings : list of str
         What the user should know.
     """
@@ -32,8 +32,10 @@ class Resolved:
         samples: np.ndarray | None,
         variants: np.ndarray | None,
         warnings: Sequence[str] = (),
+        names: Sequence[str] = (),
     ):
         self.samples = samples
+        self.names = list(names)
         self.warnings = list(warnings)
         self._variants = variants
 
@@ -72,9 +74,15 @@ def resolve(
     BiofuseError
         If an option cannot be understood or names what is not there.
     """
-    samples, warnings = select_samples(read_field(group, "sample_id"), selection)
+    sample_id = read_field(group, "sample_id")
+    samples, warnings = select_samples(sample_id, selection)
+    names = (sample_id if samples is None else sample_id[samples]).tolist()
     if selection.is_everything:
-        return Resolved(samples, None)
+        return Resolved(samples, None, names=names)
+    # A twentieth of the start of a process that needs neither.
+    from biofuse.plan.filters import filter_variants
+    from biofuse.plan.regions import select_regions
+
     candidates, more = select_regions(group, store, selection, progress)
     warnings += more
     try:
@@ -83,4 +91,4 @@ def resolve(
         raise
     except Exception as error:
         raise BiofuseError(f"the selection cannot be made: {one_line(error)[:300]}") from error
-    return Resolved(samples, variants, list(dict.fromkeys(warnings)))
+    return Resolved(samples, variants, list(dict.fromkeys(warnings)), names)

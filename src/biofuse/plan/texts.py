@@ -31,7 +31,12 @@ class TextArray:
     @staticmethod
     def of(texts: Sequence[str]) -> "TextArray":
         """These texts."""
-        data, starts, sizes = native.Texts.of(list(texts)).parts
+        return TextArray.from_column(native.Texts.of(texts))
+
+    @staticmethod
+    def from_column(column: native.Texts) -> "TextArray":
+        """The texts of a column, but for what stands for empty ones."""
+        data, starts, sizes = column.parts
         return TextArray(data, np.asarray(starts), np.asarray(sizes))
 
     @staticmethod
@@ -68,9 +73,8 @@ class TextArray:
         found: Array = single[data[self.starts[single]] == ord(character)]
         return found
 
-    def replaced(self, indices: Array, texts: Sequence[str]) -> "TextArray":
+    def replaced(self, indices: Array, more: "TextArray") -> "TextArray":
         """The same, of one dimension, but for these."""
-        more = TextArray.of(texts)
         starts, sizes = self.starts.copy(), self.sizes.copy()
         starts[indices] = more.starts + np.uint64(self.data.nbytes)
         sizes[indices] = more.sizes

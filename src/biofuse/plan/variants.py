@@ -12,7 +12,7 @@ from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column
-from biofuse.plan.ids import fill_missing, template_function
+from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.texts import TextArray
 from biofuse.stores import Store
@@ -84,7 +84,7 @@ class VariantPass:
         self._resolved = resolved
         self._multiallelic = options.multiallelic
         template = options.variant_id_template
-        self._fill = template_function(template) if template is not None else None
+        self._template = parse_template(template) if template is not None else None
         self._progress = progress
         self._show_fill = options.missing_chunks == "fill"
         self.dropped = 0
@@ -167,7 +167,7 @@ class VariantPass:
         else:
             ids = alts.blank()
         positions, alt = _int64(position).data, alts.column()
-        ids = fill_missing(ids, self._fill, chrom, positions, ref, alt)
+        ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
         return Batch(index, Variants(chrom, positions, ids.column(), ref, alt))
 
     def _note_contigs(self, contig: np.ndarray) -> None:
