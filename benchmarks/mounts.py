@@ -139,7 +139,11 @@ class Mounter:
             command = [self.peer, view.peer_command, *(options or ()), str(store), str(directory)]
             opened = _foreground(command, file, variables)
         else:
-            command = [self.python, str(HERE / os.environ.get("NULL_FUSE", "null_fuse.py")), str(directory)]
+            command = [
+                self.python,
+                str(HERE / os.environ.get("NULL_FUSE", "null_fuse.py")),
+                str(directory),
+            ]
             size = ["--name", file.name, "--size", str(self.file_size(store, view))]
             opened = _foreground([*command, *size], file, variables)
         try:

@@ -1,4 +1,4 @@
-"""Stores that are reached through fsspec, obstore and Icechunk: the same files as of a local one."""
+"""Stores that fsspec, obstore and Icechunk reach: the same files as of a local one."""
 
 import asyncio
 import http.server
@@ -155,5 +155,5 @@ def test_where_icechunk_looks(url, storage, place):
 
 @pytest.mark.parametrize("url", ["ftp://a/x", "az://account", "az:///c/p"])
 def test_places_that_icechunk_has_not(url):
-    with pytest.raises(BiofuseError, match="Icechunk|ACCOUNT"):
+    with pytest.raises(BiofuseError, match=r"Icechunk|ACCOUNT"):
         backends._icechunk_storage(FakeIcechunk(), url, {})

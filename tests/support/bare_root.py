@@ -60,7 +60,12 @@ def _make(root: Path, release: str) -> None:
 def _mirror(release: str) -> str:
     """Where apt has a release's packages from."""
     targets = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)"],
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)",
+        ],
         capture_output=True,
         text=True,
         check=True,

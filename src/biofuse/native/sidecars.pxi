@@ -61,14 +61,14 @@ def variant_ids(parts, Texts chroms not None, const int64_t[::1] positions not N
     try:
         for i in range(len(texts)):
             c_parts[i].kind = <bf_id_kind> <int> ID_KINDS.get(parts[i], BF_ID_TEXT)
-            c_parts[i].text.data = <const uint8_t *> PyBytes_AS_STRING(texts[i])
+            c_parts[i].text.data = <const uint8_t *> PyBytes_AsString(texts[i])
             c_parts[i].text.size = <uint32_t> len(texts[i])
         columns.parts = c_parts
         columns.num_parts = len(texts)
         if bf_variant_ids_room(&columns, first, n, &room, &err) != BF_OK:
             raise_error(&err)
         data = PyBytes_FromStringAndSize(NULL, room)
-        out = <uint8_t *> PyBytes_AS_STRING(data)
+        out = <uint8_t *> PyBytes_AsString(data)
         with nogil:
             bf_variant_ids_write(&columns, first, n, out, &starts[0], &sizes[0])
     finally:
@@ -163,7 +163,7 @@ def bgen_samples(Texts samples not None):
     cdef uint64_t size = bf_texts_size(&samples.texts) + 2 * samples.texts.count
     clear(&err)
     block = PyBytes_FromStringAndSize(NULL, size)
-    if bf_bgen_samples_write(&samples.texts, <uint8_t *> PyBytes_AS_STRING(block), &err) != BF_OK:
+    if bf_bgen_samples_write(&samples.texts, <uint8_t *> PyBytes_AsString(block), &err) != BF_OK:
         raise_error(&err)
     return block
 

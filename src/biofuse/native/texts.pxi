@@ -109,10 +109,10 @@ cdef class Texts:
             raise MemoryError
         try:
             for i in range(n):
-                c_parts[i].data = <const uint8_t *> PyBytes_AS_STRING(parts[i])
+                c_parts[i].data = <const uint8_t *> PyBytes_AsString(parts[i])
                 c_parts[i].size = <uint32_t> len(parts[i])
             lines = PyBytes_FromStringAndSize(NULL, bf_texts_lines_size(&self.texts, c_parts, n))
-            bf_texts_write_lines(&self.texts, c_parts, n, <uint8_t *> PyBytes_AS_STRING(lines))
+            bf_texts_write_lines(&self.texts, c_parts, n, <uint8_t *> PyBytes_AsString(lines))
         finally:
             free(c_parts)
         return lines

@@ -175,6 +175,7 @@ def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
             return zarr.open_group(ReadOnlyStore(files, location.path), mode="r")
         from biofuse.stores.backends import backend_store
 
+        assert location.backend is not None
         remote = backend_store(location.path, location.backend, location.options)
         return zarr.open_group(remote, mode="r")
     except BiofuseError:
