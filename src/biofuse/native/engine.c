@@ -148,40 +148,48 @@ get_record(bf_engine *self, bf_context *context, uint32_t number, uint64_t recor
     return BF_OK;
 }
 
-/* Drop planes of the blocks before a variant, from that of another one on, and chunks of rows
- * that lie behind. */
+/* Drop planes of the blocks of a chunk row that hold rows [from, to), but for the last one's, and
+ * if to is its end that one and the chunks too. */
 static void
-forget_array(bf_engine *self, uint32_t array, uint64_t from, uint64_t to)
+forget_rows(bf_engine *self, uint32_t array, uint64_t chunk_row, uint64_t from, uint64_t to)
 {
     const bf_array *a = &self->arrays[array];
-    uint64_t chunk_row = from / a->chunk_rows;
-    int passed = to / a->chunk_rows > chunk_row;
 
     for (uint32_t c = 0; c < a->num_chunks; c++) {
         bf_cache_key key = bf_source_key(self, array, chunk_row, c), block;
         bf_source *source = (bf_source *) bf_cache_look(bf_cache_of(self, a), &key);
-        uint64_t row_bytes, first, last;
+        uint64_t row_bytes = a->kind.raw_size / a->chunk_rows;
 
         if (source == NULL) {
             continue;
         }
         if (!source->absent) {
-            row_bytes = a->kind.raw_size / a->chunk_rows;
-            first = from % a->chunk_rows * row_bytes / source->header.block_size;
-            last = passed ? source->header.num_blocks
-                          : to % a->chunk_rows * row_bytes / source->header.block_size;
             block = (bf_cache_key){ .kind = BF_CACHED_BLOCK,
                 .owner = array,
                 .a = bf_chunk_id(&key),
                 .c = source->version };
-            if (first < last) {
-                bf_cache_forget(self->cache, &block, first, last);
-            }
+            bf_cache_forget(self->cache, &block, from * row_bytes / source->header.block_size,
+                to < a->chunk_rows ? to * row_bytes / source->header.block_size
+                                   : source->header.num_blocks);
         }
         bf_cache_release(bf_cache_of(self, a), &source->cached);
-        if (passed) {
+        if (to == a->chunk_rows) {
             bf_cache_forget(bf_cache_of(self, a), &key, key.b, key.b + 1);
         }
+    }
+}
+
+/* The same for variants [from, to). */
+static void
+forget_variants(bf_engine *self, uint32_t array, uint64_t from, uint64_t to)
+{
+    uint64_t height = self->arrays[array].chunk_rows;
+
+    for (uint64_t chunk_row = from / height; chunk_row <= to / height; chunk_row++) {
+        uint64_t start = chunk_row * height;
+
+        forget_rows(self, array, chunk_row, from > start ? from - start : 0,
+            to - start < height ? to - start : height);
     }
 }
 
@@ -216,7 +224,7 @@ observe(bf_engine *self, uint32_t number, uint64_t offset, uint64_t stop, uint64
     }
     if (passed < behind) {
         for (int k = 0; k < bf_num_arrays_of(file); k++) {
-            forget_array(self, (uint32_t) bf_array_of(file, k), bf_variant_of(self, passed),
+            forget_variants(self, (uint32_t) bf_array_of(file, k), bf_variant_of(self, passed),
                 bf_variant_of(self, behind));
         }
     }
