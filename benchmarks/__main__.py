@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from . import compare, programs
+from . import compare, programs, together
 from .compare import Comparison, copy_from_mount
 from .environments import HERE
 from .measure import run
@@ -23,6 +23,7 @@ MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
     "identity": compare.identity,
     "throughput": compare.throughput,
     "freq": programs.frequencies,
+    "readers": together.many_readers,
     "random": compare.random_access,
     "bgenix": programs.one_variant,
     "mount": compare.mount_times,

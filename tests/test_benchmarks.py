@@ -33,7 +33,7 @@ def run(module: str, *words) -> str:
 
 def test_the_comparison(stores, tmp_path):
     words = ["--stores", stores, "--work", tmp_path, "--only", "ours,null", "--no-plot"]
-    words += ["--on", "wide,wide_bench", "--measure", "throughput,random,memory"]
+    words += ["--on", "wide,wide_bench", "--measure", "throughput,readers,random,memory"]
     words += ["--view", "plink"]
     words += ["--repeats", 1, "--settle", 0.1, "--reads", 3, "--read-seconds", 1]
     run("benchmarks", "compare", *words)
@@ -42,6 +42,7 @@ def test_the_comparison(stores, tmp_path):
     for side in ("ours", "null"):
         assert ("whole .bed", side) in found
         assert ("core-seconds of whole .bed", side) in found
+        assert ("readers of .bed", side) in found
         assert ("random 25 KB of .bed", side) in found
         assert ("memory .bed peak", side) in found
     assert any("touched and freed" in str(fact) for fact in results["facts"].values())
