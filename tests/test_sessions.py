@@ -302,7 +302,7 @@ def test_others_are_let_in_only_where_that_is_allowed(store):
             biofuse("mount", copy, directory, "--allow-other")
             biofuse("umount", directory)
         else:
-            said = biofuse("mount", copy, directory, "--allow-other", code=1).stderr
+            said = biofuse.fails("mount", copy, directory, "--allow-other")
             assert "user_allow_other" in said
 
 

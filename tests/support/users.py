@@ -63,12 +63,15 @@ class ProgramOf(Program):
 @contextmanager
 def program_of(uid: int) -> Iterator[ProgramOf]:
     """The program of a user, whose home any user can reach; watched for what it leaves."""
-    home = Path(tempfile.mkdtemp(prefix="u", dir="/tmp"))
-    home.chmod(0o755)
+    folder = Path(tempfile.mkdtemp(prefix="u", dir="/tmp"))
+    folder.chmod(0o755)
+    # In a folder of its own: what else is mounted below /tmp is not looked at.
+    home = folder / "h"
+    home.mkdir(mode=0o755)
     fuse_for_all()
     program = ProgramOf(home, uid)
     try:
         yield program
         program.check_nothing_left()
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

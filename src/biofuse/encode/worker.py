@@ -213,7 +213,7 @@ class Worker:
                 raise ValueError(f"{length} bytes were made in place of {size}")
             taken = self._write(unique, pieces, size)
         except Exception as error:
-            logger.debug("a read of file %d at %d failed", file, offset, exc_info=True)
+            logger.debug("read %d failed", unique, exc_info=True)
             if isinstance(error, AnswerError):
                 return Failure(slot, error.errno, unique, error.record, str(error))
             return Failure(slot, as_errno(error), unique, NO_RECORD, one_line(error))
@@ -221,7 +221,8 @@ class Worker:
             self._count(size if taken else None)
         self._table.mark(slot, unique, size, time.monotonic_ns())
         logger.debug(
-            "file %d, %d bytes at %d in %.1f ms",
+            "read %d: file %d, %d bytes at %d in %.1f ms",
+            unique,
             file,
             size,
             offset,

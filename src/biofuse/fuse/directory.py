@@ -1,6 +1,7 @@
 """A flat, read-only directory of files whose names, sizes and times never change."""
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,8 @@ from typing import NamedTuple
 
 from biofuse.fuse import wire
 from biofuse.fuse.session import Handler, Request
+
+logger = logging.getLogger(__name__)
 
 # Seconds for which the kernel may remember what it is told of a file.
 _FOREVER = 86400
@@ -101,6 +104,7 @@ class Directory:
         self._interrupt = interrupt
         self._openings = 0
         self._sizes = [size for _, size in files]
+        self._names = [name for name, _ in files]
         # By node: the root, then the files.
         self._attributes = {wire.ROOT: _attributes(wire.ROOT, stat.S_IFDIR | 0o555, 0, modified_ns)}
         self._nodes: dict[bytes, int] = {}
@@ -159,7 +163,9 @@ class Directory:
             raise OSError(errno.EROFS, "read-only")
         self._openings += 1
         handle = self._openings << _NODE_BITS | request.node
-        direct = self._direct(request.node - wire.ROOT - 1, request.pid)
+        file = request.node - wire.ROOT - 1
+        direct = self._direct(file, request.pid)
+        logger.debug("open %s: handle %d", os.fsdecode(self._names[file]), self._openings)
         return wire.OPEN_OUT.pack(
             handle, wire.FOPEN_DIRECT_IO if direct else wire.FOPEN_KEEP_CACHE, 0
         )

@@ -168,6 +168,7 @@ class Router:
     def _ask(self, wanted: Wanted, now: int) -> None:
         slot = self._free.pop()
         unique, file, opening, offset, size, pid = wanted
+        logger.debug("read %d: file %d, %d bytes at %d", unique, file, size, offset)
         self._table.ask(slot, 1, unique, offset, size, file, now, opening)
         self._asked[slot] = pid
         self._unsent.append(slot)
