@@ -1,7 +1,6 @@
 """Bad input: one clear line, a failing exit code, and nothing left behind."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -223,15 +222,17 @@ def test_no_fuse_device(command, biofuse, stores):
 
 
 @pytest.mark.parametrize("command", ["mount", "run"])
-def test_no_fusermount(command, stores, tmp_path):
+def test_no_fusermount(command, stores):
     """Without it nobody but root can mount."""
     with program_of(NOBODY) as biofuse:
         store = give(shutil.copytree(stores / "good.vcz", biofuse.home / "good.vcz"), NOBODY)
         more = [biofuse.new_directory()] if command == "mount" else ["--", "true"]
         # setpriv is what the command is run as that user by.
+        folder = biofuse.home / "bin"
+        folder.mkdir()
         for name in ("setpriv", "true"):
-            (tmp_path / name).symlink_to(shutil.which(name))
-        said = biofuse.fails(command, store, *more, env={"PATH": str(tmp_path)})
+            (folder / name).symlink_to(shutil.which(name))
+        said = biofuse.fails(command, store, *more, env={"PATH": str(folder)})
     assert "fusermount3 is not installed; it is in the package fuse3" in said
 
 
