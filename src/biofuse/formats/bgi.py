@@ -15,7 +15,7 @@ from biofuse.formats.base import MainFile, Variants
 
 _FIRST_BYTES = 1000
 # Bytes of pages that are written at a time.
-_SOME_PAGES = 8 << 20
+_SOME_PAGES = 1 << 20
 # Where in a database's header its number of pages is, in four bytes, the highest first.
 _NUM_PAGES = 28
 

@@ -36,8 +36,8 @@ NEEDED = {
 }
 # Fields that a store may do without.
 _OPTIONAL = ("variant_id", "variant_length", "region_index", *CALL_FIELDS)
-# Chunks of which positions are read at a time.
-_RUN = 64
+# Variants of which positions are read at a time, if a chunk has not more.
+_RUN = 1 << 19
 # Absent chunks of variant_contig that are looked at where each takes requests.
 _LOOKED_AT_FAR = 8
 
@@ -161,7 +161,7 @@ class AbsentChunks:
         fill = int(self._group["variant_contig"].fill_value or 0)
         found: set[int] = set()
         before = -1
-        for chunks in _runs(absent):
+        for chunks in _runs(absent, max(1, _RUN // max(1, grid.size[0]))):
             start, stop = grid.rows(chunks[0])[0], grid.rows(chunks[-1])[1]
             previous = fill if before == chunks[0] - 1 else self._contig_at(start - 1)
             following = self._contig_at(stop) if stop < grid.shape[0] else -1
@@ -279,11 +279,11 @@ class AbsentChunks:
         return self._columns[name]
 
 
-def _runs(numbers: list[int]) -> Iterator[list[int]]:
+def _runs(numbers: list[int], most: int) -> Iterator[list[int]]:
     """Consecutive numbers among these, up to so many at a time."""
     run: list[int] = []
     for number in numbers:
-        if run and (number != run[-1] + 1 or len(run) == _RUN):
+        if run and (number != run[-1] + 1 or len(run) == most):
             yield run
             run = []
         run.append(number)
