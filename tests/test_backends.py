@@ -1,4 +1,4 @@
-"""Stores that fsspec, obstore and Icechunk reach: the same files as of a local one."""
+"""Stores reached through fsspec, obstore and Icechunk: the same files as of a local one."""
 
 import asyncio
 import http.server

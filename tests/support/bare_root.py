@@ -59,18 +59,14 @@ def _make(root: Path, release: str) -> None:
 
 def _mirror(release: str) -> str:
     """Where apt has a release's packages from."""
-    targets = subprocess.run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)",
-        ],
+    form = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+    lines = subprocess.run(
+        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
         capture_output=True,
         text=True,
         check=True,
-    ).stdout
-    found = [line.split()[3] for line in targets.splitlines() if f" {release} main " in line]
+    ).stdout.splitlines()
+    found = [line.split()[2] for line in lines if line.startswith(f"{release} main ")]
     assert found, f"apt knows no place for the packages of {release}"
     return found[0]
 
