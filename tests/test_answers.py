@@ -11,11 +11,15 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import reference
 from support.kernel import REPLY
 from support.program import wait_until
+from support.stores import make_store, random_genotypes
+from support.views import open_encoder, open_fast_path, plan_view
 
 from biofuse.encode.encoder import CacheUse
 from biofuse.encode.ranges import AnswerError, Answers, Use
+from biofuse.encode.tables import MappedTables
 from biofuse.encode.worker import Worker
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.manifest import Plan, StreamedFile
@@ -111,10 +115,14 @@ def test_only_records_that_a_range_touches_can_fail():
     assert (caught.value.errno, caught.value.record) == (errno.EIO, 3)
 
 
+def no_fast_path():
+    raise BiofuseError("nothing is on the fast path")
+
+
 class Bench:
     """A worker, and its kernel."""
 
-    def __init__(self, answers, threads: int = 2):
+    def __init__(self, answers, threads: int = 2, open_fast=no_fast_path):
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.kernel, self.session = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for each in (self.sock, self.kernel):
@@ -122,7 +130,9 @@ class Bench:
         self.table = Table()
         self.opened = 0
         self._answers = answers
-        self.worker = Worker(theirs, self.session.fileno(), self.table, self._open, lambda: None)
+        self.worker = Worker(
+            theirs, self.session.fileno(), self.table, open_fast, self._open, lambda: None
+        )
         self.thread = threading.Thread(target=self.worker.run, args=(threads,))
         self.thread.start()
 
@@ -150,8 +160,8 @@ class Bench:
 
 
 @contextmanager
-def worker_of(answers, threads=2):
-    bench = Bench(answers, threads)
+def worker_of(answers, threads=2, open_fast=no_fast_path):
+    bench = Bench(answers, threads, open_fast)
     try:
         yield bench
     finally:
@@ -284,3 +294,54 @@ def test_the_layout_that_the_worker_and_serve_share():
     found = struct.unpack_from("<IIQQIIQQQII", data, 4096 + 2 * 64)
     assert found == (ANSWERED, 3, 4, 5, 6, 7, 8, 11, 9, 10, 0)
     assert struct.unpack_from("<Q", data, 72) == (12,)
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    """A store of which one chunk is damaged and one is not stored; its plan; its .bed."""
+    folder = tmp_path_factory.mktemp("view")
+    genotypes = random_genotypes(90, 41, seed=5)
+    genotypes[30:60, 20:40] = 0
+    store = make_store(folder / "x.vcz", genotypes, chunks=(30, 20))
+    assert not (store / "call_genotype" / "1.1.0").exists()
+    plan = plan_view(store, folder / "plan", "--format", "plink")
+    damaged = store / "call_genotype" / "2.0.0"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    return plan, folder / "plan", reference.bed(genotypes)
+
+
+def test_the_fast_path_answers_and_what_it_refuses_goes_the_other_way(view):
+    plan, folder, expected = view
+    tables = MappedTables.open(str(folder), plan.table_names())
+    headers = {0: os.open(folder / plan.streamed[0].header, os.O_RDONLY)}
+    other = Answers(plan, tables.views, headers, open_encoder(plan, folder, 1 << 20), 1 << 20)
+    asked = []
+
+    class Other:
+        use = Use()
+
+        def answer(self, file, offset, size):
+            asked.append(offset)
+            return other.answer(file, offset, size)
+
+    size = plan.streamed[0].record_size
+    fast = open_fast_path(plan, folder, 16 << 20)
+    with worker_of(Other(), open_fast=lambda: fast) as bench:
+        for slot, (offset, length) in enumerate(
+            [(0, 100), (100, 31 * size), (5, 7), (3, 60 * size)]
+        ):
+            bench.ask(slot, 2 * slot + 4, offset, length)
+            assert bench.receive() == (2 * slot + 4, 0, expected[offset : offset + length])
+            wait_for_mark(bench, slot)
+            assert bench.table.read(slot).answered == length
+        assert asked == []
+        bench.ask(9, 100, 3 + 59 * size, 3 * size)
+        failure = bench.failure()
+        assert (failure.slot, failure.errno, failure.record) == (9, errno.EIO, 59)
+        assert "call_genotype/2.0.0" in failure.text
+        assert asked == [3 + 59 * size]
+        bench.ask(9, 102, 3, 5)
+        assert bench.receive() == (102, 0, expected[3:8])
+        counters = bench.table.counters()
+        assert counters["reads"] == 5
+        assert counters["bytes_served"] == 100 + 31 * size + 7 + 60 * size + 5
