@@ -66,6 +66,10 @@ def server(store):
             self.end_headers()
             self.wfile.write(data[first : last + 1])
 
+        def do_PROPFIND(self):
+            # What is answered with a 5xx is asked again and again.
+            self.send_error(405)
+
         def log_message(self, *_):
             pass
 

@@ -126,6 +126,8 @@ biofuse run /mnt/demo.vcz -- cmp {bed} /mnt/seen/demo.bed
 """
 
 
+# The root folder may have to be made, and the machine be busy.
+@pytest.mark.timeout(1800)
 def test_it_works_where_there_is_only_python_and_fuse(wheel, biofuse, tmp_path):
     root = bare_root()
     shared = tmp_path / "shared"
