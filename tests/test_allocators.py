@@ -86,6 +86,7 @@ int main(void)
 {
     bf_trim_heap();
     bf_give_back_blocks_of(1 << 20);
+    bf_keep_freed_memory(1 << 20);
 #ifdef M_MMAP_THRESHOLD
     return 2;
 #endif
@@ -102,6 +103,10 @@ def test_another_c_library_has_nothing_to_trim(flags, code, tmp_path):
     words = ["cc", "-Wall", "-Wextra", "-Werror", *flags, f"-I{headers}", str(source)]
     subprocess.run([*words, "-o", str(tmp_path / "heap")], check=True)
     assert subprocess.run([tmp_path / "heap"], check=False).returncode == code
+
+
+def no_fast_path():
+    raise BiofuseError("nothing is on the fast path")
 
 
 class _Answers:
@@ -124,7 +129,8 @@ def test_the_heap_is_trimmed_after_opening_and_when_nothing_is_left_to_do(trim, 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     kernel, session = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     answers, table = _Answers(), Table()
-    worker = Worker(theirs, session.fileno(), table, lambda: answers, lambda: None, trim)
+    words = theirs, session.fileno(), table, no_fast_path, lambda: answers, lambda: None, trim
+    worker = Worker(*words)
     thread = threading.Thread(target=worker.run, args=(2,))
     thread.start()
     try:

@@ -104,6 +104,8 @@ class Worker:
         self._closed = threading.Event()
         self._counted = asdict(Use())
         self._trim = trim
+        # Requests that are being answered in the other way.
+        self._busy = 0
         # Reads that were answered when the heap was last trimmed.
         self._trimmed_at = -1
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TRIM_AFTER))
@@ -155,8 +157,9 @@ class Worker:
                     )
                 except (BiofuseError, OSError):
                     logger.debug("the fast path cannot be opened", exc_info=True)
-                if self._trim:
-                    native.trim_heap()
+                else:
+                    if self._trim:
+                        native.trim_heap()
             return self._fast
 
     def _take_slowly(self) -> bool:
@@ -185,7 +188,7 @@ class Worker:
         self._release_tables()
         with self._lock:
             reads = self._table.counters()["reads"]
-            wanted = self._trim and idle and reads != self._trimmed_at
+            wanted = self._trim and idle and not self._busy and reads != self._trimmed_at
             if wanted:
                 self._trimmed_at = reads
         if wanted:
@@ -193,8 +196,12 @@ class Worker:
             native.trim_heap()
 
     def _answer(self, request: Request) -> None:
+        with self._lock:
+            self._busy += 1
         failure = self._try_to_answer(request)
         self._release_tables()
+        with self._lock:
+            self._busy -= 1
         if failure is not None:
             self._sock.send(failure.pack())
 
