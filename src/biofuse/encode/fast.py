@@ -152,7 +152,9 @@ class FastPath:
     def _watch(self, plan: Plan) -> bool:
         """Have the engine refuse once the store is not what it is; whether that was planned."""
         if isinstance(self._store, LocalStore):
-            self.engine.watch([os.fsencode(key) or b"." for key in plan.watched])
+            # By the store's name: one that was moved is not there any more.
+            root = self._store.root
+            self.engine.watch([os.fsencode(os.path.join(root, key)) for key in plan.watched])
         elif hasattr(self._store, "path"):
             self.engine.watch([os.fsencode(os.path.abspath(self._store.path))])
         return self._store.signature(plan.watched) == plan.signature

@@ -135,11 +135,13 @@ class Worker:
         fast = self._get_fast()
         if fast is None:
             return self._take_slowly()
-        wanted = fast.engine.serve()
+        wanted = fast.engine.serve(logger.isEnabledFor(logging.DEBUG))
         if wanted is None:
             return False
         if isinstance(wanted, bool):
             self._rest(idle=not wanted)
+        elif wanted.is_answered:
+            _log_answer(wanted.unique, wanted.file, wanted.size, wanted.offset)
         elif not wanted.is_request:
             fast.give(wanted)
         else:
@@ -179,6 +181,7 @@ class Worker:
                 break
             again = fast.engine.answer(wanted)
             if again is None:
+                _log_answer(wanted.unique, wanted.file, wanted.size, wanted.offset)
                 return
             wanted = again
         self._answer(Request(wanted.slot, wanted.file, wanted.unique, wanted.offset, wanted.size))
@@ -207,7 +210,6 @@ class Worker:
 
     def _try_to_answer(self, request: Request) -> Failure | None:
         slot, file, unique, offset, size = request
-        began = time.monotonic()
         try:
             with self._lock:
                 if self._answers is None:
@@ -227,14 +229,7 @@ class Worker:
         with self._lock:
             self._count(size if taken else None)
         self._table.mark(slot, unique, size, time.monotonic_ns())
-        logger.debug(
-            "read %d: file %d, %d bytes at %d in %.1f ms",
-            unique,
-            file,
-            size,
-            offset,
-            1000 * (time.monotonic() - began),
-        )
+        _log_answer(unique, file, size, offset)
         return None
 
     def _write(self, unique: int, pieces: Sequence[Buffer], size: int) -> bool:
@@ -264,6 +259,10 @@ class Worker:
         for name, value in use.items():
             add(COUNTERS.index(name), value - self._counted[name])
             self._counted[name] = value
+
+
+def _log_answer(unique: int, file: int, size: int, offset: int) -> None:
+    logger.debug("read %d: file %d, %d bytes at %d", unique, file, size, offset)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "counters.h"
 #include "places.h"
 
-/* The store is looked at no more often than this. */
-static const uint64_t CHECK_NS = 5000000;
 
 /* A record of which answers take parts: a is 0 and b its number. */
 typedef struct {
@@ -355,16 +352,8 @@ is_same(const struct stat *a, const struct stat *b)
 }
 
 int
-bf_engine_unchanged(bf_engine *self)
+bf_engine_unchanged(const bf_engine *self)
 {
-    struct timespec time;
-    uint64_t now;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    now = (uint64_t) time.tv_sec * 1000000000u + (uint64_t) time.tv_nsec;
-    if (now - __atomic_load_n(&self->checked_ns, __ATOMIC_RELAXED) < CHECK_NS) {
-        return 1;
-    }
     for (uint32_t i = 0; i < self->num_watched; i++) {
         bf_watched seen = { .path = self->watched[i].path };
 
@@ -373,7 +362,6 @@ bf_engine_unchanged(bf_engine *self)
             return 0;
         }
     }
-    __atomic_store_n(&self->checked_ns, now, __ATOMIC_RELAXED);
     return 1;
 }
 

@@ -73,7 +73,6 @@ typedef struct {
     bf_cache *cache;           /* planes, records, and chunks that were given */
     bf_cache *open_files;      /* chunks that are files */
     uint64_t *counters;        /* BF_COUNT_... */
-    uint64_t checked_ns;
     pthread_mutex_t lock;      /* of what follows */
     pthread_cond_t idle;
     bf_context *contexts;      /* those that nobody uses */
@@ -110,7 +109,7 @@ int bf_watched_look(int folder, bf_watched *self);
 void bf_engine_publish(bf_engine *self);
 
 /* Whether the store is what it was when it was opened. */
-int bf_engine_unchanged(bf_engine *self);
+int bf_engine_unchanged(const bf_engine *self);
 
 /* Do a small part of what reads that are to be expected will want. Returns 0 if there is
  * nothing to do; place: as above, with array -1 if nothing is wanted. */

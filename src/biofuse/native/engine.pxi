@@ -11,6 +11,8 @@ cdef class Wanted:
     ----------
     is_request : bool
         Whether a request waits for it; else it is read ahead.
+    is_answered : bool
+        Whether nothing is wanted: the request was answered.
     file : int
         The request's streamed file.
     offset, size : int
@@ -25,6 +27,7 @@ cdef class Wanted:
 
     cdef bf_request request
     cdef readonly bint is_request
+    cdef readonly bint is_answered
     cdef readonly int array
     cdef readonly uint64_t chunk_row
 
@@ -381,8 +384,13 @@ cdef class Engine:
         bf_engine_leave(&self.engine, context)
         return status
 
-    def serve(self):
+    def serve(self, bint tell=False):
         """Answer requests, and prepare for others, until there is something for Python to do.
+
+        Parameters
+        ----------
+        tell : bool
+            Whether to return after each answer.
 
         Returns
         -------
@@ -396,6 +404,7 @@ cdef class Engine:
         cdef bf_arrival arrival
         cdef bf_status status = BF_OK
         cdef bint ahead = False
+        cdef Wanted done
         cdef int left = ANSWERS
         place.array = -1
         with nogil:
@@ -413,8 +422,13 @@ cdef class Engine:
                     break
                 status = self.do_answer(&request, &place)
                 left -= 1
-                if status != BF_OK or left == 0:
+                if tell or status != BF_OK or left == 0:
                     break
+        if tell and arrival == BF_DOOR_REQUEST and status == BF_OK and not ahead:
+            place.array = -1
+            done = wanted(&request, &place)
+            done.is_answered = True
+            return done
         if status == BF_OK and left == 0:
             return True
         if ahead:

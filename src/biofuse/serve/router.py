@@ -309,7 +309,11 @@ class Router:
             read = self._table.read(slot)
             del self._asked[slot]
             self._stuck.append(slot)
-            self._fail(read.unique, read.file, error)
+            if self._fail_read(read.unique, error.errno):
+                self._on_error(read.file, error)
+            elif self._on_answer is not None:
+                # The worker was about to mark it.
+                self._on_answer(read._replace(answered_ns=self._clock(), answered=read.size))
         self._unsent.clear()
         while self._queue:
             wanted, _ = self._queue.popleft()
