@@ -1,5 +1,6 @@
 """Signals that end a program: SIGTERM of schedulers, SIGHUP of terminals."""
 
+import os
 import signal
 import sys
 
@@ -26,6 +27,20 @@ def _exit(number: int, _) -> None:
     # A second one is not to interrupt the cleaning.
     ignore_signals()
     sys.exit(128 + number)
+
+
+def end_on_interrupt() -> None:
+    """Have an interrupt end this program at once, with one line: it has nothing to clean up.
+
+    KeyboardInterrupt is told with a traceback where Python is at something that it cannot end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_with_a_line)
+
+
+def _end_with_a_line(number: int, _: object) -> None:
+    os.write(2, b"biofuse: interrupted\n")
+    os._exit(128 + number)
 
 
 def ignore_signals(*more: signal.Signals) -> None:

@@ -219,14 +219,14 @@ class Program:
         for path in mounted:
             subprocess.run(["fusermount3", "-u", "-z", path], check=False)
         try:
-            wait_until(lambda: not self.processes(), "all processes have ended", 10)
+            wait_until(lambda: not self.processes(), "all processes have ended", 30)
             left = []
         except AssertionError:
             left = self.processes()
             for process in left:
                 os.kill(process.pid, signal.SIGKILL)
         assert mounted == []
-        assert left == []
+        assert left == [], left
         assert list(self.temporary.iterdir()) == []
         left_files = [p.name for p in self.runtime.rglob("*") if p.is_file() or p.is_socket()]
         assert [name for name in left_files if name != "lock"] == []

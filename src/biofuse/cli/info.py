@@ -4,6 +4,7 @@ import json
 
 import click
 
+from biofuse import signals
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.memory import budget_warning, default_budget, format_size
@@ -21,6 +22,7 @@ MULTIALLELIC_WARNING = (
 @o.store_options
 def command(store, as_json, view, source):
     """Describe STORE: its shape, its encoding, and how large each view of it is."""
+    signals.end_on_interrupt()
     value = describe_store(source.location(store), view.missing_chunks)
     if as_json:
         click.echo(json.dumps(value, indent=2))
