@@ -14,7 +14,7 @@ from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
 from biofuse.manifest import Plan, StreamedFile
-from biofuse.stores import Range, Store
+from biofuse.stores import Piece, Range, Store
 from biofuse.stores.limits import encoded
 from biofuse.stores.local import LocalStore
 
@@ -65,7 +65,6 @@ class FastPath:
         opened_ns: int,
     ):
         self._store = store
-        self._limit = memory
         arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
         self._arrays = [
             arrays[name] for name in (GENOTYPES, PHASED) if name in arrays and arrays[name].fast
@@ -117,12 +116,6 @@ class FastPath:
                     )
                 ]
             )
-
-    def close(self) -> None:
-        """Give up what the engine reads from; it makes nothing afterwards."""
-        if self._folder >= 0:
-            os.close(self._folder)
-            self._folder = -1
 
     def _add_file(
         self,
@@ -202,18 +195,14 @@ class FastPath:
 
     def _give_parts(self, number: int, chunk_row: int) -> bool:
         """Members of a zip file, in place where they are not compressed."""
-        genotypes, samples = self._arrays[number], self._samples[number]
+        genotypes = self._arrays[number]
         for i, key in self._missing(number, chunk_row):
             part = self._store.part(key)
             if part is not None:
                 self.engine.give_part(number, chunk_row, i, part.fd, part.start, part.size)
                 continue
             (piece,) = self._store.get_many([Range(key, 0, encoded(genotypes.decoded_size))])
-            if piece is None:
-                genotypes.check_absent(chunk_row, samples.chunks[i])
-                self.engine.give_absent(number, chunk_row, i, genotypes.fill)
-            else:
-                self.engine.give_bytes(number, chunk_row, i, piece.data)
+            self._give_piece(number, chunk_row, i, piece)
         return True
 
     def _give_frames(self, is_request: bool, number: int, chunk_row: int) -> bool:
@@ -234,12 +223,17 @@ class FastPath:
         if any(piece is not None and piece.size > most for piece in pieces):
             return False
         for (i, _), piece in zip(keys, pieces, strict=True):
-            if piece is None:
-                genotypes.check_absent(chunk_row, samples.chunks[i])
-                self.engine.give_absent(number, chunk_row, i, genotypes.fill)
-            else:
-                self.engine.give_bytes(number, chunk_row, i, piece.data)
+            self._give_piece(number, chunk_row, i, piece)
         return True
+
+    def _give_piece(self, number: int, chunk_row: int, chunk: int, piece: Piece | None) -> None:
+        """A whole frame, or that there is none."""
+        if piece is not None:
+            self.engine.give_bytes(number, chunk_row, chunk, piece.data)
+            return
+        genotypes = self._arrays[number]
+        genotypes.check_absent(chunk_row, self._samples[number].chunks[chunk])
+        self.engine.give_absent(number, chunk_row, chunk, genotypes.fill)
 
 
 def _rows(
