@@ -111,9 +111,14 @@ def test_python_m_in_a_folder_with_modules_of_others(trap, tmp_path):
 
 def test_where_biofuse_is_found_stays_on_the_path(monkeypatch, tmp_path):
     home = Path(package.__file__).parent.parent
-    assert child_environment({"PYTHONPATH": f"{home}:x::/y"}) == {"PYTHONPATH": f"{home}:/y"}
+    alone = {"OPENBLAS_NUM_THREADS": "1"}
+    found = child_environment({"PYTHONPATH": f"{home}:x::/y"})
+    assert found == {"PYTHONPATH": f"{home}:/y"} | alone
     monkeypatch.chdir(home)
-    assert child_environment({"PYTHONPATH": "."}) == {"PYTHONPATH": str(home)}
+    assert child_environment({"PYTHONPATH": "."}) == {"PYTHONPATH": str(home)} | alone
     monkeypatch.chdir(tmp_path)
-    assert child_environment({"PYTHONPATH": "."}) == {}
-    assert child_environment({"A": "b"}) == {"A": "b"}
+    assert child_environment({"PYTHONPATH": "."}) == alone
+    assert child_environment({"A": "b", "OPENBLAS_NUM_THREADS": "4"}) == {
+        "A": "b",
+        "OPENBLAS_NUM_THREADS": "4",
+    }

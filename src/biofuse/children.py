@@ -18,9 +18,11 @@ def child_environment(environment: dict[str, str] | None = None) -> dict[str, st
     """The variables of such a process; this process's own by default.
 
     Without what in PYTHONPATH means the working directory, or is relative to it, unless it is
-    where biofuse is.
+    where biofuse is. NumPy's linear algebra, which nothing here uses, would start a thread a
+    core.
     """
     found = dict(os.environ if environment is None else environment)
+    found.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "PYTHONPATH" in found:
         paths = found["PYTHONPATH"].split(os.pathsep)
         ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

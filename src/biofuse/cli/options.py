@@ -260,6 +260,15 @@ serving_options = options(
         },
     ),
     (
+        ("--direct-io",),
+        {
+            "multiple": True,
+            "metavar": "PROGRAM",
+            "help": "How the name of a program begins whose reads go past the kernel's page cache, "
+            "such as plink2, or all: faster where much is read at once and only once. Repeatable.",
+        },
+    ),
+    (
         ("--metrics",),
         {
             "type": ListenAddress(),

@@ -85,6 +85,7 @@ class ServingOptions:
     idle_timeout: float
     timeout: float | None
     read_ahead_kb: int
+    direct_io: tuple[str, ...]
     metrics: str | None
     allow_other: bool
 
@@ -292,6 +293,7 @@ def serve_config(
         idle_timeout=serving.idle_timeout,
         timeout=serving.seconds_to_answer(is_local),
         read_ahead_kb=serving.read_ahead_kb,
+        direct_io=serving.direct_io,
         allow_other=serving.allow_other,
         lifeline_fd=None,
         ready_fd=None,

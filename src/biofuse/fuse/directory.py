@@ -164,11 +164,12 @@ class Directory:
         self._openings += 1
         handle = self._openings << _NODE_BITS | request.node
         file = request.node - wire.ROOT - 1
-        direct = self._direct(file, request.pid)
+        flags = wire.FOPEN_KEEP_CACHE
+        if self._direct(file, request.pid):
+            # What others have read stays in the cache.
+            flags |= wire.FOPEN_DIRECT_IO
         logger.debug("open %s: handle %d", os.fsdecode(self._names[file]), self._openings)
-        return wire.OPEN_OUT.pack(
-            handle, wire.FOPEN_DIRECT_IO if direct else wire.FOPEN_KEEP_CACHE, 0
-        )
+        return wire.OPEN_OUT.pack(handle, flags, 0)
 
     def read(self, request: Request) -> bytes | memoryview | None:
         """Bytes of a file, fewer than asked for at its end only."""

@@ -59,17 +59,28 @@ clear_bits(uint8_t *dst, uint64_t dst_bit, uint64_t n)
     }
 }
 
+/* The lowest plane, of which nothing is set yet. */
+static bf_status
+begin(bf_planes *self, uint8_t *low, uint64_t capacity, bf_error *err)
+{
+    memset(self, 0, sizeof(*self));
+    self->plane[BF_LOW_PLANE] = low;
+    self->capacity = capacity;
+    self->no_sign = 1;
+    return low == NULL ? bf_fail(err, BF_ERR_NOMEM, "out of memory") : BF_OK;
+}
+
 bf_status
 bf_planes_alloc_block(bf_planes *self, uint64_t capacity, bf_error *err)
 {
-    memset(self, 0, sizeof(*self));
-    self->plane[BF_LOW_PLANE] = calloc(1, bf_planes_bytes(capacity));
-    self->capacity = capacity;
-    self->no_sign = 1;
-    if (self->plane[BF_LOW_PLANE] == NULL) {
-        return bf_fail(err, BF_ERR_NOMEM, "out of memory");
+    uint64_t filled = capacity / 8;
+    uint64_t bytes = bf_planes_bytes(capacity);
+    uint8_t *low = malloc(bytes);
+
+    if (low != NULL) {
+        memset(low + filled, 0, bytes - filled);
     }
-    return BF_OK;
+    return begin(self, low, capacity, err);
 }
 
 /* Allocate the sign plane if it is not there yet. */
@@ -89,7 +100,9 @@ add_sign(bf_planes *self, bf_error *err)
 bf_status
 bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
 {
-    if (bf_planes_alloc_block(self, capacity, err) != BF_OK || add_sign(self, err) != BF_OK) {
+    uint8_t *low = calloc(1, bf_planes_bytes(capacity));
+
+    if (begin(self, low, capacity, err) != BF_OK || add_sign(self, err) != BF_OK) {
         bf_planes_free(self);
         return err->status;
     }

@@ -30,6 +30,8 @@ class ServeConfig:
         Seconds.
     read_ahead_kb : int
         The kernel's read-ahead where it may be set; 0 to leave it alone.
+    direct_io : sequence of str
+        Programs whose reads go past the page cache, as `DirectPrograms` takes them.
     allow_other : bool
         Whether other users may read the mount.
     lifeline_fd : int or None
@@ -59,6 +61,7 @@ class ServeConfig:
     idle_timeout: float
     timeout: float
     read_ahead_kb: int
+    direct_io: Sequence[str]
     allow_other: bool
     lifeline_fd: int | None
     ready_fd: int | None

@@ -23,6 +23,7 @@ from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
+from biofuse.serve.direct import DirectPrograms
 from biofuse.serve.exposition import render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.journal import Journal
@@ -84,6 +85,7 @@ class MountedView:
             self.plan_size = sum(os.stat(name, dir_fd=folder.fd).st_size for name in names)
             self.plan = self._open_plan(folder)
         self._files = self._list_files()
+        self._direct = DirectPrograms(config.direct_io)
         self.counters = Counters()
         self.table = Table()
         self.metrics: MetricsEndpoint | None = None
@@ -167,7 +169,8 @@ class MountedView:
             [(os.fsencode(file.name), file.size) for file in self._files],
             self.plan.modified_ns,
             self._read,
-            interrupt=self._interrupt,
+            self._is_direct,
+            self._interrupt,
         )
         return Session(fd, directory.handlers)
 
@@ -260,6 +263,10 @@ class MountedView:
         if self._journal.wants_reads:
             self._journal.read(file.name, read.opening, read.offset, read.size, began)
         return data
+
+    def _is_direct(self, file: int, thread: int) -> bool:
+        """Whether a thread that opens a file reads past the page cache."""
+        return self._files[file].streamed is not None and thread in self._direct
 
     def _interrupt(self, unique: int) -> None:
         self.router.interrupt(unique)
