@@ -23,6 +23,7 @@ MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
     "identity": compare.identity,
     "throughput": compare.throughput,
     "freq": programs.frequencies,
+    "regions": programs.regions,
     "readers": together.many_readers,
     "random": compare.random_access,
     "bgenix": programs.one_variant,

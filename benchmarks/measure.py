@@ -114,6 +114,35 @@ def run(command: Sequence[str | Path], keep: bool = True) -> float:
     return seconds
 
 
+def run_together(commands: Sequence[Sequence[str | Path]]) -> float:
+    """Run programs at once, to the end of the last one.
+
+    Parameters
+    ----------
+    commands : sequence of sequence of str or Path
+        The programs and their arguments.
+
+    Returns
+    -------
+    float
+        Wall-clock seconds.
+
+    Raises
+    ------
+    RuntimeError
+        If one of them fails.
+    """
+    started = time.perf_counter()
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    programs = [subprocess.Popen([str(word) for word in words], **quiet) for words in commands]
+    codes = [program.wait(TIMEOUT_SECONDS) for program in programs]
+    seconds = time.perf_counter() - started
+    for words, code in zip(commands, codes, strict=True):
+        if code != 0:
+            raise RuntimeError(f"{words[0]} returned {code}")
+    return seconds
+
+
 def read_file(path: Path, mebibytes: int | None = None, skip: int = 0) -> float:
     """Read a file in reads of 1 MiB, and throw it away.
 

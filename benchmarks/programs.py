@@ -6,15 +6,17 @@ import shutil
 import sqlite3
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .compare import Comparison, default_read_ahead
-from .measure import drop_caches, run, warm_memory
+from .measure import drop_caches, run, run_together, warm_memory
 from .mounts import NULL, OURS, TIMED_OPTIONS
 from .views import BGEN, PLINK, View
 
 REAL = "real"
+REGIONS = 16
 FREQUENCIES = {"plink2": ".afreq", "plink1.9": ".frq"}
 
 
@@ -30,27 +32,88 @@ def frequencies(comparison: Comparison) -> None:
         # PLINK 1.9 reads no BGEN of version 1.2.
         for program in programs if view == PLINK else programs[:1]:
             measure = f"{program} --freq of {view.suffix}"
+            size = real.with_suffix(view.suffix).stat().st_size
             for _ in range(comparison.repeats):
-                for side in [REAL, *comparison.without(NULL)]:
-                    output = outputs / f"{name}-{program}-{side}"
-                    drop_caches(store, *real.parent.glob(f"{name}.*"))
-                    size = real.with_suffix(view.suffix).stat().st_size
-                    if side == REAL:
-                        warm_memory(size)
-                        seconds = run(_frequencies(program, view, real, output))
-                    else:
-                        window, options = default_read_ahead(side), TIMED_OPTIONS.get(side)
-                        with comparison.mounter.mount(side, store, view, window, options) as mount:
-                            warm_memory(size)
-                            seconds = run(_frequencies(program, view, mount.stem, output))
-                    comparison.results.add(measure, name, side, "", "s", seconds)
-            suffix = FREQUENCIES[program]
-            for side in comparison.without(NULL):
-                made = [outputs / f"{name}-{program}-{one}{suffix}" for one in (REAL, side)]
-                if not filecmp.cmp(*made, shallow=False):
-                    raise RuntimeError(
-                        f"{program} --freq of {name}: {side} is not as the real file"
-                    )
+                for side, conditions, options in _cases(comparison, program):
+                    with _cold(comparison, side, store, view, real, size, options) as stem:
+                        output = outputs / f"{name}-{program}-{side}{conditions[:6]}"
+                        seconds = run(_frequencies(program, view, stem, output))
+                    comparison.results.add(measure, name, side, conditions, "s", seconds)
+                    _compare(outputs / f"{name}-{program}-{REAL}", output, FREQUENCIES[program])
+
+
+def regions(comparison: Comparison) -> None:
+    """Run sixteen ``plink2 --freq`` at once, each on a region of its own of one `.bed`, cold."""
+    outputs = comparison.scratch / "regions"
+    outputs.mkdir(parents=True, exist_ok=True)
+    if not shutil.which("plink2"):
+        return
+    for view, name in comparison.chosen("wide"):
+        if view != PLINK:
+            continue
+        store, real = comparison.maker.store(name), comparison.maker.real(name, view)
+        size = real.with_suffix(view.suffix).stat().st_size
+        limits = _limits(real.with_suffix(".bim"), REGIONS)
+        for _ in range(comparison.repeats):
+            for side, conditions, options in _cases(comparison, "plink2"):
+                with _cold(comparison, side, store, view, real, size, options) as stem:
+                    made = [outputs / f"{name}-{side}{conditions[:6]}-{i}" for i in range(REGIONS)]
+                    commands = [
+                        [*_frequencies("plink2", view, stem, output), *limit]
+                        for output, limit in zip(made, limits, strict=True)
+                    ]
+                    seconds = run_together(commands)
+                measure = f"{REGIONS} plink2 --freq of regions of {view.suffix}"
+                comparison.results.add(measure, name, side, conditions, "s", seconds)
+                for i, output in enumerate(made):
+                    _compare(outputs / f"{name}-{REAL}-{i}", output, FREQUENCIES["plink2"])
+
+
+def _cases(comparison: Comparison, program: str) -> list[tuple[str, str, Sequence[str] | None]]:
+    """Return what to measure a program on: side, conditions, and options of the mount."""
+    cases = [(side, "", TIMED_OPTIONS.get(side)) for side in [REAL, *comparison.without(NULL)]]
+    if OURS in comparison.sides and program == "plink2":
+        cases.append((OURS, "direct I/O", (*TIMED_OPTIONS[OURS], "--direct-io", program)))
+    return cases
+
+
+@contextmanager
+def _cold(
+    comparison: Comparison,
+    side: str,
+    store: Path,
+    view: View,
+    real: Path,
+    size: int,
+    options: Sequence[str] | None,
+) -> Iterator[Path]:
+    """Give the stem of a side's files, of which nothing is in memory."""
+    drop_caches(store, *real.parent.glob(f"{real.name}.*"))
+    if side == REAL:
+        warm_memory(size)
+        yield real
+        return
+    window = default_read_ahead(side)
+    with comparison.mounter.mount(side, store, view, window, options) as mount:
+        warm_memory(size)
+        yield mount.stem
+
+
+def _compare(expected: Path, made: Path, suffix: str) -> None:
+    """Raise RuntimeError if what a program has made is not what it makes of the real files."""
+    if not filecmp.cmp(f"{expected}{suffix}", f"{made}{suffix}", shallow=False):
+        raise RuntimeError(f"{made.name}{suffix} is not as with the real file")
+
+
+def _limits(bim: Path, parts: int) -> list[list[str]]:
+    """Cut the variants of one chromosome into parts: PLINK's options for each."""
+    lines = [line.split() for line in bim.read_text().splitlines()]
+    starts = [int(lines[len(lines) * i // parts][3]) for i in range(parts)]
+    stops = [start - 1 for start in starts[1:]] + [int(lines[-1][3])]
+    return [
+        ["--chr", lines[0][0], "--from-bp", str(start), "--to-bp", str(stop)]
+        for start, stop in zip(starts, stops, strict=True)
+    ]
 
 
 def _frequencies(program: str, view: View, stem: Path, output: Path) -> list[str | Path]:
