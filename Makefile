@@ -1,11 +1,11 @@
 # Every target that needs the environment begins with scripts/setup, which is quick when
 # there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
 
-PYTHON_SOURCES = src tests benchmarks
+PYTHON_SOURCES = src tests benchmarks docs
 SHELL_SOURCES = scripts/setup scripts/demo scripts/wheel .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test bench lint wheel sdist clean
+.PHONY: help setup ready demo test bench lint wheel sdist docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,11 @@ wheel: ## make the wheel that installs anywhere, in dist/
 sdist: ## make the source distribution, of what is committed, in dist/
 	@scripts/setup --wheel
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build --no-isolation --sdist --outdir dist
+
+docs: ## build the documentation's site, in build/docs
+	@scripts/setup --docs
+	.venv/bin/sphinx-build --fail-on-warning --keep-going -q docs build/docs
+	@echo "==> build/docs/index.html"
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
 	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis
