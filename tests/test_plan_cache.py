@@ -247,7 +247,7 @@ DAMAGES = {
     "odd-fingerprint": lambda entry: (entry / "store.json").write_text("[]"),
     "no-sidecar": lambda entry: (entry / "0.bim").unlink(),
     "cut-sidecar": lambda entry: os.truncate(entry / "0.bim", 10),
-    "empty-table": lambda entry: os.truncate(entry / "chunks.u64", 0),
+    "empty-header": lambda entry: os.truncate(entry / "0.header", 0),
     "cut-table": lambda entry: os.truncate(entry / "samples.u32", 4),
     "nothing": lambda entry: [p.unlink() for p in entry.iterdir()],
 }

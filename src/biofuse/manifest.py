@@ -15,7 +15,7 @@ from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder,
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 9
+PLAN_FORMAT = 10
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,6 @@ class Plan:
         the same in every mount.
     static, streamed : list
         The fileset.
-    chunk_starts : str
-        File of uint64: the view's first variant in each of the store's chunk rows that
-        it touches, ascending.
     variants : str or None
         File of uint32: the store's index of each variant of the view, ascending; None if
         the view has all of them.
@@ -138,7 +135,6 @@ class Plan:
     modified_ns: int
     static: list[StaticFile]
     streamed: list[StreamedFile]
-    chunk_starts: str
     variants: str | None = None
     samples: str | None = None
     decoded_chunk: int = 0
@@ -175,7 +171,7 @@ class Plan:
     def file_names(self) -> list[str]:
         """Every file of the plan that is read once it is made."""
         names = [file.path for file in self.static] + [file.header for file in self.streamed]
-        return [*names, self.chunk_starts, *self.table_names()]
+        return [*names, *self.table_names()]
 
     def shown_names(self) -> list[str]:
         """Names of the files that a mount shows."""

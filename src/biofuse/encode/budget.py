@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from biofuse.formats.base import GENOTYPES, PHASED
-from biofuse.genotypes.array import GenotypeArray
+from biofuse.encode.choice import fast_arrays, is_fast
 from biofuse.manifest import Plan
 
 # Of the budget, what makes the bytes that the fast path does not make has this part: where it
@@ -41,11 +40,8 @@ def share_budget(plan: Plan, memory: int) -> Shares:
     memory : int
         Bytes.
     """
-    arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
-    files = [
-        all(arrays[name].fast and name in (GENOTYPES, PHASED) for name in streamed.fields)
-        for streamed in plan.streamed
-    ]
+    paths = [array.path for array in fast_arrays(plan)]
+    files = [is_fast(streamed, paths) for streamed in plan.streamed]
     if all(files):
         slow = memory // _LITTLE
     elif any(files):

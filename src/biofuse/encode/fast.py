@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from biofuse import native
+from biofuse.encode.choice import fast_arrays, is_fast
 from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
@@ -65,10 +66,7 @@ class FastPath:
         opened_ns: int,
     ):
         self._store = store
-        arrays = {name: GenotypeArray.from_json(value) for name, value in plan.fields.items()}
-        self._arrays = [
-            arrays[name] for name in (GENOTYPES, PHASED) if name in arrays and arrays[name].fast
-        ]
+        self._arrays = fast_arrays(plan)
         kept = tables[plan.samples].cast("I") if plan.samples else None
         self._samples = [
             plan_sample_chunks(each.shape[1], each.chunks[1], kept) for each in self._arrays
@@ -127,7 +125,7 @@ class FastPath:
         paths = [each.path for each in self._arrays]
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
         heads = tables[streamed.heads] if streamed.heads else None
-        fast = usable and GENOTYPES in paths and all(name in paths for name in streamed.fields)
+        fast = usable and is_fast(streamed, paths)
         encoder = None
         if fast:
             encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)

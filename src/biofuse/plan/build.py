@@ -18,7 +18,6 @@ from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
-    CHUNK_STARTS,
     SAMPLES,
     VARIANTS,
     VariantIndex,
@@ -75,7 +74,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     signature = store.signature(watched)
 
     variant_pass = VariantPass(group, store, resolved, options, progress)
-    index = VariantIndex(directory, genotypes.chunks[0])
+    index = VariantIndex(directory)
     room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
@@ -99,7 +98,6 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         modified_ns=_modified_ns(location, group, options),
         static=[],
         streamed=[each.streamed() for each in files],
-        chunk_starts=CHUNK_STARTS,
         variants=None if everything else VARIANTS,
         samples=None if resolved.samples is None else SAMPLES,
         decoded_chunk=max(array.decoding_need for array in fields.values()),

@@ -1,7 +1,6 @@
 """The files of a plan: tables of the variants, and what each view of them needs."""
 
 import os
-from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 VARIANTS = "variants.u32"
 SAMPLES = "samples.u32"
-CHUNK_STARTS = "chunks.u64"
 
 
 def write_file(directory: str, name: str, data: bytes) -> None:
@@ -28,42 +26,31 @@ def write_file(directory: str, name: str, data: bytes) -> None:
 
 
 class VariantIndex:
-    """Which of the store's variants a view has, and where its chunk rows begin.
+    """Which of the store's variants a view has.
 
     Parameters
     ----------
     directory : str
         The plan's.
-    chunk_rows : int
-        Variants a chunk of call_genotype.
     """
 
-    def __init__(self, directory: str, chunk_rows: int):
+    def __init__(self, directory: str):
         self._directory = directory
-        self._chunk_rows = chunk_rows
         # Open until it is finished.
         self._out = open(os.path.join(directory, VARIANTS), "wb")  # noqa: SIM115
-        self._chunk_starts = array("Q")
-        self._last_chunk = -1
         self.count = 0
 
     def add(self, index: np.ndarray) -> None:
         """Add variants by their indices in the store, uint32, ascending."""
         self._out.write(index.tobytes())
-        chunk_of = index // self._chunk_rows
-        begins = np.flatnonzero(np.diff(chunk_of, prepend=np.int64(self._last_chunk)) != 0)
-        self._chunk_starts.extend((begins + self.count).tolist())
-        if len(chunk_of):
-            self._last_chunk = int(chunk_of[-1])
         self.count += len(index)
 
     def finish(self, num_variants: int) -> bool:
-        """Complete the tables. Returns whether the view has all of the store's variants."""
+        """Complete the table. Returns whether the view has all of the store's variants."""
         self._out.close()
         everything = self.count == num_variants
         if everything:
             os.unlink(self._out.name)
-        write_file(self._directory, CHUNK_STARTS, self._chunk_starts.tobytes())
         return everything
 
     def mapped(self) -> memoryview:
