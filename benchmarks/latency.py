@@ -1,8 +1,7 @@
 """Threads against latency: ``python -m benchmarks.latency``.
 
-Drives our encoder in this process, over a store whose every batch of reads takes some
-time, as one batch of concurrent requests to an object store would. Blocks are those that
-serve would ask for in a run of reads, and as many at a time.
+Makes bytes in this process as the worker does, over a store whose every batch of reads takes
+some time, as one batch of concurrent requests to an object store would.
 """
 
 import json
@@ -61,9 +60,7 @@ class RemoteStore:
         self._store.close()
 
 
-def measure(
-    store: Path, view: str, milliseconds: float | None, threads: int, memory: int, bounded: bool
-) -> dict:
+def measure(store: Path, view: str, milliseconds: float | None, threads: int, memory: int) -> dict:
     """Read a part of a file, in this process.
 
     Parameters
@@ -75,8 +72,6 @@ def measure(
     threads : int
     memory : int
         The mount's budget.
-    bounded : bool
-        Whether only as many blocks are under way as serve would have; else one more than threads.
 
     Returns
     -------
@@ -89,11 +84,10 @@ def measure(
         return local if milliseconds is None else RemoteStore(local, milliseconds / 1000)
 
     driver = Driver(str(store), view, threads, memory, wrap=wrap)
-    in_flight = driver.in_flight if bounded else threads + 1
     # As in a long read that has been under way for a while.
-    driver.read(driver.block_from(0.9), 16 << 20, in_flight)
+    driver.read(driver.size // 10 * 9, 16 << 20)
     started = time.perf_counter()
-    read = driver.read(0, READ_BYTES[view], in_flight)
+    read = driver.read(0, READ_BYTES[view])
     seconds = time.perf_counter() - started
     status = Path("/proc/self/status").read_text()
     return {
@@ -101,7 +95,6 @@ def measure(
         "seconds": seconds,
         "megabytes_a_second": read / 1e6 / seconds,
         "peak_rss": int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10,
-        "in_flight": in_flight,
     }
 
 
@@ -129,10 +122,9 @@ def one(words: dict, environment: dict[str, str]) -> dict:
 @click.option("--latency", default="local,0,10,50,200", help="Milliseconds, with commas; or local.")
 @click.option("--threads", default="1,2,4,8,16,32", help="Numbers, with commas.")
 @click.option("--memory", default=128, help="The budget, MiB.")
-@click.option("--unbounded", is_flag=True, help="More blocks at a time than serve would have.")
 @click.option("--repeats", default=1, help="The best of so many.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write figures here.")
-def main(stores, on, view, latency, threads, memory, unbounded, repeats, output):
+def main(stores, on, view, latency, threads, memory, repeats, output):
     """Measure how many threads pay, on a local store and on ones at a distance."""
     store = (stores / f"{on}.vcz").absolute()
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -152,7 +144,6 @@ def main(stores, on, view, latency, threads, memory, unbounded, repeats, output)
                     "milliseconds": None if delay == "local" else float(delay),
                     "threads": count,
                     "memory": memory << 20,
-                    "bounded": not unbounded,
                 }
                 # As serve has it for the worker.
                 tries = []

@@ -71,8 +71,8 @@ class Ours:
         self.driver = Driver(store, view, workers, trim=trim)
 
     def read(self, part: int, parts: int) -> int:
-        """Encode 16 MiB from a part of the file on, in blocks, and drop them."""
-        return self.driver.read(self.driver.block_from(part / parts), READ_BYTES)
+        """Make 16 MiB from a part of the file on, in requests, and drop them."""
+        return self.driver.read(part * (self.driver.size // parts), READ_BYTES)
 
     def rest(self) -> None:
         """Do what is done when there are no more reads."""

@@ -62,7 +62,7 @@ def test_the_probes(stores, tmp_path):
     for one in results:
         assert "failed" not in one
     inside, mount = results[0], results[2]
-    assert inside["bytes_read"] > 0 and "Encoder" in inside["holders"]
+    assert inside["bytes_read"] > 0 and "Rows" in inside["holders"]
     assert {held["role"] for held in mount["idle"]["processes"]} >= {"serve"}
     assert set(mount["first reads"]) == {"25 KB", "1 MiB"}
     assert mount["high_water"]["encode"] > 0

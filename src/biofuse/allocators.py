@@ -1,6 +1,5 @@
 """Libraries that take the place of the C library's memory allocation in the worker."""
 
-import ctypes.util
 import glob
 import os
 import sys
@@ -36,11 +35,14 @@ def find_allocator(name: str) -> str | None:
     """
     if name == "system":
         return None
+    # It takes a while, and every command imports this module.
+    from ctypes.util import find_library
+
     names, package = _LIBRARIES[name]
     for library in names:
         # The environment of a conda package comes before the system.
         inside = sorted(glob.glob(os.path.join(sys.prefix, "lib", f"lib{library}.so*")))
-        found = inside[0] if inside else ctypes.util.find_library(library)
+        found = inside[0] if inside else find_library(library)
         if found is not None:
             return found
     raise BiofuseError(
