@@ -143,6 +143,10 @@ def folder(chunk: Path) -> None:
     chunk.mkdir()
 
 
+def blank(chunk: Path) -> None:
+    chunk.write_bytes(b"")
+
+
 @pytest.mark.parametrize("spoil", [link, fifo, folder])
 @pytest.mark.parametrize("field", ["call_genotype", "variant_position"])
 def test_what_is_no_file(field, spoil, store):
@@ -151,6 +155,28 @@ def test_what_is_no_file(field, spoil, store):
     key = str(chunk.relative_to(store))
     assert ("unreadable", field, key) in errors(check(store))
     assert {error[1] for error in errors(check(store))} == {field}
+
+
+@pytest.mark.parametrize("spoil", [link, fifo, blank])
+@pytest.mark.parametrize("where", ["v2-nested/1/1", "v2-nested/1", "v3/c/1/1", "v3/c/1", "v3/c"])
+def test_what_is_no_folder(where, spoil, made, tmp_path):
+    layout, _, name = where.partition("/")
+    store = lay_out(made("check-plain", make_plain), tmp_path / "x.vcz", layout)
+    place = store / "call_genotype" / name
+    lost = [chunk for chunk in chunk_files(store) if place in chunk.parents]
+    shutil.rmtree(place)
+    place.touch()
+    spoil(place)
+    found = [error[2] for error in errors(check(store)) if error[0] == "unreadable"]
+    assert sorted(found) == sorted(str(chunk.relative_to(store)) for chunk in lost)
+    assert {error[:2] for error in errors(check(store))} == {("unreadable", "call_genotype")}
+
+
+@pytest.mark.parametrize("name", ["call_genotype", "variant_id", "call_DS"])
+def test_an_array_that_a_link_does_not_lead_to(name, store):
+    shutil.rmtree(store / name)
+    (store / name).symlink_to("nowhere")
+    assert ("unreadable", name, None) in errors(check(store))
 
 
 @pytest.mark.parametrize("size", [0, 10, -1])

@@ -34,6 +34,8 @@ _MAX_CHUNK = 4 << 30
 _KEYS_KEPT = 1000
 # What a group's folder has.
 _OF_GROUPS = ("/.zgroup", "/zarr.json")
+# What may be in the store's folder and is no array.
+_OF_ROOT = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 # More variants than files of genotypes hold.
 _MAX_VARIANTS = 2**32
 # Fields of which no part is likely to be of the fill value alone where another is not.
@@ -304,7 +306,7 @@ class _Reader:
 
 
 def _array_names(store: Store, group: Members) -> list[str]:
-    """Paths of all arrays, those that consolidated metadata alone know of too."""
+    """Paths of all arrays, those too that consolidated metadata alone or a lost link knows of."""
     names: set[str] = set()
     listing = None if store.far else store.listing("")
     if listing is not None:
@@ -312,6 +314,7 @@ def _array_names(store: Store, group: Members) -> list[str]:
             folder, _, file = name.rpartition("/")
             if folder and file == ".zarray":
                 names.add(folder)
+        names.update(name for name in listing.lost_folders() if name not in _OF_ROOT)
     try:
         members = group.members(max_depth=None)
     except Exception:
