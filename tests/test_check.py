@@ -17,6 +17,7 @@ from biofuse.stores import Location
 
 GENOTYPES = random_genotypes(40, 9, seed=6)
 CHUNK = 8
+METADATA = (".zarray", "zarr.json")
 
 
 def make_plain(folder: Path) -> Path:
@@ -177,6 +178,15 @@ def test_an_array_that_a_link_does_not_lead_to(name, store):
     shutil.rmtree(store / name)
     (store / name).symlink_to("nowhere")
     assert ("unreadable", name, None) in errors(check(store))
+
+
+@pytest.mark.parametrize("spoil", [link, fifo, folder])
+def test_metadata_that_is_no_file(spoil, store):
+    [metadata] = [path for path in (store / "call_DS").glob("*") if path.name in METADATA]
+    spoil(metadata)
+    [found] = check(store).findings[:1]
+    assert (found.kind, found.array, found.note) == ("unreadable", "call_DS", False)
+    assert f"call_DS/{metadata.name} cannot be read: it is a" in found.text
 
 
 @pytest.mark.parametrize("size", [0, 10, -1])

@@ -314,6 +314,10 @@ def _array_names(store: Store, group: Members) -> list[str]:
             folder, _, file = name.rpartition("/")
             if folder and file == ".zarray":
                 names.add(folder)
+        for name in listing.broken:
+            folder, _, file = name.rpartition("/")
+            if folder and file in (".zarray", "zarr.json"):
+                names.add(folder)
         names.update(name for name in listing.lost_folders() if name not in _OF_ROOT)
     try:
         members = group.members(max_depth=None)
