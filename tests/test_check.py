@@ -13,7 +13,7 @@ from support.layouts import LAYOUTS, as_zip, key_at, lay_out, lose
 from support.stores import add_field, chunk_files, copy_store, make_store, random_genotypes
 
 from biofuse.check.store import StoreCheck
-from biofuse.stores import Location
+from biofuse.stores import Location, local
 
 GENOTYPES = random_genotypes(40, 9, seed=6)
 CHUNK = 8
@@ -252,6 +252,22 @@ def test_bits_that_flip_in_a_zip(plain):
 def first_of(archive: zipfile.ZipFile, field: str) -> str:
     names = [name.removeprefix(f"{field}/") for name in archive.namelist() if field in name]
     return min(name for name in names if name[0] != ".")
+
+
+@pytest.mark.parametrize("field", ["call_genotype", "variant_position", "variant_id"])
+def test_a_chunk_of_many_bytes_is_not_read(field, plain, monkeypatch):
+    """A file of zeros that takes no room may be larger than the memory there is."""
+    chunk = chunk_files(plain, field)[1]
+    os.truncate(chunk, 1 << 33)
+    pread_all = local.pread_all
+
+    def bounded(fd: int, start: int, size: int) -> bytes:
+        assert size < 1 << 29
+        return pread_all(fd, start, size)
+
+    monkeypatch.setattr(local, "pread_all", bounded)
+    ((kind, _, key),) = errors(check(plain))
+    assert (kind, key) == ("length", str(chunk.relative_to(plain)))
 
 
 @pytest.mark.parametrize("encoding", ["v2-gzip", "v2-zstd", "v2-blosc-zstd-bit"])
