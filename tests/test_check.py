@@ -13,10 +13,11 @@ from support.layouts import LAYOUTS, as_zip, key_at, lay_out, lose
 from support.stores import add_field, chunk_files, copy_store, make_store, random_genotypes
 
 from biofuse.check.store import StoreCheck
-from biofuse.stores import Location
+from biofuse.stores import Location, local
 
 GENOTYPES = random_genotypes(40, 9, seed=6)
 CHUNK = 8
+METADATA = (".zarray", "zarr.json")
 
 
 def make_plain(folder: Path) -> Path:
@@ -143,6 +144,10 @@ def folder(chunk: Path) -> None:
     chunk.mkdir()
 
 
+def blank(chunk: Path) -> None:
+    chunk.write_bytes(b"")
+
+
 @pytest.mark.parametrize("spoil", [link, fifo, folder])
 @pytest.mark.parametrize("field", ["call_genotype", "variant_position"])
 def test_what_is_no_file(field, spoil, store):
@@ -151,6 +156,37 @@ def test_what_is_no_file(field, spoil, store):
     key = str(chunk.relative_to(store))
     assert ("unreadable", field, key) in errors(check(store))
     assert {error[1] for error in errors(check(store))} == {field}
+
+
+@pytest.mark.parametrize("spoil", [link, fifo, blank])
+@pytest.mark.parametrize("where", ["v2-nested/1/1", "v2-nested/1", "v3/c/1/1", "v3/c/1", "v3/c"])
+def test_what_is_no_folder(where, spoil, made, tmp_path):
+    layout, _, name = where.partition("/")
+    store = lay_out(made("check-plain", make_plain), tmp_path / "x.vcz", layout)
+    place = store / "call_genotype" / name
+    lost = [chunk for chunk in chunk_files(store) if place in chunk.parents]
+    shutil.rmtree(place)
+    place.touch()
+    spoil(place)
+    found = [error[2] for error in errors(check(store)) if error[0] == "unreadable"]
+    assert sorted(found) == sorted(str(chunk.relative_to(store)) for chunk in lost)
+    assert {error[:2] for error in errors(check(store))} == {("unreadable", "call_genotype")}
+
+
+@pytest.mark.parametrize("name", ["call_genotype", "variant_id", "call_DS"])
+def test_an_array_that_a_link_does_not_lead_to(name, store):
+    shutil.rmtree(store / name)
+    (store / name).symlink_to("nowhere")
+    assert ("unreadable", name, None) in errors(check(store))
+
+
+@pytest.mark.parametrize("spoil", [link, fifo, folder])
+def test_metadata_that_is_no_file(spoil, store):
+    [metadata] = [path for path in (store / "call_DS").glob("*") if path.name in METADATA]
+    spoil(metadata)
+    [found] = check(store).findings[:1]
+    assert (found.kind, found.array, found.note) == ("unreadable", "call_DS", False)
+    assert f"call_DS/{metadata.name} cannot be read: it is a" in found.text
 
 
 @pytest.mark.parametrize("size", [0, 10, -1])
@@ -216,6 +252,22 @@ def test_bits_that_flip_in_a_zip(plain):
 def first_of(archive: zipfile.ZipFile, field: str) -> str:
     names = [name.removeprefix(f"{field}/") for name in archive.namelist() if field in name]
     return min(name for name in names if name[0] != ".")
+
+
+@pytest.mark.parametrize("field", ["call_genotype", "variant_position", "variant_id"])
+def test_a_chunk_of_many_bytes_is_not_read(field, plain, monkeypatch):
+    """A file of zeros that takes no room may be larger than the memory there is."""
+    chunk = chunk_files(plain, field)[1]
+    os.truncate(chunk, 1 << 33)
+    pread_all = local.pread_all
+
+    def bounded(fd: int, start: int, size: int) -> bytes:
+        assert size < 1 << 29
+        return pread_all(fd, start, size)
+
+    monkeypatch.setattr(local, "pread_all", bounded)
+    ((kind, _, key),) = errors(check(plain))
+    assert (kind, key) == ("length", str(chunk.relative_to(plain)))
 
 
 @pytest.mark.parametrize("encoding", ["v2-gzip", "v2-zstd", "v2-blosc-zstd-bit"])

@@ -46,6 +46,36 @@ def test_byte_strings_are_text(store, biofuse):
         assert (mount.dir / "x.bgen").read_bytes() == bgen
 
 
+@pytest.mark.parametrize("encoding", ["v2-zstd", "v3-zstd"])
+@pytest.mark.parametrize("kind", ["U", "S"])
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+def test_texts_of_a_length(kind, encoding, biofuse, tmp_path):
+    """As xarray writes them; Zarr v3 has their length in an object that stands for the type."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 9), encoding=encoding)
+    with biofuse.mount(store) as mount:
+        expected = mount.fileset()
+        bgen = (mount.dir / "x.bgen").read_bytes()
+    group = zarr.open_group(store, mode="r+")
+    for name in ("variant_allele", "variant_id", "contig_id", "sample_id"):
+        values = np.array(group[name][:].tolist())
+        values = np.char.encode(values, "utf-8") if kind == "S" else values
+        chunks = (20 if name.startswith("variant") else len(values), *values.shape[1:])
+        names = group[name].metadata.to_dict().get("dimension_names")
+        group.create_array(
+            name,
+            shape=values.shape,
+            dtype=values.dtype,
+            chunks=chunks,
+            overwrite=True,
+            dimension_names=names,
+        )[...] = values
+        assert zarr.open_group(store, mode="r")[name].dtype.kind == kind
+    biofuse("check", store)
+    with biofuse.mount(store) as mount:
+        assert mount.fileset() == expected
+        assert (mount.dir / "x.bgen").read_bytes() == bgen
+
+
 def test_null_samples_and_alleles_of_byte_strings(store, biofuse):
     names = np.array([b"A", b"", *(b"S%d" % i for i in range(7))])
     replace(store, "sample_id", names, 9)

@@ -19,6 +19,7 @@ from biofuse.memory import format_size
 from biofuse.plan.absent import NEEDED, AbsentChunks, shown_as
 from biofuse.plan.grid import Grid, Presence, presence
 from biofuse.stores import Location, Range, Store, open_store
+from biofuse.stores.limits import most_stored
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
 
@@ -34,6 +35,8 @@ _MAX_CHUNK = 4 << 30
 _KEYS_KEPT = 1000
 # What a group's folder has.
 _OF_GROUPS = ("/.zgroup", "/zarr.json")
+# What may be in the store's folder and is no array.
+_OF_ROOT = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
 # More variants than files of genotypes hold.
 _MAX_VARIANTS = 2**32
 # Fields of which no part is likely to be of the fill value alone where another is not.
@@ -182,7 +185,8 @@ class StoreCheck:
             self._count(len(grid) - len(gone))
             return
         wanted = (number for number in range(len(grid)) if number not in gone)
-        reader = _Reader(self._store, decoder, grid, self._values if fits else None)
+        most = most_stored(grid.name, array)
+        reader = _Reader(self._store, decoder, grid, most, self._values if fits else None)
         at_once = _MEMORY // (_COPIES * max(1, decoder.decoded_size))
         absent = list(found.absent)
         for result in _in_parallel(pool, reader.read, wanted, min(2 * self._threads, at_once)):
@@ -277,23 +281,29 @@ class StoreCheck:
 class _Reader:
     """Reads, decodes and looks at chunks of an array. Used by several threads."""
 
-    def __init__(self, store: Store, decoder: Decoder, grid: Grid, values: Values | None):
+    def __init__(
+        self, store: Store, decoder: Decoder, grid: Grid, most: int, values: Values | None
+    ):
         self._store = store
         self._decoder = decoder
         self._grid = grid
+        self._most = most
         self._values = values
 
     def read(self, number: int) -> _Result:
         """Read a chunk."""
         key = self._grid.key(number)
         try:
-            [piece] = self._store.get_many([Range(key)])
+            [piece] = self._store.get_many([Range(key, 0, self._most + 1)])
         except Exception as error:
             text = one_line(error).removeprefix(f"{key} ")
             return _Result(number, kind="unreadable", texts=(text,))
         if piece is None:
             return _Result(number, absent=True)
         size = len(piece.data)
+        if piece.size > self._most:
+            text = f"is of {piece.size:,} bytes, and no more than {self._most:,} are possible"
+            return _Result(number, size=size, kind="length", texts=(text,))
         try:
             values = self._decoder.decode(number, piece.data)
         except DecodingError as error:
@@ -304,7 +314,7 @@ class _Reader:
 
 
 def _array_names(store: Store, group: Members) -> list[str]:
-    """Paths of all arrays, those that consolidated metadata alone know of too."""
+    """Paths of all arrays, those too that consolidated metadata alone or a lost link knows of."""
     names: set[str] = set()
     listing = None if store.far else store.listing("")
     if listing is not None:
@@ -312,6 +322,11 @@ def _array_names(store: Store, group: Members) -> list[str]:
             folder, _, file = name.rpartition("/")
             if folder and file == ".zarray":
                 names.add(folder)
+        for name in listing.broken:
+            folder, _, file = name.rpartition("/")
+            if folder and file in (".zarray", "zarr.json"):
+                names.add(folder)
+        names.update(name for name in listing.lost_folders() if name not in _OF_ROOT)
     try:
         members = group.members(max_depth=None)
     except Exception:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.stores import Range, Store
+from biofuse.stores.listing import FOLDER
 
 if TYPE_CHECKING:
     import zarr
@@ -107,7 +108,8 @@ class Presence:
     absent : list of int
         Numbers of those that are not there, ascending.
     broken : dict of int to str
-        Numbers of those that are there and no file that can be opened, and what they are.
+        Numbers of those that are there and no file that can be opened, and what they are; of
+        those too that may be behind what should be a folder.
     strange : list of str
         Names in the array's folder that chunks could have, but not those of this array.
     """
@@ -179,6 +181,8 @@ def presence(store: Store, array: "zarr.Array[Any]") -> Presence | None:
             left -= 1
         elif name in listing.broken:
             found.broken[number] = listing.broken[name]
+        elif blocked := _no_folder(name, stored, listing.broken):
+            found.broken[number] = f"below {grid.name}/{blocked}"
         else:
             found.absent.append(number)
     if left:
@@ -186,6 +190,18 @@ def presence(store: Store, array: "zarr.Array[Any]") -> Presence | None:
         found.strange = sorted(name for name in strange if _CHUNK_NAME.fullmatch(name))
     _check_names(found)
     return found
+
+
+def _no_folder(name: str, stored: set[str], broken: dict[str, str]) -> str | None:
+    """What is there in the place of one of the folders that lead to a name, and what it is."""
+    end = name.find("/")
+    while end >= 0:
+        folder = name[:end]
+        what = "a file" if folder in stored else broken.get(folder, FOLDER)
+        if what != FOLDER:
+            return f"{folder}, {what}"
+        end = name.find("/", end + 1)
+    return None
 
 
 def _check_names(found: Presence) -> None:

@@ -326,13 +326,15 @@ def _metadata3(value: dict[str, Any]) -> Metadata | None:
     names = [each.codec_id for each in codecs]
     if len(names) not in (1, 2) or not set(names[1:]) <= _CODECS3:
         return None
-    if value["data_type"] == "string" and names[0] == _TEXTS:
+    # A type with parameters, such as a text's length, is an object.
+    kind = value["data_type"]
+    if kind == "string" and names[0] == _TEXTS:
         native = np.dtype(object)
-    elif value["data_type"] in _TYPES3 and names[0] == "bytes":
+    elif isinstance(kind, str) and kind in _TYPES3 and names[0] == "bytes":
         endian = codecs[0].config.get("endian", "little")
         if endian not in ("little", "big"):
             return None
-        native = np.dtype(value["data_type"]).newbyteorder("<" if endian == "little" else ">")
+        native = np.dtype(kind).newbyteorder("<" if endian == "little" else ">")
     else:
         return None
     known, fill = _fill_value(value.get("fill_value"), native)

@@ -91,6 +91,15 @@ def encoded(decoded: int) -> int:
     return decoded + decoded // 8 + (64 << 10)
 
 
+def most_stored(name: str, array: "zarr.Array[Any]") -> int:
+    """Bytes that a stored object of an array, a chunk or a shard, may have."""
+    most = encoded(_most(name, array))
+    if array.shards:
+        # Offset and size of each chunk, and a checksum.
+        most += prod(array.shards) // max(1, prod(array.chunks)) * 16 + 4
+    return most
+
+
 def most_encoded() -> int:
     """Bytes that a chunk may have when encoded."""
     return encoded(_largest)

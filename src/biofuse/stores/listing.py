@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from biofuse.errors import BiofuseError
 
+# What is said of a folder, in whose place an object may be wanted.
+FOLDER = "a folder"
+_LOST = "a link that leads nowhere"
 # The keys of an array's chunks have no more parts than it has dimensions.
 _MAX_DEPTH = 34
 
@@ -24,6 +27,12 @@ class Listing:
 
     names: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+
+    def lost_folders(self) -> list[str]:
+        """Names of links directly in the folder that lead nowhere, as folders may have been."""
+        return [
+            name for name, what in self.broken.items() if "/" not in name and what.startswith(_LOST)
+        ]
 
 
 def list_local(root: str, folder: str) -> Listing:
@@ -51,7 +60,7 @@ def _scan(path: str, folder: str, prefix: str, found: Listing, depth: int) -> No
         raise BiofuseError(f"{folder}/{prefix} cannot be read: {error.strerror}") from error
     for entry in folders:
         # A file may lie where only folders should, and the other way round.
-        found.broken[f"{prefix}{entry.name}"] = "a folder"
+        found.broken[f"{prefix}{entry.name}"] = FOLDER
         if depth:
             _scan(entry.path, folder, f"{prefix}{entry.name}/", found, depth - 1)
 
@@ -67,7 +76,7 @@ def _add(entry: os.DirEntry[str], prefix: str, found: Listing) -> bool:
     try:
         mode = os.stat(entry.path).st_mode
     except OSError as error:
-        found.broken[name] = f"a link that leads nowhere ({error.strerror})"
+        found.broken[name] = f"{_LOST} ({error.strerror})"
         return True
     if stat.S_ISREG(mode):
         found.names.append(name)
