@@ -80,7 +80,7 @@ def what_comes(store, folder) -> str | None:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("encoding", ["v2-gzip", "v3-sharded"])
+@pytest.mark.parametrize("encoding", ["v2-gzip", "v3-sharded", "v3-blosc-zstd-bit"])
 def test_every_entry_changed(encoding, field, tmp_path):
     store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 5), encoding=encoding)
     (tmp_path / "views").mkdir()

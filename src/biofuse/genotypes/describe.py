@@ -113,10 +113,11 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
     text = "+".join(names)
     if names != ["bytes", "blosc"]:
         return text, f"chunks are encoded with {text}"
-    config = codecs[1]["configuration"]
+    # A frame says all of it; so metadata without is read.
+    config = codecs[1].get("configuration") or {}
     config = {key: getattr(value, "value", value) for key, value in config.items()}
     text = _blosc_text(config)
-    if config["cname"] != "zstd":
+    if config.get("cname") != "zstd":
         return text, f"chunks are compressed with {text}"
     return text, None
 
