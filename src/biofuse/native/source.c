@@ -16,7 +16,7 @@ destroy(bf_cached *cached)
 {
     bf_source *self = (bf_source *) cached;
 
-    if (self->fd >= 0) {
+    if (self->owns_fd) {
         close(self->fd);
     }
     free(self);
@@ -86,7 +86,7 @@ check_file(int fd, uint64_t opened_ns, struct stat *status, bf_error *err)
     return BF_OK;
 }
 
-/* A source of an open file's part, which takes over the descriptor if it is its owner. */
+/* A source of an open file's part, without its descriptor. */
 static bf_status
 read_head(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind, bf_source **out,
     bf_error *err)
@@ -135,6 +135,7 @@ bf_source_open(int folder, const char *path, const bf_source_kind *kind, bf_sour
         return err->status;
     }
     (*out)->fd = fd;
+    (*out)->owns_fd = 1;
     (*out)->opened_ns = kind->opened_ns;
     (*out)->version = status.st_ino ^ nanoseconds(status.st_mtim);
     return BF_OK;
@@ -153,17 +154,12 @@ bf_status
 bf_source_from_part(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err)
 {
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    bf_status status = read_head(fd, base, size, kind, out, err);
 
-    if (own < 0) {
-        return bf_fail(err, BF_ERR_READ, "there are too many open files");
+    if (status == BF_OK) {
+        (*out)->fd = fd;
     }
-    if (read_head(own, base, size, kind, out, err) != BF_OK) {
-        close(own);
-        return err->status;
-    }
-    (*out)->fd = own;
-    return BF_OK;
+    return status;
 }
 
 bf_status

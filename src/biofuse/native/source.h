@@ -25,6 +25,7 @@ typedef struct {
     uint64_t frame_size;
     const uint8_t *bytes; /* the whole frame, or NULL */
     int fd;               /* the file that it is in, from base on; or -1 */
+    int owns_fd;
     uint64_t base, opened_ns;
     uint8_t content[]; /* what index or bytes point to, or the folder of an absent chunk */
 } bf_source;
@@ -41,7 +42,7 @@ void bf_source_hint(const bf_source *self);
 bf_status bf_source_from_bytes(const uint8_t *bytes, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
-/* A part of a file that its owner keeps open. */
+/* A part of a file that is open as long as the source is there. */
 bf_status bf_source_from_part(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
