@@ -99,6 +99,38 @@ def open_far(plan, folder, store) -> FastPath:
     return FastPath(plan, tables.views, headers, store, 64 * MIB, 16, 2 * MIB, time.time_ns())
 
 
+def test_a_chunk_row_is_fetched_by_one_of_those_who_want_it(tmp_path):
+    genotypes = random_genotypes(1600, 50, seed=1)
+    path, plan = view(tmp_path, genotypes, chunks=(100, 25))
+    store = FarStore(path, seconds=0.1)
+    fast = open_far(plan, tmp_path / "plan", store)
+    fast._begun.extend((0, row) for row in range(16))
+    expected = reference.bed(genotypes)[HEADER:]
+
+    def check(record):
+        assert read(fast, plan, record) == expected[13 * record : 13 * record + 13]
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(check, range(100, 116)))
+        assert store.asked == {"call_genotype/1.0.0": 1, "call_genotype/1.1.0": 1}
+        list(pool.map(check, range(0, 1600, 100)))
+    assert set(store.asked.values()) == {1}
+    assert 1 < store.most_at_once <= 4
+
+
+def test_a_chunk_row_that_cannot_be_fetched_is_told_to_all_who_wait(tmp_path):
+    path, plan = view(tmp_path, random_genotypes(200, 50, seed=1), chunks=(100, 25))
+    store = FarStore(path, seconds=0.2)
+    fast = open_far(plan, tmp_path / "plan", store)
+    fast._begun.append((0, 1))
+    wanted = fast.engine.read(0, HEADER + 13 * 100, 13)
+    for chunk in path.glob("call_genotype/1.*"):
+        chunk.write_bytes(b"this is no frame")
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: fast.give(wanted), range(8))) == {False}
+    assert max(store.asked.values()) == 1
+
+
 def test_members_of_a_zip_file_are_read_through_one_descriptor(tmp_path):
     genotypes = random_genotypes(300, 8, seed=1)
     _, plan = view(tmp_path, genotypes, packed=True, chunks=(4, 2))
@@ -108,3 +140,41 @@ def test_members_of_a_zip_file_are_read_through_one_descriptor(tmp_path):
     for record in range(299, -1, -7):
         assert read(fast, plan, record) == expected[2 * record : 2 * record + 2]
     assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("chunks", [10, 60, 70])
+def test_files_of_the_store_are_no_more_than_may_be_open(chunks, tmp_path, monkeypatch):
+    """Half of what this process may have, whatever the number of sample chunks."""
+    genotypes = random_genotypes(40, 2 * chunks, seed=1)
+    _, plan = view(tmp_path, genotypes, chunks=(4, 2))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (128, 128))
+    fast = open_fast_path(plan, tmp_path / "plan", 1024 * MIB, threads=4)
+    size = plan.streamed[0].record_size
+    expected = reference.bed(genotypes)[HEADER:]
+    most, made = 0, set()
+
+    def check(seed):
+        nonlocal most
+        for record in np.random.default_rng(seed).integers(0, 40, size=200):
+            found = fast.engine.read(0, HEADER + int(record) * size, size)
+            if isinstance(found, bytes):
+                assert found == expected[int(record) * size :][:size]
+            # Some chunks are not stored.
+            made.add(isinstance(found, bytes) or fast.give(found))
+            most = max(most, files_below(tmp_path))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, range(4)))
+    assert most <= 64
+    # What has more sample chunks than that is made in the other way.
+    assert made == {chunks <= 64}
+
+
+def test_a_fast_path_that_cannot_be_opened_leaves_nothing_open(tmp_path):
+    _, plan = view(tmp_path, random_genotypes(8, 10, seed=1))
+    plan = dataclasses.replace(plan, watched=["x" * 300])
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(OSError, match="cannot be looked at"):
+            open_fast_path(plan, tmp_path / "plan", 64 * MIB)
+    assert len(os.listdir("/proc/self/fd")) == before

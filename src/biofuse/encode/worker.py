@@ -11,6 +11,7 @@ import faulthandler
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import struct
@@ -276,6 +277,8 @@ def main() -> None:
     config = json.loads(sys.argv[1])
     native.die_with(config["parent"])
     native.keep_freed_memory(_FREED)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
