@@ -99,6 +99,56 @@ def open_far(plan, folder, store) -> FastPath:
     return FastPath(plan, tables.views, headers, store, 64 * MIB, 16, 2 * MIB, time.time_ns())
 
 
+def test_who_waits_comes_before_what_is_read_ahead(tmp_path):
+    """With fewer calls at a time than threads, as where many sample chunks share the budget."""
+    genotypes = random_genotypes(12_000, 1603, seed=1)
+    _, plan = view(tmp_path, genotypes, chunks=(2000, 1603))
+    fast = open_fast_path(plan, tmp_path / "plan", 256 * MIB, threads=1, ahead_bytes=64 * MIB)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kernel, session = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, 100_000))
+    table = Table()
+    fast.engine.connect(theirs.fileno(), session.fileno(), table.memory)
+
+    def serve():
+        while fast.engine.serve() is not None:
+            pass
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        for unique in range(3):
+            ours.send(Request(0, 0, unique, 1000 * unique, 1000).pack())
+            kernel.recv(2000)
+        before = table.counters()["planes_ahead"]
+        assert read(fast, plan, 11_000) == reference.bed(genotypes[11_000:11_001])[HEADER:]
+        assert table.counters()["planes_ahead"] - before < 10
+    finally:
+        ours.close()
+        thread.join()
+        for each in (theirs, kernel, session):
+            each.close()
+
+
+def test_no_chunk_row_is_read_ahead_that_has_no_record(tmp_path):
+    genotypes = random_genotypes(600, 50, seed=1)
+    path, plan = view(
+        tmp_path,
+        genotypes,
+        *("-i", "POS<=50 | POS>500"),
+        chunks=(100, 25),
+        positions=np.arange(1, 601),
+    )
+    store = FarStore(path)
+    fast = open_far(plan, tmp_path / "plan", store)
+    # The first time, whoever reads here and there wants no more than a block.
+    assert not fast.give(fast.engine.read(0, HEADER, 13))
+    for record in range(3):
+        read(fast, plan, record)
+    prepare(fast)
+    assert {key.split("/")[1].split(".")[0] for key in store.asked} == {"0", "5"}
+
+
 def test_a_chunk_row_is_fetched_by_one_of_those_who_want_it(tmp_path):
     genotypes = random_genotypes(1600, 50, seed=1)
     path, plan = view(tmp_path, genotypes, chunks=(100, 25))
@@ -168,6 +218,23 @@ def test_files_of_the_store_are_no_more_than_may_be_open(chunks, tmp_path, monke
     assert most <= 64
     # What has more sample chunks than that is made in the other way.
     assert made == {chunks <= 64}
+
+
+def test_what_is_read_ahead_is_opened_once(tmp_path, monkeypatch):
+    """Even where a chunk row has more sample chunks than are kept open."""
+    _, plan = view(tmp_path, random_genotypes(8, 1200, seed=1), chunks=(4, 20))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (128, 128))
+    fast = open_fast_path(plan, tmp_path / "plan", 64 * MIB)
+    table = Table()
+    fast.engine.connect(-1, -1, table.memory)
+    for record in range(2):
+        read(fast, plan, record)
+    fast.engine.publish()
+    before = table.counters()["chunk_misses"]
+    assert prepare(fast) > 60
+    fast.engine.publish()
+    # Each chunk that is prepared, and the next row's, which are opened before.
+    assert table.counters()["chunk_misses"] - before <= 3 * 60
 
 
 def test_a_fast_path_that_cannot_be_opened_leaves_nothing_open(tmp_path):

@@ -83,7 +83,7 @@ is_same_folder(const bf_source *a, const bf_source *b)
 }
 
 bf_status
-bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row, int hint,
+bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row,
     bf_place *place, bf_error *err)
 {
     const bf_array *a = &self->arrays[array];
@@ -95,7 +95,7 @@ bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row
     bf_unbind(self, context, array);
     context->bound[array] = (int64_t) chunk_row;
     for (uint32_t c = 0; c < a->num_chunks; c++) {
-        bf_source *source = bf_get_source(self, array, chunk_row, c, hint);
+        bf_source *source = bf_get_source(self, array, chunk_row, c, 0);
 
         if (source == NULL) {
             *place = (bf_place){ .array = (int) array, .chunk_row = chunk_row, .chunk = c };
