@@ -102,6 +102,8 @@ class Worker:
         self._fast: FastPath | None = None
         self._answers: Answering | None = None
         self._lock = threading.Lock()
+        # While the other way is opened, which takes its time, the fast path goes on.
+        self._opening = threading.Lock()
         self._closed = threading.Event()
         self._counted = asdict(Use())
         self._trim = trim
@@ -212,7 +214,7 @@ class Worker:
     def _try_to_answer(self, request: Request) -> Failure | None:
         slot, file, unique, offset, size = request
         try:
-            with self._lock:
+            with self._opening:
                 if self._answers is None:
                     self._answers = self._open_answers()
                     if self._trim:
