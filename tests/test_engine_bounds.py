@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support import reference
 from support.stores import make_store, random_genotypes, zip_store
-from support.views import open_fast_path, plan_view
+from support.views import open_fast_path, plan_view, record_offsets
 
 from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables
@@ -92,11 +92,11 @@ class FarStore:
         return None
 
 
-def open_far(plan, folder, store) -> FastPath:
+def open_far(plan, folder, store, memory=64 * MIB) -> FastPath:
     tables = MappedTables.open(str(folder), plan.table_names())
     headers = [(folder / streamed.header).read_bytes() for streamed in plan.streamed]
     plan = dataclasses.replace(plan, signature=None)
-    return FastPath(plan, tables.views, headers, store, 64 * MIB, 16, 2 * MIB, time.time_ns())
+    return FastPath(plan, tables.views, headers, store, int(memory), 16, 2 * MIB, time.time_ns())
 
 
 def test_who_waits_comes_before_what_is_read_ahead(tmp_path):
@@ -179,6 +179,25 @@ def test_a_chunk_row_that_cannot_be_fetched_is_told_to_all_who_wait(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: fast.give(wanted), range(8))) == {False}
     assert max(store.asked.values()) == 1
+
+
+@pytest.mark.parametrize(("readers", "most"), [(1, 2), (12, 6)])
+def test_chunk_rows_are_not_fetched_again_and_again_for_many_readers(readers, most, tmp_path):
+    """Where the cache, of 2 MiB, has no room for a row of 300 KiB of each, and planes."""
+    genotypes = random_genotypes(250 * readers, 3000, seed=1)
+    path, plan = view(tmp_path, genotypes, "--format", "bgen", chunks=(250, 3000))
+    store = FarStore(path)
+    fast = open_far(plan, tmp_path / "plan", store, memory=4.5 * MIB)
+    offsets = record_offsets(plan, tmp_path / "plan")
+    for record in range(0, 240, 5):
+        for reader in range(readers):
+            start, stop = (offsets[250 * reader + record + i] for i in (0, 5))
+            # What is not fetched is made in the other way.
+            for _ in range(3):
+                found = fast.engine.read(0, start, stop - start)
+                if isinstance(found, bytes) or not fast.give(found):
+                    break
+    assert 1 <= max(store.asked.values()) <= most
 
 
 def test_members_of_a_zip_file_are_read_through_one_descriptor(tmp_path):

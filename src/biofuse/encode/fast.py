@@ -27,7 +27,8 @@ _BLOCK = 512 << 10
 _MAX_BLOCK = 2 << 20
 # Of the budget, scratch of calls takes at most this part.
 _SCRATCH_PART = 4
-# Of the cache, frames of a chunk row that are kept take at most this part.
+# Of the cache, frames of a chunk row that are kept take at most this part, and half of what each
+# run of reads can have.
 _ROW_PART = 4
 # Chunk rows that are fetched at a time, of which each may be as large as that.
 _FETCHED_AT_ONCE = 4
@@ -109,7 +110,9 @@ class FastPath:
         self._turns = Turns(_FETCHED_AT_ONCE)
         self._lock = threading.Lock()
         cache = native.Cache(max(1 << 20, memory - calls * scratch))
-        self._row_limit = max(1 << 20, memory - calls * scratch) // _ROW_PART
+        self._cache_bytes = max(1 << 20, memory - calls * scratch)
+        # Of each array, what the frames of the chunk row that was fetched last take.
+        self._row_bytes = [0] * len(self._arrays)
         self.engine = native.Engine(
             cache,
             self._folder,
@@ -245,6 +248,10 @@ class FastPath:
             # Who reads here and there wants no more than a block.
             self._begun.append(row)
             return False
+        parts = 2 * self.engine.runs
+        if parts > _ROW_PART and self._row_bytes[number] > self._cache_bytes // parts:
+            # They would be dropped for one another before they are used.
+            return False
         with self._lock:
             other = self._fetching.get(row)
             if not is_request:
@@ -269,11 +276,13 @@ class FastPath:
     def _fetch(self, number: int, chunk_row: int) -> bool:
         """Give all chunks of a row, if they are not too large to be kept."""
         genotypes, samples = self._arrays[number], self._samples[number]
-        most = min(encoded(genotypes.decoded_size), self._row_limit // max(1, len(samples.chunks)))
+        limit = self._cache_bytes // _ROW_PART
+        most = min(encoded(genotypes.decoded_size), limit // max(1, len(samples.chunks)))
         keys = self._missing(number, chunk_row)
         pieces = self._store.get_many([Range(key, 0, most) for _, key in keys])
         if any(piece is not None and piece.size > most for piece in pieces):
             return False
+        self._row_bytes[number] = sum(piece.size for piece in pieces if piece is not None)
         for (i, _), piece in zip(keys, pieces, strict=True):
             self._give_piece(number, chunk_row, i, piece)
         return True

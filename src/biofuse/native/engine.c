@@ -367,6 +367,17 @@ bf_engine_unchanged(const bf_engine *self)
     return 1;
 }
 
+uint32_t
+bf_engine_runs(bf_engine *self)
+{
+    uint32_t runs;
+
+    pthread_mutex_lock(&self->lock);
+    runs = bf_runs_active(&self->runs);
+    pthread_mutex_unlock(&self->lock);
+    return runs;
+}
+
 void
 bf_engine_publish(bf_engine *self)
 {

@@ -107,6 +107,9 @@ void bf_engine_end(bf_engine *self, bf_context *context);
 /* Take note of what a path is. Returns whether that can be told. */
 int bf_watched_look(int folder, bf_watched *self);
 
+/* How many runs of reads go on. */
+uint32_t bf_engine_runs(bf_engine *self);
+
 /* Bring counters up to date with the caches. */
 void bf_engine_publish(bf_engine *self);
 

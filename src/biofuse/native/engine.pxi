@@ -456,6 +456,11 @@ cdef class Engine:
         """Bytes that are kept."""
         return bf_cache_size(self.engine.cache)
 
+    @property
+    def runs(self):
+        """Runs of reads that go on."""
+        return bf_engine_runs(&self.engine)
+
     def keep_elsewhere(self, uint64_t size):
         """Say how many bytes others keep, which the table counts with those of the cache."""
         self.engine.held_elsewhere = size
