@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from support import reference
 from support.stores import make_store, random_genotypes, zip_store
-from support.views import open_fast_path, plan_view, record_offsets
+from support.views import open_encoder, open_fast_path, plan_view, record_offsets
 
 from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables
+from biofuse.errors import StoreChangedError
 from biofuse.protocol import Request
 from biofuse.stores import Location, open_store
 from biofuse.table import Table
@@ -264,3 +265,23 @@ def test_a_fast_path_that_cannot_be_opened_leaves_nothing_open(tmp_path):
         with pytest.raises(OSError, match="cannot be looked at"):
             open_fast_path(plan, tmp_path / "plan", 64 * MIB)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("encoding", ["v3-blosc-zstd-bit", "v3-zstd"])
+def test_a_folder_of_chunks_that_another_was_moved_to(encoding, tmp_path):
+    """Its files are as old as ever."""
+    store, plan = view(
+        tmp_path, random_genotypes(40, 40, seed=1), chunks=(10, 20), encoding=encoding
+    )
+    time.sleep(0.05)
+    fast = open_fast_path(plan, tmp_path / "plan", 64 * MIB)
+    encoder = open_encoder(plan, tmp_path / "plan", 8 * MIB)
+    time.sleep(0.05)
+    row = store / "call_genotype" / "c" / "2"
+    for old, new in [("0", "x"), ("1", "0"), ("x", "1")]:
+        (row / old).rename(row / new)
+    found = fast.engine.read(0, HEADER + 200, 10)
+    assert not isinstance(found, bytes)
+    assert not fast.give(found)
+    with pytest.raises(StoreChangedError):
+        encoder.encode(0, 20, 21, memoryview(bytearray(10)))

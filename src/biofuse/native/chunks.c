@@ -3,12 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PATH = 512 };
-
 static bf_source *
 open_source(bf_engine *self, const bf_array *array, const bf_cache_key *key)
 {
-    char path[MAX_PATH];
+    char path[BF_MAX_PATH];
     bf_source *source = NULL;
     bf_error err = { .status = BF_OK };
     int size = snprintf(path, sizeof(path), "%s%llu%s%llu%s", array->prefix,

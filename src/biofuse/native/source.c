@@ -86,6 +86,29 @@ check_file(int fd, uint64_t opened_ns, struct stat *status, bf_error *err)
     return BF_OK;
 }
 
+/* The same for the folder that it is in, which another may have been moved to; an array's own is
+ * watched by who opens its chunks. */
+static bf_status
+check_folder(int root, const char *path, uint64_t opened_ns, bf_error *err)
+{
+    const char *first = strchr(path, '/'), *last = strrchr(path, '/');
+    char folder[BF_MAX_PATH];
+    struct stat status;
+
+    if (opened_ns == 0 || first == last) {
+        return BF_OK;
+    }
+    if ((size_t) (last - path) >= sizeof(folder)) {
+        return bf_fail(err, BF_ERR_READ, "a chunk's path is too long");
+    }
+    memcpy(folder, path, (size_t) (last - path));
+    folder[last - path] = 0;
+    if (fstatat(root, folder, &status, 0) != 0 || nanoseconds(status.st_ctim) > opened_ns) {
+        return bf_fail(err, BF_ERR_READ, "a chunk's folder was changed");
+    }
+    return BF_OK;
+}
+
 /* A source of an open file's part, without its descriptor. */
 static bf_status
 read_head(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind, bf_source **out,
@@ -130,6 +153,7 @@ bf_source_open(int folder, const char *path, const bf_source_kind *kind, bf_sour
         return bf_fail(err, BF_ERR_READ, "a chunk cannot be opened");
     }
     if (check_file(fd, kind->opened_ns, &status, err) != BF_OK
+        || check_folder(folder, path, kind->opened_ns, err) != BF_OK
         || read_head(fd, 0, (uint64_t) status.st_size, kind, out, err) != BF_OK) {
         close(fd);
         return err->status;

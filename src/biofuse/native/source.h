@@ -5,6 +5,8 @@
 #include "cache.h"
 #include "frame.h"
 
+#define BF_MAX_PATH 512
+
 /* What an open file counts for where open files are bounded by their number. */
 #define BF_OPEN_FILE 4096
 
@@ -31,7 +33,7 @@ typedef struct {
 } bf_source;
 
 /* Open a file below a folder. BF_ERR_READ: it is not there, no regular file, was changed
- * since, or cannot be read; others: it is no frame of this kind. */
+ * since, or the folder that it is in, or cannot be read; others: it is no frame of this kind. */
 bf_status bf_source_open(int folder, const char *path, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
