@@ -345,3 +345,29 @@ def test_the_fast_path_answers_and_what_it_refuses_goes_the_other_way(view):
         wait_until(lambda: bench.table.counters()["reads"] == 5, "the answer is counted")
         counters = bench.table.counters()
         assert counters["bytes_served"] == 100 + 31 * size + 7 + 60 * size + 5
+
+
+def test_the_fast_path_goes_on_while_the_other_way_is_opened(view):
+    plan, folder, expected = view
+    size = plan.streamed[0].record_size
+    fast = open_fast_path(plan, folder, 16 << 20)
+    opened = threading.Event()
+
+    class Slow:
+        use = Use()
+
+        def answer(self, file, offset, size):
+            return [bytes(size)]
+
+    with worker_of(Slow(), open_fast=lambda: fast) as bench:
+        bench.worker._open_answers = lambda: opened.wait(20) and Slow()
+        try:
+            # Of a damaged chunk.
+            bench.ask(0, 4, 3 + 70 * size, size)
+            # More than what is answered without a look at what else there is to do.
+            for unique in range(6, 2006, 2):
+                bench.ask(1, unique, 3, size)
+                assert bench.receive() == (unique, 0, expected[3 : 3 + size])
+        finally:
+            opened.set()
+        assert bench.receive()[0] == 4

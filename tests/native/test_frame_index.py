@@ -153,3 +153,20 @@ def test_uncommon_blocks_are_unsupported(size, blocksize, refused):
 def test_what_is_no_frame(junk):
     with pytest.raises(native.NativeError):
         native.frame_index_size(junk, 5000, len(junk))
+
+
+def test_a_gap_behind_a_block_is_not_part_of_it():
+    """Else who has made the store would say how much is read into memory."""
+    array = np.random.default_rng(1).integers(0, 2, 8192, dtype=np.int8)
+    frame = bytearray(frames.encode(array, blocksize=4096))
+    size = native.frame_index_size(frame, array.size, len(frame))
+    second = int.from_bytes(frame[20:24], "little")
+    gap = 1 << 20
+    frame[second:second] = bytes(gap)
+    frame[20:24] = (second + gap).to_bytes(4, "little")
+    frame[12:16] = len(frame).to_bytes(4, "little")
+    start, stop = native.frame_span(frame[:size], array.size, len(frame), 0, 0)
+    assert start < second <= stop <= start + 2 * 4096
+    rows = native.Rows(2, 4096, 1, np.array([4096], dtype=np.uint32))
+    rows.set_frame(0, frame[:size], frame[start:stop], start, len(frame))
+    assert rows.alleles(0) == array[:4096].tobytes()

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import resource
+import threading
 from array import array
 from collections import deque
 from collections.abc import Mapping
 
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
+from biofuse.encode.turns import Turns
 from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
@@ -25,9 +27,26 @@ _BLOCK = 512 << 10
 _MAX_BLOCK = 2 << 20
 # Of the budget, scratch of calls takes at most this part.
 _SCRATCH_PART = 4
-# Of the cache, frames of a chunk row that are kept take at most this part.
+# Of the cache, frames of a chunk row that are kept take at most this part, and half of what each
+# run of reads can have.
 _ROW_PART = 4
+# Chunk rows that are fetched at a time, of which each may be as large as that.
+_FETCHED_AT_ONCE = 4
+# Files of the store that are kept open, and that are open, at most.
 _MAX_OPEN_FILES = 1024
+_MANY_OPEN_FILES = 1 << 16
+
+
+class _Fetching(threading.Event):
+    """Set once a chunk row was fetched.
+
+    Attributes
+    ----------
+    given : bool
+        Whether the engine has got it.
+    """
+
+    given = False
 
 
 class FastPath:
@@ -78,15 +97,26 @@ class FastPath:
         scratch = 3 * max_block + _MAX_ANSWER
         pinned = sum(len(s.chunks) for s in self._samples) * max_block // 4
         calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
+        most_open, open_of_a_call = _most_open_files(), 0
+        if self._folder >= 0:
+            # As it reads a chunk row of each array; others are what is kept.
+            open_of_a_call = sum(len(s.chunks) for s in self._samples)
+            calls = max(1, min(calls, most_open // 2 // max(1, open_of_a_call)))
         # Chunk rows of which a block was asked for lately.
         self._begun: deque[tuple[int, int]] = deque(maxlen=16)
         self._asked_ahead: deque[tuple[int, int]] = deque(maxlen=64)
+        # Chunk rows that are being fetched from a store at some distance.
+        self._fetching: dict[tuple[int, int], _Fetching] = {}
+        self._turns = Turns(_FETCHED_AT_ONCE)
+        self._lock = threading.Lock()
         cache = native.Cache(max(1 << 20, memory - calls * scratch))
-        self._row_limit = max(1 << 20, memory - calls * scratch) // _ROW_PART
+        self._cache_bytes = max(1 << 20, memory - calls * scratch)
+        # Of each array, what the frames of the chunk row that was fetched last take.
+        self._row_bytes = [0] * len(self._arrays)
         self.engine = native.Engine(
             cache,
             self._folder,
-            _open_files(),
+            min(_MAX_OPEN_FILES, max(0, most_open - calls * open_of_a_call)),
             ahead_bytes,
             tables[plan.variants].cast("I") if plan.variants else None,
         )
@@ -102,7 +132,12 @@ class FastPath:
                 opened_ns,
                 max_block,
             )
-        usable = self._watch(plan)
+        try:
+            usable = self._watch(plan) and open_of_a_call <= most_open
+        except OSError:
+            if self._folder >= 0:
+                os.close(self._folder)
+            raise
         for streamed, header in zip(plan.streamed, headers, strict=True):
             self._add_file(streamed, header, tables, usable)
         for _ in range(calls):
@@ -204,22 +239,50 @@ class FastPath:
         return True
 
     def _give_frames(self, is_request: bool, number: int, chunk_row: int) -> bool:
-        """Whole frames of a store at some distance, for those who read on."""
-        genotypes, samples = self._arrays[number], self._samples[number]
+        """Whole frames of a store at some distance, for those who read on.
+
+        Fetched once where several threads want them, and few chunk rows at a time.
+        """
         row = (number, chunk_row)
         if is_request and row not in self._begun and row not in self._asked_ahead:
             # Who reads here and there wants no more than a block.
             self._begun.append(row)
             return False
-        if not is_request:
-            if row in self._asked_ahead:
-                return False
-            self._asked_ahead.append(row)
-        most = min(encoded(genotypes.decoded_size), self._row_limit // max(1, len(samples.chunks)))
+        parts = 2 * self.engine.runs
+        if parts > _ROW_PART and self._row_bytes[number] > self._cache_bytes // parts:
+            # They would be dropped for one another before they are used.
+            return False
+        with self._lock:
+            other = self._fetching.get(row)
+            if not is_request:
+                full = len(self._fetching) >= _FETCHED_AT_ONCE
+                if other is not None or full or row in self._asked_ahead:
+                    return False
+                self._asked_ahead.append(row)
+            if other is None:
+                own = self._fetching[row] = _Fetching()
+        if other is not None:
+            other.wait()
+            return other.given
+        try:
+            with self._turns:
+                own.given = self._fetch(number, chunk_row)
+        finally:
+            with self._lock:
+                del self._fetching[row]
+            own.set()
+        return own.given
+
+    def _fetch(self, number: int, chunk_row: int) -> bool:
+        """Give all chunks of a row, if they are not too large to be kept."""
+        genotypes, samples = self._arrays[number], self._samples[number]
+        limit = self._cache_bytes // _ROW_PART
+        most = min(encoded(genotypes.decoded_size), limit // max(1, len(samples.chunks)))
         keys = self._missing(number, chunk_row)
         pieces = self._store.get_many([Range(key, 0, most) for _, key in keys])
         if any(piece is not None and piece.size > most for piece in pieces):
             return False
+        self._row_bytes[number] = sum(piece.size for piece in pieces if piece is not None)
         for (i, _), piece in zip(keys, pieces, strict=True):
             self._give_piece(number, chunk_row, i, piece)
         return True
@@ -259,9 +322,9 @@ def _existing_folder(root: int, key: str) -> str:
     return folder
 
 
-def _open_files() -> int:
+def _most_open_files() -> int:
     """Files of the store that may be open: a part of those that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return _MAX_OPEN_FILES
-    return max(16, min(_MAX_OPEN_FILES, soft // 2))
+        return _MANY_OPEN_FILES
+    return min(_MANY_OPEN_FILES, soft // 2)

@@ -11,6 +11,7 @@ import faulthandler
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import struct
@@ -101,6 +102,8 @@ class Worker:
         self._fast: FastPath | None = None
         self._answers: Answering | None = None
         self._lock = threading.Lock()
+        # While the other way is opened, which takes its time, the fast path goes on.
+        self._opening = threading.Lock()
         self._closed = threading.Event()
         self._counted = asdict(Use())
         self._trim = trim
@@ -211,7 +214,7 @@ class Worker:
     def _try_to_answer(self, request: Request) -> Failure | None:
         slot, file, unique, offset, size = request
         try:
-            with self._lock:
+            with self._opening:
                 if self._answers is None:
                     self._answers = self._open_answers()
                     if self._trim:
@@ -276,6 +279,8 @@ def main() -> None:
     config = json.loads(sys.argv[1])
     native.die_with(config["parent"])
     native.keep_freed_memory(_FREED)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",

@@ -270,6 +270,7 @@ cdef extern from "engine.h" nogil:
     int bf_engine_ahead(bf_engine *, bf_place *)
     void bf_engine_give(bf_engine *, const bf_place *, bf_source *)
     int bf_watched_look(int, bf_watched *)
+    uint32_t bf_engine_runs(bf_engine *)
     void bf_engine_publish(bf_engine *)
 
 

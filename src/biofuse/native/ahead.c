@@ -79,7 +79,7 @@ next_part(bf_engine *self, ahead_part *part)
     return 0;
 }
 
-/* Open the chunks after those of a record. */
+/* Open the chunks of the first record that lies in a later chunk row than this one. */
 static void
 open_next(bf_engine *self, const ahead_part *part, bf_place *place)
 {
@@ -87,10 +87,12 @@ open_next(bf_engine *self, const ahead_part *part, bf_place *place)
         uint32_t array = (uint32_t) bf_array_of(part->file, k);
         const bf_array *a = &self->arrays[array];
         uint64_t chunk_row = bf_variant_of(self, part->record) / a->chunk_rows + 1;
+        uint64_t next = bf_record_from(self, part->file, chunk_row * a->chunk_rows);
 
-        if (bf_record_from(self, part->file, chunk_row * a->chunk_rows) >= part->file->records) {
+        if (next >= part->file->records) {
             continue;
         }
+        chunk_row = bf_variant_of(self, next) / a->chunk_rows;
         for (uint32_t c = 0; c < a->num_chunks; c++) {
             bf_source *source = bf_get_source(self, array, chunk_row, c, 1);
 
@@ -103,10 +105,10 @@ open_next(bf_engine *self, const ahead_part *part, bf_place *place)
     }
 }
 
-/* The first record that lies in a later block of every chunk that context reads; or in the next
- * chunk row. */
+/* The first record that lies in a later block of every chunk that is there; or in the next chunk
+ * row. */
 static uint64_t
-record_after(bf_engine *self, bf_context *context, const bf_file *file, uint64_t record)
+record_after(bf_engine *self, const bf_file *file, uint64_t record)
 {
     uint64_t variant = bf_variant_of(self, record), next = UINT64_MAX;
 
@@ -114,14 +116,19 @@ record_after(bf_engine *self, bf_context *context, const bf_file *file, uint64_t
         uint32_t array = (uint32_t) bf_array_of(file, k);
         const bf_array *a = &self->arrays[array];
         uint64_t chunk_row = variant / a->chunk_rows, row = variant % a->chunk_rows;
+        uint64_t row_bytes = a->kind.raw_size / a->chunk_rows;
 
         for (uint32_t c = 0; c < a->num_chunks; c++) {
-            const bf_source *source = context->sources[array][c];
-            uint64_t row_bytes = a->kind.raw_size / a->chunk_rows, end = a->chunk_rows;
+            bf_cache_key key = bf_source_key(self, array, chunk_row, c);
+            bf_source *source = (bf_source *) bf_cache_look(bf_cache_of(self, a), &key);
+            uint64_t end = a->chunk_rows;
 
             if (source != NULL && !source->absent) {
                 end = (row * row_bytes / source->header.block_size + 1)
                     * source->header.block_size / row_bytes;
+            }
+            if (source != NULL) {
+                bf_cache_release(bf_cache_of(self, a), &source->cached);
             }
             end = end > row ? end : row + 1;
             end = chunk_row * a->chunk_rows + (end < a->chunk_rows ? end : a->chunk_rows);
@@ -133,9 +140,9 @@ record_after(bf_engine *self, bf_context *context, const bf_file *file, uint64_t
 
 /* The run has been prepared up to here. */
 static void
-finish_record(bf_engine *self, bf_context *context, const ahead_part *part)
+finish_record(bf_engine *self, const ahead_part *part)
 {
-    uint64_t next = record_after(self, context, part->file, part->record);
+    uint64_t next = record_after(self, part->file, part->record);
 
     pthread_mutex_lock(&self->lock);
     for (int i = 0; i < BF_MAX_RUNS; i++) {
@@ -154,35 +161,32 @@ finish_record(bf_engine *self, bf_context *context, const ahead_part *part)
 static void
 prepare(bf_engine *self, bf_context *context, const ahead_part *part, bf_place *place)
 {
-    uint64_t variant = bf_variant_of(self, part->record), made;
+    uint64_t variant = bf_variant_of(self, part->record), chunk_row, made;
     bf_error err = { .status = BF_OK };
     uint32_t array, c = part->step;
+    bf_source *source;
+    bf_rows *rows;
     int k = 0;
 
     while (c >= self->arrays[bf_array_of(part->file, k)].num_chunks) {
         c -= self->arrays[bf_array_of(part->file, k++)].num_chunks;
     }
     array = (uint32_t) bf_array_of(part->file, k);
-    if (bf_bind(self, context, array, variant / self->arrays[array].chunk_rows, 1, place, &err)
-        == BF_OK) {
-        (void) bf_rows_warm(context->rows[array], c,
-            (uint32_t) (variant % self->arrays[array].chunk_rows), &made, &err);
+    chunk_row = variant / self->arrays[array].chunk_rows;
+    source = bf_get_source(self, array, chunk_row, c, 1);
+    if (source == NULL) {
+        *place = (bf_place){ .array = (int) array, .chunk_row = chunk_row, .chunk = c };
+        return;
+    }
+    rows = context->rows[array];
+    if (!source->absent
+        && bf_rows_set_source(rows, c, source, bf_chunk_id(&source->cached.key), &err) == BF_OK) {
+        (void) bf_rows_warm(
+            rows, c, (uint32_t) (variant % self->arrays[array].chunk_rows), &made, &err);
         bf_count(self->counters, BF_COUNT_BLOCKS_AHEAD, made);
     }
-}
-
-/* Bind all arrays of a file to the chunk rows of a record. */
-static void
-bind_all(bf_engine *self, bf_context *context, const ahead_part *part, bf_place *place)
-{
-    uint64_t variant = bf_variant_of(self, part->record);
-    bf_error err = { .status = BF_OK };
-
-    for (int k = 0; k < bf_num_arrays_of(part->file); k++) {
-        uint32_t array = (uint32_t) bf_array_of(part->file, k);
-
-        (void) bf_bind(self, context, array, variant / self->arrays[array].chunk_rows, 1, place, &err);
-    }
+    bf_rows_clear(rows);
+    bf_cache_release(bf_cache_of(self, &self->arrays[array]), &source->cached);
 }
 
 int
@@ -204,10 +208,8 @@ bf_engine_ahead(bf_engine *self, bf_place *place)
     } else if (found && part.step < num_steps(self, part.file)) {
         prepare(self, context, &part, place);
     } else if (found) {
-        bind_all(self, context, &part, place);
-        finish_record(self, context, &part);
+        finish_record(self, &part);
     }
-    bf_engine_end(self, context);
     bf_engine_leave(self, context);
     return found;
 }

@@ -3,12 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PATH = 512 };
-
 static bf_source *
 open_source(bf_engine *self, const bf_array *array, const bf_cache_key *key)
 {
-    char path[MAX_PATH];
+    char path[BF_MAX_PATH];
     bf_source *source = NULL;
     bf_error err = { .status = BF_OK };
     int size = snprintf(path, sizeof(path), "%s%llu%s%llu%s", array->prefix,
@@ -83,7 +81,7 @@ is_same_folder(const bf_source *a, const bf_source *b)
 }
 
 bf_status
-bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row, int hint,
+bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row,
     bf_place *place, bf_error *err)
 {
     const bf_array *a = &self->arrays[array];
@@ -95,7 +93,7 @@ bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row
     bf_unbind(self, context, array);
     context->bound[array] = (int64_t) chunk_row;
     for (uint32_t c = 0; c < a->num_chunks; c++) {
-        bf_source *source = bf_get_source(self, array, chunk_row, c, hint);
+        bf_source *source = bf_get_source(self, array, chunk_row, c, 0);
 
         if (source == NULL) {
             *place = (bf_place){ .array = (int) array, .chunk_row = chunk_row, .chunk = c };

@@ -42,9 +42,11 @@ bf_engine_enter(bf_engine *self, int wait)
 
     pthread_mutex_lock(&self->lock);
     while (wait && self->contexts == NULL) {
+        self->waiting++;
         pthread_cond_wait(&self->idle, &self->lock);
+        self->waiting--;
     }
-    found = self->contexts;
+    found = wait || self->waiting == 0 ? self->contexts : NULL;
     if (found != NULL) {
         self->contexts = found->next;
     }
@@ -74,7 +76,7 @@ read_row(bf_engine *self, bf_context *context, const bf_file *file, int k, uint6
     bf_rows *rows = context->rows[array];
 
     if (context->bound[array] != (int64_t) chunk_row) {
-        if (bf_bind(self, context, array, chunk_row, 0, place, err) != BF_OK) {
+        if (bf_bind(self, context, array, chunk_row, place, err) != BF_OK) {
             return err->status;
         }
         rows->first_row = (uint32_t) (variant % height);
@@ -363,6 +365,17 @@ bf_engine_unchanged(const bf_engine *self)
         }
     }
     return 1;
+}
+
+uint32_t
+bf_engine_runs(bf_engine *self)
+{
+    uint32_t runs;
+
+    pthread_mutex_lock(&self->lock);
+    runs = bf_runs_active(&self->runs);
+    pthread_mutex_unlock(&self->lock);
+    return runs;
 }
 
 void

@@ -76,6 +76,7 @@ typedef struct {
     pthread_mutex_t lock;      /* of what follows */
     pthread_cond_t idle;
     bf_context *contexts;      /* those that nobody uses */
+    unsigned waiting;          /* for one of them */
     bf_runs runs;
     uint64_t published[4];   /* counts of the caches that counters have */
     uint64_t held_elsewhere; /* bytes that others keep, to be counted with those of the cache */
@@ -91,7 +92,8 @@ typedef struct {
 bf_status bf_engine_init(bf_engine *self, bf_error *err);
 void bf_engine_free(bf_engine *self);
 
-/* A context, waiting for one if all are in use; NULL at once if wait is 0. */
+/* A context, waiting for one if all are in use. If wait is 0: one that nobody waits for, or NULL
+ * at once. */
 bf_context *bf_engine_enter(bf_engine *self, int wait);
 void bf_engine_leave(bf_engine *self, bf_context *context);
 
@@ -104,6 +106,9 @@ void bf_engine_end(bf_engine *self, bf_context *context);
 
 /* Take note of what a path is. Returns whether that can be told. */
 int bf_watched_look(int folder, bf_watched *self);
+
+/* How many runs of reads go on. */
+uint32_t bf_engine_runs(bf_engine *self);
 
 /* Bring counters up to date with the caches. */
 void bf_engine_publish(bf_engine *self);

@@ -304,7 +304,7 @@ cdef class Engine:
 
     def give_part(self, int array, uint64_t chunk_row, uint32_t chunk, int fd, uint64_t base,
                   uint64_t size):
-        """Give a frame that is a part of an open file. Raises as `give_bytes` does."""
+        """Give a frame that is a part of a file, which must stay open. Raises as `give_bytes`."""
         cdef bf_error err
         cdef bf_source *source = NULL
         cdef bf_place place = self.place(array, chunk_row, chunk)
@@ -455,6 +455,11 @@ cdef class Engine:
     def nbytes(self):
         """Bytes that are kept."""
         return bf_cache_size(self.engine.cache)
+
+    @property
+    def runs(self):
+        """Runs of reads that go on."""
+        return bf_engine_runs(&self.engine)
 
     def keep_elsewhere(self, uint64_t size):
         """Say how many bytes others keep, which the table counts with those of the cache."""

@@ -108,6 +108,14 @@ block_offset(const bf_frame *frame, uint32_t block, uint64_t *offset, bf_error *
     return BF_OK;
 }
 
+/* Bytes that a block may take with its size, whatever gap follows it: what does not compress is
+ * stored as it is, which leaves room for a writer that does otherwise. */
+static uint64_t
+most_stored(const bf_frame_header *header)
+{
+    return 4 + (uint64_t) header->block_size + header->block_size / 8 + 64;
+}
+
 bf_status
 bf_frame_extent(const bf_frame *frame, uint32_t first, uint32_t last, uint64_t *start,
     uint64_t *stop, bf_error *err)
@@ -147,6 +155,9 @@ bf_frame_extent(const bf_frame *frame, uint32_t first, uint32_t last, uint64_t *
         if (other > greatest && other < *stop) {
             *stop = other;
         }
+    }
+    if (*stop - greatest > most_stored(header)) {
+        *stop = greatest + most_stored(header);
     }
     return BF_OK;
 }

@@ -101,7 +101,7 @@ bf_source *bf_get_source(
 
 /* Have a context read a chunk row of an array. */
 bf_status bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row,
-    int hint, bf_place *place, bf_error *err);
+    bf_place *place, bf_error *err);
 void bf_unbind(bf_engine *self, bf_context *context, uint32_t array);
 
 #endif

@@ -16,7 +16,7 @@ destroy(bf_cached *cached)
 {
     bf_source *self = (bf_source *) cached;
 
-    if (self->fd >= 0) {
+    if (self->owns_fd) {
         close(self->fd);
     }
     free(self);
@@ -86,7 +86,30 @@ check_file(int fd, uint64_t opened_ns, struct stat *status, bf_error *err)
     return BF_OK;
 }
 
-/* A source of an open file's part, which takes over the descriptor if it is its owner. */
+/* The same for the folder that it is in, which another may have been moved to; an array's own is
+ * watched by who opens its chunks. */
+static bf_status
+check_folder(int root, const char *path, uint64_t opened_ns, bf_error *err)
+{
+    const char *first = strchr(path, '/'), *last = strrchr(path, '/');
+    char folder[BF_MAX_PATH];
+    struct stat status;
+
+    if (opened_ns == 0 || first == last) {
+        return BF_OK;
+    }
+    if ((size_t) (last - path) >= sizeof(folder)) {
+        return bf_fail(err, BF_ERR_READ, "a chunk's path is too long");
+    }
+    memcpy(folder, path, (size_t) (last - path));
+    folder[last - path] = 0;
+    if (fstatat(root, folder, &status, 0) != 0 || nanoseconds(status.st_ctim) > opened_ns) {
+        return bf_fail(err, BF_ERR_READ, "a chunk's folder was changed");
+    }
+    return BF_OK;
+}
+
+/* A source of an open file's part, without its descriptor. */
 static bf_status
 read_head(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind, bf_source **out,
     bf_error *err)
@@ -130,11 +153,13 @@ bf_source_open(int folder, const char *path, const bf_source_kind *kind, bf_sour
         return bf_fail(err, BF_ERR_READ, "a chunk cannot be opened");
     }
     if (check_file(fd, kind->opened_ns, &status, err) != BF_OK
+        || check_folder(folder, path, kind->opened_ns, err) != BF_OK
         || read_head(fd, 0, (uint64_t) status.st_size, kind, out, err) != BF_OK) {
         close(fd);
         return err->status;
     }
     (*out)->fd = fd;
+    (*out)->owns_fd = 1;
     (*out)->opened_ns = kind->opened_ns;
     (*out)->version = status.st_ino ^ nanoseconds(status.st_mtim);
     return BF_OK;
@@ -153,17 +178,12 @@ bf_status
 bf_source_from_part(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err)
 {
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    bf_status status = read_head(fd, base, size, kind, out, err);
 
-    if (own < 0) {
-        return bf_fail(err, BF_ERR_READ, "there are too many open files");
+    if (status == BF_OK) {
+        (*out)->fd = fd;
     }
-    if (read_head(own, base, size, kind, out, err) != BF_OK) {
-        close(own);
-        return err->status;
-    }
-    (*out)->fd = own;
-    return BF_OK;
+    return status;
 }
 
 bf_status

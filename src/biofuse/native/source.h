@@ -5,6 +5,8 @@
 #include "cache.h"
 #include "frame.h"
 
+#define BF_MAX_PATH 512
+
 /* What an open file counts for where open files are bounded by their number. */
 #define BF_OPEN_FILE 4096
 
@@ -25,12 +27,13 @@ typedef struct {
     uint64_t frame_size;
     const uint8_t *bytes; /* the whole frame, or NULL */
     int fd;               /* the file that it is in, from base on; or -1 */
+    int owns_fd;
     uint64_t base, opened_ns;
     uint8_t content[]; /* what index or bytes point to, or the folder of an absent chunk */
 } bf_source;
 
 /* Open a file below a folder. BF_ERR_READ: it is not there, no regular file, was changed
- * since, or cannot be read; others: it is no frame of this kind. */
+ * since, or the folder that it is in, or cannot be read; others: it is no frame of this kind. */
 bf_status bf_source_open(int folder, const char *path, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
@@ -41,7 +44,7 @@ void bf_source_hint(const bf_source *self);
 bf_status bf_source_from_bytes(const uint8_t *bytes, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
-/* A part of a file that its owner keeps open. */
+/* A part of a file that is open as long as the source is there. */
 bf_status bf_source_from_part(int fd, uint64_t base, uint64_t size, const bf_source_kind *kind,
     bf_source **out, bf_error *err);
 
