@@ -9,6 +9,8 @@ kernel and biofuse.fuse alone.
 import argparse
 import os
 import select
+import signal
+import sys
 import time
 
 from biofuse.fuse import mounting
@@ -35,9 +37,16 @@ def main() -> None:
     session = Session(fd, directory.handlers)
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    while not session.ended:
-        poll.poll()
-        session.pump()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
+    try:
+        while not session.ended:
+            poll.poll()
+            session.pump()
+    finally:
+        os.close(fd)
+        if not session.ended:
+            mounting.unmount(os.path.abspath(args.mountpoint), lazy=True)
 
 
 if __name__ == "__main__":

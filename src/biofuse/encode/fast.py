@@ -25,6 +25,8 @@ from biofuse.stores.local import LocalStore
 _MAX_ANSWER = 1 << 20
 _BLOCK = 512 << 10
 _MAX_BLOCK = 2 << 20
+# Planes of a block: where there are more than two alleles, all of them.
+_PLANES, _WIDE_PLANES = 2, 8
 # Of the budget, scratch of calls takes at most this part.
 _SCRATCH_PART = 4
 # Of the cache, frames of a chunk row that are kept take at most this part, and half of what each
@@ -95,7 +97,8 @@ class FastPath:
             self._folder = os.open(store.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
         scratch = 3 * max_block + _MAX_ANSWER
-        pinned = sum(len(s.chunks) for s in self._samples) * max_block // 4
+        planes = _WIDE_PLANES if plan.wide else _PLANES
+        pinned = sum(len(s.chunks) for s in self._samples) * max_block // 8 * planes
         calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
         most_open, open_of_a_call = _most_open_files(), 0
         if self._folder >= 0:
