@@ -33,6 +33,7 @@ static inline void bf_keep_freed_memory(int size)
 {
 #ifdef __GLIBC__
     mallopt(M_TRIM_THRESHOLD, size);
+    mallopt(M_MMAP_THRESHOLD, size);
 #else
     (void) size;
 #endif
