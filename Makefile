@@ -20,8 +20,8 @@ ready:
 demo: ready ## make a small store, mount it, run plink2 on it
 	@scripts/demo
 
-test: setup ## run the tests, a process a core (ARGS="-n 0" for one; ARGS="-m 'not slow'")
-	.venv/bin/python -m pytest tests -n auto --dist loadfile $(ARGS)
+test: setup ## run the tests, a process a core (ARGS="-m slow": those that take long, which CI runs too)
+	.venv/bin/python -m pytest tests -n auto --dist loadfile -m "not slow" $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
 	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)

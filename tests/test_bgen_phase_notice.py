@@ -136,6 +136,7 @@ def said(biofuse, command, store, *words) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_who_is_told(biofuse, tmp_path):
     store = phased_store(tmp_path / "x.vcz", rows(150))
     # Twice: from the kept plan too.
@@ -154,6 +155,7 @@ def test_who_is_told(biofuse, tmp_path):
     assert HIDES in biofuse("info", store).stdout
 
 
+@pytest.mark.slow
 def test_haploid_calls_are_told(biofuse, tmp_path):
     """Of one sample, on one contig of three."""
     store = make_store(tmp_path / "x.vcz", HAPLOID_FREE, chunks=(20, 8), contigs=("1", "X", "2"))

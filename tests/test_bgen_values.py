@@ -107,6 +107,7 @@ def check(store: Path, folder: Path, field: str, *options, **expected):
     return stem, file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("field", FIELDS)
 def test_all_readers_see_the_values_of_the_store(field, options, tmp_path):
@@ -183,6 +184,7 @@ def test_rounding_by_hand(tmp_path):
 NOT_TRIED = ("v2-dot-keys", "v3-v2-keys", "v2-filter")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "encoding"),
     [("GP", e) for e in ENCODINGS if e not in NOT_TRIED]

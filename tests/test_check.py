@@ -56,6 +56,7 @@ def errors(report) -> list[tuple[str, str, str | None]]:
     return [(f.kind, f.array, f.key) for f in report.findings if not f.note]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["folder", "zip", "far"])
 def test_a_store_that_is_whole(how, store):
     sizes = [chunk.stat().st_size for chunk in files_of(store)]
@@ -88,6 +89,7 @@ LOST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["folder", "zip", "far"])
 @pytest.mark.parametrize("field", LOST)
 def test_what_is_lost(field, how, store):
@@ -148,6 +150,7 @@ def blank(chunk: Path) -> None:
     chunk.write_bytes(b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [link, fifo, folder])
 @pytest.mark.parametrize("field", ["call_genotype", "variant_position"])
 def test_what_is_no_file(field, spoil, store):

@@ -70,6 +70,7 @@ BAD_STORES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD_STORES)
 def test_mounting_a_bad_store(name, biofuse, stores):
     store = name if "://" in name else stores / name

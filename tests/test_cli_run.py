@@ -112,6 +112,7 @@ def test_a_signal_to_run_leaves_nothing(number, code, store, biofuse):
     assert list(biofuse.temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "mount"])
 @pytest.mark.parametrize("later", [0, 0.002, 0.005, 0.01, 0.02, 0.05])
 def test_a_signal_while_the_mount_comes_up_leaves_nothing(command, later, store, biofuse):

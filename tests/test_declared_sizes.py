@@ -262,6 +262,7 @@ def compress_field(store: Path, name: str, data: bytes) -> None:
     change(store, f"{name}/zarr.json", codecs=[value["codecs"][0], last])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_chunk_that_stands_for_much_more(name, made, fresh_store, tmp_path):
     encoding, field = BOMBS[name]

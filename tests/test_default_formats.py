@@ -50,6 +50,7 @@ PHASE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHASE)
 def test_phase_that_cannot_be_read(name, biofuse, tmp_path):
     spoil, said_words = PHASE[name]
@@ -63,6 +64,7 @@ def test_phase_that_cannot_be_read(name, biofuse, tmp_path):
         assert words in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ONLY_BGEN)
 def test_stores_that_bgen_alone_cannot_show(name, biofuse, tmp_path):
     spoil, said_words = ONLY_BGEN[name]

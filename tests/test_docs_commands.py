@@ -112,6 +112,7 @@ def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PROGRAM_PAGES], ids=lambda page: page.name)
 def test_a_page(page, folder):
     if page.name == "README.md":

@@ -35,6 +35,7 @@ FAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_every_encoding(encoding, biofuse, tmp_path):
     store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=CHUNKS, encoding=encoding)
@@ -64,6 +65,7 @@ def test_wider_integers(dtype, encoding, biofuse, tmp_path):
         assert mount.bed.read_bytes() == reference.bed(GENOTYPES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_variants", "num_samples", "chunks", "alike"),
     [

@@ -60,6 +60,7 @@ def check_only_middle_fails(mount, code: int) -> None:
     assert set(inside) <= set(errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_chunk_fails_what_it_holds_and_nothing_else(damage, biofuse, fresh_store):
     store = fresh_store()
@@ -80,6 +81,7 @@ def test_a_damaged_chunk_fails_what_it_holds_and_nothing_else(damage, biofuse, f
     assert "x.bed" in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v2-gzip", "v3-zstd", "v3-blosc-lz4", "v3-blosc-zstd-bit"])
 def test_a_damaged_chunk_of_another_encoding(encoding, biofuse, fresh_store):
     store = fresh_store(encoding)
@@ -131,6 +133,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "change"),
     [
@@ -461,6 +464,7 @@ def test_a_worker_does_not_outlive_serve(biofuse, fresh_store):
 SHARDED_ROW = 2 * ROW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_shard_that_changes_under_the_mount(change, biofuse, fresh_store):
     store = fresh_store("v3-sharded")

@@ -52,6 +52,7 @@ def make_counted(directory: Path) -> tuple[Path, Path]:
 SOME = "S7,S1,S3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("samples", [None, SOME])
 def test_random_expressions_as_in_bcftools(seed, samples, made, tmp_path):
@@ -71,6 +72,7 @@ def test_random_expressions_as_in_bcftools(seed, samples, made, tmp_path):
     assert telling > 20
 
 
+@pytest.mark.slow
 def test_random_expressions_where_counts_are_stored(made):
     """INFO/AC and INFO/AN, which the calls do not agree with, decide where they are."""
     vcf, store = made("filter-counted", make_counted)

@@ -314,6 +314,7 @@ def test_a_store_that_has_no_list_of_names(made, tmp_path, monkeypatch):
         plan_view(f"file://{store}", tmp_path / "lost", *FAR)
 
 
+@pytest.mark.slow
 def test_the_command_fails_and_can_be_told_to_go_on(biofuse, made, tmp_path):
     store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
     with biofuse.mount(store, "--format", "plink"):

@@ -24,6 +24,7 @@ def with_allele(value):
     return genotypes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "encoding"),
     [
@@ -65,6 +66,7 @@ def test_one_of_a_sample_that_is_not_shown_is_none(encoding, biofuse, tmp_path):
         assert mount.bed.read_bytes() == reference.bed(with_allele(0)[:, kept])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [300, -300, 128, 2**31 - 1, -(2**31)])
 def test_wide_integers_do_not_wrap_around(value, biofuse, tmp_path):
     """256 + 1 is no ALT allele, and 2**32 - 1 no missing one."""
@@ -138,6 +140,7 @@ def test_genotypes_that_are_no_integers(dtype, biofuse, tmp_path):
     assert ("fill_value" if dtype == "complex64" else dtype) in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "how"),
     [

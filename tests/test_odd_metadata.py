@@ -79,6 +79,7 @@ def what_comes(store, folder) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("encoding", ["v2-gzip", "v3-sharded", "v3-blosc-zstd-bit"])
 def test_every_entry_changed(encoding, field, tmp_path):

@@ -170,6 +170,7 @@ def test_what_is_opened_in_a_folder(tmp_path):
     os.close(folder)
 
 
+@pytest.mark.slow
 def test_everyone_has_plans_in_a_shared_folder():
     """Each makes a plan of one's own, root's is for all, and that of another is not used."""
     users = [NOBODY, SOMEBODY] if can_become_others() else [os.geteuid()]

@@ -50,6 +50,7 @@ def test_every_plain_encoding_is_read_as_zarr_does(encoding, tmp_path):
         assert (found[: expected.shape[0], : expected.shape[1]] == expected).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v2-gzip", "v2-none", "v2-fortran", "v3-zstd", "v3-none"])
 @pytest.mark.parametrize("dtype", [">i2", "<i2", ">i4", "<i8", "u1"])
 def test_every_type(dtype, encoding, biofuse, tmp_path):

@@ -125,6 +125,7 @@ def replace_the_store(store: Path) -> None:
     make_store(store, OTHER[:50], chunks=(25, 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -266,6 +267,7 @@ def test_a_damaged_entry_is_ignored(name, store, tmp_path):
     assert cache.find(KEYS[0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cut-manifest", "cut-table", "nothing"])
 def test_a_damaged_entry_is_made_again(name, store, biofuse):
     expected = reference.bed(GENOTYPES[:, [4, 2, 11]])

@@ -54,6 +54,7 @@ ON_MOUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_MOUNTS)
 def test_the_mount_equals_vcztools(name, biofuse, cohort, tmp_path):
     _, store, filled = cohort
@@ -103,6 +104,7 @@ ALONE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALONE)
 def test_every_selection_equals_vcztools(name, cohort, tmp_path):
     _, store, filled = cohort

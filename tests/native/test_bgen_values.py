@@ -194,6 +194,7 @@ def test_two_probabilities_of_a_diploid_call():
     assert check_records(Kind("GP"), genotypes, drawn) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("dip", [False, True])
 @pytest.mark.parametrize("field", ["GP", "DS"])

@@ -77,6 +77,7 @@ def test_a_block_is_decoded_once():
     assert not is_held(cache, stored, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("difference", ["identity", "version", "block"])
 @pytest.mark.parametrize("far", [1, 2**32, 2**63])
 def test_blocks_of_other_names_are_others(difference, far):
