@@ -17,6 +17,7 @@ from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import Answers
 from biofuse.encode.tables import MappedTables
+from biofuse.encode.worker import AHEAD, MAX_GIFTS
 from biofuse.manifest import MANIFEST, read_plan
 from biofuse.options import ViewOptions
 from biofuse.plan.client import get_plan
@@ -25,9 +26,6 @@ from biofuse.stores.location import Location
 
 # Bytes of a request: the most that the kernel asks for at a time.
 REQUEST = 1 << 20
-# As the worker has it.
-AHEAD = 2 << 20
-MAX_GIFTS = 8
 
 
 class Driver:

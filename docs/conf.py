@@ -9,7 +9,7 @@ project = "biofuse"
 author = "the biofuse developers"
 release = version = version_of("biofuse")
 
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx_click"]
+extensions = ["myst_parser", "sphinx_click"]
 html_theme = "furo"
 html_title = f"biofuse {version}"
 myst_enable_extensions = ["colon_fence"]

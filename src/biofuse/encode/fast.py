@@ -98,12 +98,14 @@ class FastPath:
         max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
         scratch = 3 * max_block + _MAX_ANSWER
         planes = _WIDE_PLANES if plan.wide else _PLANES
-        pinned = sum(len(s.chunks) for s in self._samples) * max_block // 8 * planes
+        # Of a call, which reads a chunk row of each array.
+        chunks = sum(len(s.chunks) for s in self._samples)
+        pinned = chunks * max_block // 8 * planes
         calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
         most_open, open_of_a_call = _most_open_files(), 0
         if self._folder >= 0:
-            # As it reads a chunk row of each array; others are what is kept.
-            open_of_a_call = sum(len(s.chunks) for s in self._samples)
+            # Others are what is kept.
+            open_of_a_call = chunks
             calls = max(1, min(calls, most_open // 2 // max(1, open_of_a_call)))
         # Chunk rows of which a block was asked for lately.
         self._begun: deque[tuple[int, int]] = deque(maxlen=16)
@@ -112,8 +114,8 @@ class FastPath:
         self._fetching: dict[tuple[int, int], _Fetching] = {}
         self._turns = Turns(_FETCHED_AT_ONCE)
         self._lock = threading.Lock()
-        cache = native.Cache(max(1 << 20, memory - calls * scratch))
         self._cache_bytes = max(1 << 20, memory - calls * scratch)
+        cache = native.Cache(self._cache_bytes)
         # Of each array, what the frames of the chunk row that was fetched last take.
         self._row_bytes = [0] * len(self._arrays)
         self.engine = native.Engine(

@@ -39,11 +39,11 @@ logger = logging.getLogger("biofuse.encode")
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
 # Of a file that is read on in, for how many bytes planes are made ahead.
-_AHEAD = 2 << 20
+AHEAD = 2 << 20
 # Threads that fetch from a store at some distance.
 _FAR_THREADS = 16
 # Times that the engine is given what it wants for a request, which is two arrays' chunks.
-_MAX_GIFTS = 8
+MAX_GIFTS = 8
 # Freed memory that the heap's end keeps while there is work.
 _FREED = 4 << 20
 # struct fuse_out_header of linux/fuse.h: length, error, unique.
@@ -179,7 +179,7 @@ class Worker:
 
     def _resolve(self, fast: FastPath, wanted: native.Wanted) -> None:
         """Give the fast path what it wants for a request, or answer that in the other way."""
-        for _ in range(_MAX_GIFTS):
+        for _ in range(MAX_GIFTS):
             if not fast.give(wanted):
                 break
             again = fast.engine.answer(wanted)
@@ -304,7 +304,7 @@ def main() -> None:
             open_store(Location(**plan.store), config["opened_ns"]),
             shares.fast,
             config["threads"],
-            config["ahead_bytes"] or _AHEAD,
+            config["ahead_bytes"] or AHEAD,
             config["opened_ns"],
         )
 
