@@ -31,6 +31,7 @@ def store_without(path, encoding, fill_value, row=1, column=1):
     return store, genotypes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill_value", [0, 1, -1])
 @pytest.mark.parametrize("encoding", PATHS)
 def test_an_absent_chunk_has_the_fill_value(encoding, fill_value, biofuse, tmp_path):

@@ -91,6 +91,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLACES)
 def test_a_mount_shows_the_same(name, request, biofuse):
     backend, place = PLACES[name]
@@ -112,6 +113,7 @@ def test_urls_of_files(store, repository):
         assert bytes(piece.data) == (store / "variant_position/c/1").read_bytes()
 
 
+@pytest.mark.slow
 def test_nothing_is_made_where_there_is_nothing(biofuse, tmp_path):
     for backend in ("fsspec", "obstore", "icechunk"):
         words = (tmp_path / "none.vcz", biofuse.new_directory(), "--backend-storage", backend)

@@ -31,6 +31,7 @@ def run(module: str, *words) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_comparison(stores, tmp_path):
     words = ["--stores", stores, "--work", tmp_path, "--only", "ours,null", "--no-plot"]
     words += ["--on", "wide,wide_bench", "--measure", "throughput,readers,random,memory"]
@@ -48,6 +49,7 @@ def test_the_comparison(stores, tmp_path):
     assert any("touched and freed" in str(fact) for fact in results["facts"].values())
 
 
+@pytest.mark.slow
 def test_the_probes(stores, tmp_path):
     output = tmp_path / "probes.json"
     words = ["--stores", stores, "--work", tmp_path, "--only", "ours", "--settle", 0.1]
@@ -80,6 +82,7 @@ def test_what_cannot_be_probed_is_said(stores, tmp_path):
     assert text.count("n/a") >= len(results)
 
 
+@pytest.mark.slow
 def test_latency(stores, tmp_path):
     output = tmp_path / "latency.json"
     words = ["--stores", stores, "--view", "bgen", "--latency", "local,1", "--threads", "1,3"]
@@ -90,6 +93,7 @@ def test_latency(stores, tmp_path):
     assert "1 ms" in text
 
 
+@pytest.mark.slow
 def test_growth(tmp_path):
     output = tmp_path / "growth.json"
     words = ["--variants", 2000, "--scratch", tmp_path, "--settle", 0.1, "--json", output]

@@ -169,6 +169,7 @@ def damaged_store(path: Path, name: str, encoding: str) -> Path:
     return add_field(path, FIELDS[name][0], values, chunks=(30, 120), encoding=encoding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoding", "damage"),
     [

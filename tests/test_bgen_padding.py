@@ -112,6 +112,7 @@ BORDERS += [(13_107, 16), (26_213, 16)]
 WANTED = {65_533, 65_534, 65_535, 65_536, 65_537, 131_069, 131_070, 131_071, 131_072}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_samples", "bits"), BORDERS)
 def test_data_of_about_whole_blocks(num_samples, bits, tmp_path):
     genotypes = haploid_counts(num_samples, range(12))

@@ -45,6 +45,7 @@ def other_chunk(store: Path, number: int, encoding: str) -> tuple[Path, bytes]:
     return chunk_files(store)[number], chunk_files(other)[number].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["replaced", "in-place"])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_chunk_that_an_index_has_bytes_of(encoding, how, biofuse, tmp_path):
@@ -88,6 +89,7 @@ def test_a_chunk_that_no_file_of_the_plan_depends_on(biofuse, tmp_path):
     assert kept(biofuse) == plans
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v3-blosc-zstd-bit", "v2-blosc-zstd-bit", "v3-sharded"])
 def test_phase_that_changes(encoding, biofuse, tmp_path):
     """Of a variant far from the first bytes."""
@@ -103,6 +105,7 @@ def test_phase_that_changes(encoding, biofuse, tmp_path):
     assert seen(biofuse, store)[1] == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v3-blosc-zstd-bit", "v2-gzip"])
 def test_first_bytes_that_cannot_be_read(encoding, biofuse, tmp_path):
     """That is said, and the index is made again as long as it lacks them."""

@@ -99,6 +99,7 @@ def check_association(store: Path, mount, folder: Path) -> None:
     assert same_number(*np.array(pairs).T, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--phased"], []])
 def test_bolt_lmm(options, store, biofuse, tmp_path):
     formats = ["--format", "plink", "--format", "bgen"]
@@ -109,6 +110,7 @@ def test_bolt_lmm(options, store, biofuse, tmp_path):
         assert mount.status()["counters"]["errors"] == 0
 
 
+@pytest.mark.slow
 def test_bolt_lmm_wants_haploid_calls_as_diploid_ones(store, biofuse, tmp_path):
     haploid = copy_store(store, tmp_path / "x.vcz")
     array = zarr.open_group(haploid, mode="r+")["call_genotype"]
@@ -132,6 +134,7 @@ OPENERS = {
 }
 
 
+@pytest.mark.slow
 def test_bgen_reader_with_its_metadata_elsewhere(store, biofuse, tmp_path):
     wanted = dosages(store)
     with biofuse.mount(store, "--format", "bgen", "--unphased") as mount:

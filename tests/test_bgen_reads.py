@@ -131,6 +131,7 @@ def view(module_biofuse, made, tmp_path_factory):
         yield get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORES)
 @settings(max_examples=12)
 @given(data=st.data())
@@ -149,6 +150,7 @@ def test_any_reads_from_several_threads(name, view, data):
             done.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORES)
 def test_from_beginning_to_end_in_odd_sizes(name, view):
     seen = view(name)

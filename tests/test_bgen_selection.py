@@ -51,6 +51,7 @@ def files(store: Path, folder: Path, *options, like: str = "mount"):
     return stem, file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_selections(name, store, tmp_path):
     options = [word.replace("{}", str(store.parent)) for word in OPTIONS[name]]
@@ -97,6 +98,7 @@ def test_names_of_samples_are_in_their_order(store, tmp_path):
     assert set(file.samples) < set(sample_names(SAMPLES))
 
 
+@pytest.mark.slow
 def test_alleles_of_a_million_bases_on_a_mount(biofuse, tmp_path):
     """Records of more than a read asks for."""
     vcf = random_vcf(5, 12, DIPLOID, ("1",), seed=8)

@@ -216,6 +216,7 @@ def test_blocks_that_cut_a_call_in_two(tmp_path):
         check(store, tmp_path / name, "GP", "--bits", "16", bits=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("field", "bits"), [("GP", 8), ("GP", 16), ("DS", 8)])
 def test_many_samples(field, bits, tmp_path):
     """More than are made at a time, of mixed ploidy."""

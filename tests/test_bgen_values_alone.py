@@ -48,6 +48,7 @@ def values_alone(path: Path, name: str) -> tuple[Path, Path]:
     return store, full
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALUES)
 def test_a_store_of_values_alone(name, biofuse, tmp_path):
     store, full = values_alone(tmp_path, name)

@@ -183,6 +183,7 @@ def test_files_that_are_left_out(option, left, store, biofuse, tmp_path):
     assert len(parse(data).variants) == 24
 
 
+@pytest.mark.slow
 def test_an_index_of_many_variants(biofuse, tmp_path):
     """More than are read at a time, in the index's order, which is not the file's."""
     genotypes = random_genotypes(51_000, 2, seed=3)

@@ -98,6 +98,7 @@ def check_budget(mount, file, budget: float, records: bytes | None, share: float
     assert base + 8 * MIB < max(samples) <= base + budget * MIB + SLACK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [64, 128, 1024])
 @pytest.mark.parametrize("name", ["bed", "bgen"])
 def test_sixteen_readers(name, budget, wide, biofuse):
@@ -110,6 +111,7 @@ def test_sixteen_readers(name, budget, wide, biofuse):
         check_budget(mount, file, budget, *((records,) if name == "bed" else (None, 0.25)))
 
 
+@pytest.mark.slow
 def test_sixteen_readers_of_chunks_that_are_decoded_whole(slow, biofuse):
     store, records = slow
     with biofuse.mount(store, "--format", "plink", "--memory", "128MiB", "--threads", "4") as mount:
@@ -118,6 +120,7 @@ def test_sixteen_readers_of_chunks_that_are_decoded_whole(slow, biofuse):
         check_budget(mount, mount.bed, 128 - kept / MIB, records, 0.6)
 
 
+@pytest.mark.slow
 def test_sixteen_readers_of_phased_calls(phased, biofuse):
     store, _ = phased
     with biofuse.mount(
@@ -160,6 +163,7 @@ def settle(serve: int) -> None:
     assert held([serve]) <= IDLE
 
 
+@pytest.mark.slow
 def test_idle_is_small_after_reads_of_every_kind(wide, biofuse):
     store, records = wide
     options = ("--format", "plink", "--idle-timeout", "1")
@@ -173,6 +177,7 @@ def test_idle_is_small_after_reads_of_every_kind(wide, biofuse):
             assert os.pread(f.fileno(), ROW_BYTES, offset) == records[5 * ROW_BYTES :][:ROW_BYTES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fast", "slow"])
 def test_idle_is_small_after_reads_of_a_bgen(name, wide, slow, biofuse):
     store, _ = {"fast": wide, "slow": slow}[name]
@@ -181,6 +186,7 @@ def test_idle_is_small_after_reads_of_a_bgen(name, wide, slow, biofuse):
         settle(mount.pid("serve"))
 
 
+@pytest.mark.slow
 def test_idle_is_small_after_an_error_and_by_default(wide, biofuse, tmp_path):
     store, _ = make_wide(tmp_path, 2)
     chunk = chunk_of(store, 1)
@@ -198,6 +204,7 @@ def state(pid: int) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
 
 
+@pytest.mark.slow
 def test_a_thousand_cycles_leave_nothing(wide, biofuse):
     store, _ = wide
     workers = set()

@@ -161,6 +161,7 @@ def test_what_is_no_file(field, spoil, store):
     assert {error[1] for error in errors(check(store))} == {field}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [link, fifo, blank])
 @pytest.mark.parametrize("where", ["v2-nested/1/1", "v2-nested/1", "v3/c/1/1", "v3/c/1", "v3/c"])
 def test_what_is_no_folder(where, spoil, made, tmp_path):

@@ -79,6 +79,7 @@ def test_mounting_a_bad_store(name, biofuse, stores):
         assert words in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nowhere.vcz", "sites.vcz", "flat.vcz"])
 @pytest.mark.parametrize("command", ["info", "run", "mount-plink"])
 def test_bad_stores_in_other_commands(name, command, biofuse, stores):
@@ -107,6 +108,7 @@ BAD_OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD_OPTIONS)
 def test_bad_options(name, biofuse, stores):
     options, code, said_words = BAD_OPTIONS[name]

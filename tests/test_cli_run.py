@@ -52,6 +52,7 @@ def test_run_plink2(store, biofuse, tmp_path):
     assert frequencies[0].count("\n") == 91
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exit 74", 74)]
 )
@@ -60,6 +61,7 @@ def test_run_returns_the_exit_code(script, code, store, biofuse):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_run_fails_where_a_read_failed(store, biofuse, tmp_path):
     """Though the command ignores it, as some do."""
     bad = copy_store(store, tmp_path / "bad.vcz")

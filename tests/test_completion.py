@@ -27,6 +27,7 @@ def offered(biofuse):
     return complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["mount", "mount-plink", "mount-bgen"])
 def test_samples_and_contigs_are_the_stores(command, store, offered):
     assert offered(command, store, "mnt", "-s", "S001") == ["plain,S0010", "plain,S0011"]

@@ -278,6 +278,7 @@ def test_a_chunk_that_stands_for_much_more(name, made, fresh_store, tmp_path):
     assert peak < (GIB if field in ("sample_id", "variant_id") else 400 << 20)
 
 
+@pytest.mark.slow
 def test_a_member_of_a_zip_that_stands_for_much_more(fresh_store, tmp_path):
     store = fresh_store("v2-none")
     archive = zip_store(store)

@@ -205,6 +205,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_run_with_a_file_that_is_not_shown(name, biofuse, tmp_path):
     options, word, said = RUNS[name]

@@ -36,6 +36,7 @@ def as_vcf(store: Path) -> Vcf:
     return Vcf([str(name) for name in field["sample_id"]], sites)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_equal_arguments_give_equal_stores(zarr_format, tmp_path):
     options = {"num_samples": 20, "num_variants": 1500, "zarr_format": zarr_format}
@@ -57,6 +58,7 @@ def test_the_command_makes_the_same_store(biofuse, tmp_path):
     assert summary.path == tmp_path / "b"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_samples", "num_variants"), [(61, 2300), (1, 1), (3, 7)])
 def test_the_mount_equals_vcztools_and_plink2(num_samples, num_variants, biofuse, tmp_path):
     store = tmp_path / "demo.vcz"

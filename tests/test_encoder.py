@@ -50,6 +50,7 @@ class View:
         assert out == self.expected[first * self.record_size : last * self.record_size]
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(stores(), st.data())
 def test_any_records(store, data):

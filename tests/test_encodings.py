@@ -142,6 +142,7 @@ def test_more_sample_chunks_than_a_hard_limit_of_files(biofuse, tmp_path):
     biofuse("umount", directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_samples", "encoding"),
     [

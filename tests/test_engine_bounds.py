@@ -100,6 +100,7 @@ def open_far(plan, folder, store, memory=64 * MIB) -> FastPath:
     return FastPath(plan, tables.views, headers, store, int(memory), 16, 2 * MIB, time.time_ns())
 
 
+@pytest.mark.slow
 def test_who_waits_comes_before_what_is_read_ahead(tmp_path):
     """With fewer calls at a time than threads, as where many sample chunks share the budget."""
     genotypes = random_genotypes(12_000, 1603, seed=1)
@@ -212,6 +213,7 @@ def test_members_of_a_zip_file_are_read_through_one_descriptor(tmp_path):
     assert files_below(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [10, 60, 70])
 def test_files_of_the_store_are_no_more_than_may_be_open(chunks, tmp_path, monkeypatch):
     """Half of what this process may have, whatever the number of sample chunks."""

@@ -284,6 +284,7 @@ class Readers:
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_is_read_from(biofuse, large_store):
     store, expected = large_store
     with biofuse.mount(store, "--memory", "4MiB") as mount:

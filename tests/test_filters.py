@@ -116,6 +116,7 @@ FIRST_TYPED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", FIRST_TYPED)
 @pytest.mark.parametrize("case", ["filter-cases", "filter-counted"])
 def test_what_users_type_first(text, case, made):
@@ -379,6 +380,7 @@ def test_stores_without_the_fields_that_are_asked_for(tmp_path):
     assert 0 < len(kept(store, "-i", "MAF>0.3")) < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v2-zstd", "v3-blosc-zstd-bit", "v3-sharded", "v2-none"])
 @pytest.mark.parametrize("ploidy", [1, 2, 3])
 def test_counts_of_every_encoding(encoding, ploidy, tmp_path):

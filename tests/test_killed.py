@@ -22,6 +22,7 @@ def store(tmp_path) -> Path:
     return make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -63,6 +64,7 @@ def test_a_run_that_ends_leaves_what_its_command_has_started(store, biofuse):
     os.kill(left, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_its_plan_is_made(biofuse):
     many = make_store(biofuse.home / "many.vcz", random_genotypes(60_000, 1, seed=9))
     run = biofuse.popen("run", many, "--no-cache", "--", "true")

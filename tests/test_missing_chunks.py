@@ -66,6 +66,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("field", ERRORS)
 def test_what_cannot_be_is_an_error(field, packed, store, tmp_path):
@@ -107,6 +108,7 @@ TOLD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("field", TOLD)
 def test_what_may_be_is_told_with_its_sites(field, packed, store, tmp_path):

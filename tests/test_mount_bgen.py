@@ -61,6 +61,7 @@ LOGGING = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS_OF_0_1_0)
 def test_mount_bgen_takes_the_options_of_0_1_0(name, store, biofuse, tmp_path):
     (tmp_path / "regions").write_text("1\t1\t300\nchr2\t1\t9000\n")

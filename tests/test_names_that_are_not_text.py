@@ -47,6 +47,7 @@ def test_commands_beside_a_mount_point_that_is_not_text(store, biofuse):
     assert seen.read_bytes() == BED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
 def test_a_mount_whose_own_names_are_not_text(locale, store, biofuse):
     directory = biofuse.home / ODD

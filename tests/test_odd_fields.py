@@ -46,6 +46,7 @@ def test_byte_strings_are_text(store, biofuse):
         assert (mount.dir / "x.bgen").read_bytes() == bgen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["v2-zstd", "v3-zstd"])
 @pytest.mark.parametrize("kind", ["U", "S"])
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
@@ -106,6 +107,7 @@ UNFIT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNFIT)
 def test_text_that_no_bim_can_hold(name, store, biofuse):
     field, text = UNFIT[name]

@@ -30,6 +30,7 @@ class Holder:
         self.values = values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -45,6 +46,7 @@ def test_an_array_counts_what_it_keeps_alive(make):
     assert found(lambda: Holder(make())) == [3 * MIB]
 
 
+@pytest.mark.slow
 def test_arrays_of_one_owner_count_once():
     def make():
         owner = np.zeros(2 * MIB, np.uint8)

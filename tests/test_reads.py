@@ -81,6 +81,7 @@ def view(module_biofuse, made):
         yield get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORES)
 @settings(max_examples=20)
 @given(data=st.data())

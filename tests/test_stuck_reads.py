@@ -57,6 +57,7 @@ def waits_for_a_page(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"D"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", USERS)
 def test_what_is_answered_while_many_reads_wait(case, store):
     owner, reader, options = USERS[case]

@@ -82,6 +82,7 @@ def test_without_a_home_there_is_no_cache(monkeypatch):
     assert default_cache_dir() is None
 
 
+@pytest.mark.slow
 def test_a_plan_that_nobody_waits_for_is_removed(store, biofuse):
     # Enough variants that the program is killed before the plan is made.
     many = make_store(biofuse.home / "many.vcz", random_genotypes(60_000, 1, seed=9))
@@ -120,6 +121,7 @@ def waits_for_a_lock(biofuse) -> bool:
     return any(process.role == "serve" and process.pid in pids for process in biofuse.processes())
 
 
+@pytest.mark.slow
 def test_umount_tells_of_a_stopped_process(store, biofuse, monkeypatch):
     with biofuse.mount(store) as mount:
         pid = mount.pid("serve")
@@ -192,6 +194,7 @@ def test_the_kernels_read_ahead(store, biofuse):
         assert read_ahead(mount.dir) <= 128
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal(biofuse):
     many = make_store(biofuse.home / "many.vcz", random_genotypes(120_000, 1, seed=9))
     directory = biofuse.new_directory()

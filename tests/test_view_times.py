@@ -32,6 +32,7 @@ def test_a_whole_store_has_its_own_time(modified):
     assert modified("--memory", "32MiB") == own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -57,6 +57,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoding", "dtype"), COPIES)
 def test_a_chunk_is_decoded_with_no_copy_of_ours(encoding, dtype, tmp_path):
     genotypes = random_genotypes(300, 10_000, alike=True).astype(dtype)
@@ -150,6 +151,7 @@ def large_chunks(tmp_path_factory):
     return make_store(directory / "x.vcz", genotypes, chunks=(100, 10_000), encoding="v2-gzip")
 
 
+@pytest.mark.slow
 def test_the_mount_and_the_log_say_that_a_chunk_does_not_fit(large_chunks, biofuse):
     target = biofuse.new_directory()
     log = biofuse.home / "log"

@@ -92,6 +92,7 @@ def test_blocks_of_other_names_are_others(difference, far):
             assert is_held(cache, stored, row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [1, 2, 3, 5])
 def test_the_block_used_longest_ago_makes_room(room):
     cache = native.Cache(room * ENTRY)

@@ -201,6 +201,7 @@ def many(rng, count: int, chroms: tuple, step: int) -> list[tuple]:
     return [(chrom, name, position, a, b) for chrom, position, name, a, b in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["in order", "contigs", "ties", "random", "backwards", "alike"])
 @pytest.mark.parametrize("batch", [1, 97, 4000, 10**6])
 def test_many_rows(shape, batch, tmp_path):

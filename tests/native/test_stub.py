@@ -4,10 +4,13 @@ import subprocess
 import sys
 from importlib.metadata import files
 
+import pytest
+
 # What Cython adds of its own.
 CYTHON = ("__reduce_cython__", "__setstate_cython__", "__test__")
 
 
+@pytest.mark.slow
 def test_the_stub_is_true(tmp_path):
     names = tmp_path / "allowed"
     names.write_text("".join(f"biofuse.native._native.{name}\n" for name in CYTHON))
