@@ -265,6 +265,9 @@ class FastPath:
                     return False
                 self._asked_ahead.append(row)
             if other is None:
+                if is_request and self.engine.has_row(number, chunk_row):
+                    # Another was given it since this one asked.
+                    return True
                 own = self._fetching[row] = _Fetching()
         if other is not None:
             other.wait()

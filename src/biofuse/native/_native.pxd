@@ -269,6 +269,7 @@ cdef extern from "engine.h" nogil:
     void bf_engine_end(bf_engine *, bf_context *)
     int bf_engine_ahead(bf_engine *, bf_place *)
     void bf_engine_give(bf_engine *, const bf_place *, bf_source *)
+    int bf_engine_has_row(bf_engine *, uint32_t, uint64_t) nogil
     int bf_watched_look(int, bf_watched *)
     uint32_t bf_engine_runs(bf_engine *)
     void bf_engine_publish(bf_engine *)

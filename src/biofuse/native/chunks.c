@@ -55,6 +55,23 @@ bf_engine_give(bf_engine *self, const bf_place *place, bf_source *source)
     bf_cache_release(cache, &source->cached);
 }
 
+int
+bf_engine_has_row(bf_engine *self, uint32_t array, uint64_t chunk_row)
+{
+    const bf_array *a = &self->arrays[array];
+
+    for (uint32_t c = 0; c < a->num_chunks; c++) {
+        bf_cache_key key = bf_source_key(self, array, chunk_row, c);
+        bf_cached *found = bf_cache_look(bf_cache_of(self, a), &key);
+
+        if (found == NULL) {
+            return 0;
+        }
+        bf_cache_release(bf_cache_of(self, a), found);
+    }
+    return 1;
+}
+
 void
 bf_unbind(bf_engine *self, bf_context *context, uint32_t array)
 {

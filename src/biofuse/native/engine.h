@@ -123,4 +123,7 @@ int bf_engine_ahead(bf_engine *self, bf_place *place);
 /* Give a chunk that the engine wants. */
 void bf_engine_give(bf_engine *self, const bf_place *place, bf_source *source);
 
+/* Whether all chunks of a row are kept. */
+int bf_engine_has_row(bf_engine *self, uint32_t array, uint64_t chunk_row);
+
 #endif

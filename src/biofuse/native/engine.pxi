@@ -334,6 +334,12 @@ cdef class Engine:
             raise_error(&err)
         bf_engine_give(&self.engine, &place, source)
 
+    def has_row(self, int array, uint64_t chunk_row):
+        """Whether all chunks of a row that was given are kept."""
+        if not 0 <= array < <int> self.engine.num_arrays:
+            raise ValueError("there is no such array")
+        return bool(bf_engine_has_row(&self.engine, array, chunk_row))
+
     cdef bf_place place(self, int array, uint64_t chunk_row, uint32_t chunk):
         cdef bf_place place
         if not 0 <= array < <int> self.engine.num_arrays:
