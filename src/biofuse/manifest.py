@@ -15,7 +15,7 @@ from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder,
 
 MANIFEST = "plan.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 10
+PLAN_FORMAT = 11
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ class Plan:
     samples : str or None
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
+    pins : str or None
+        File of `stores.pins.Pins`: the versions of a store's objects at some distance.
     decoded_chunk : int
         Bytes that are in memory while the largest chunk that is decoded whole, as the slow
         path does, is decoded; 0 if none is.
@@ -137,6 +139,7 @@ class Plan:
     streamed: list[StreamedFile]
     variants: str | None = None
     samples: str | None = None
+    pins: str | None = None
     decoded_chunk: int = 0
     wide: bool = False
     watched: list[str] = field(default_factory=list)
@@ -163,7 +166,7 @@ class Plan:
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
-        names = [self.variants, self.samples]
+        names = [self.variants, self.samples, self.pins]
         for streamed in self.streamed:
             names += [streamed.offsets, streamed.heads]
         return [name for name in names if name is not None]

@@ -125,7 +125,8 @@ class AbsentChunks:
         for name in fields:
             if name not in self._group:
                 continue
-            found = presence(self._store, self._group[name])
+            # Who reads a chunk that a distant store does not have is told then.
+            found = presence(self._store, self._group[name], ask=not self._store.far)
             if found is None:
                 continue
             # Chunks that part a call are read together, and have more numbers.

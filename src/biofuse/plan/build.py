@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
+from biofuse.plan.far_fingerprint import FarFingerprint
 from biofuse.plan.fields import call_shapes, describe_field, main_field
 from biofuse.plan.files import (
+    PINS,
     SAMPLES,
     VARIANTS,
     VariantIndex,
@@ -26,13 +29,15 @@ from biofuse.plan.files import (
 )
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
+from biofuse.plan.hints import hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
 from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
-from biofuse.stores import Location, open_store
+from biofuse.stores import Location, Store, open_store
 from biofuse.stores.location import open_group
+from biofuse.stores.members import Members
 
 
 def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, int], None]) -> Plan:
@@ -56,7 +61,12 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
-    fingerprint = _fingerprint(location, group, options) if location.is_local else None
+    by_region = bool(options.selection.regions or options.selection.regions_file)
+    by_target = bool(options.selection.targets or options.selection.targets_file)
+    hint_names(group, store, by_region or by_target)
+    if not by_region and not by_target:
+        hint_sites(group, store, [(0, genotypes.shape[0])])
+    fingerprint = _fingerprint(location, group, options)
     absent = AbsentChunks(group, store, options.missing_chunks == "fill")
     absent.check_sites(options.selection)
     resolved = resolve(location, group, store, options.selection, progress)
@@ -67,11 +77,17 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             if options.selection.is_everything
             else NO_SAMPLES
         )
+    if by_region or by_target:
+        hint_sites(group, store, resolved.runs())
+    if resolved.variants is None or len(resolved.variants):
+        count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
+        hint_calls(group, store, resolved.variants, resolved.samples, count)
     subject = Subject(names, genotypes.ploidy, call_shapes(group))
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
-    watched = _watched(location, {name for each in files for name in each.view.fields})
-    signature = store.signature(watched)
+    fields = {name for each in files for name in each.view.fields}
+    watched = _watched(location, group, fields)
+    signature = _signature(location, group, store, watched)
 
     variant_pass = VariantPass(group, store, resolved, options, progress)
     index = VariantIndex(directory)
@@ -80,19 +96,19 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         index.add(batch.index)
         files = [each for each in files if _add(each, batch.variants, left_out)]
         room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
-    fields = {GENOTYPES: genotypes}
+    arrays = {GENOTYPES: genotypes}
     for each in files:
-        fields.update(each.view.fields)
-    runs = absent.check_calls(fields)
-    fields = {name: replace(array, absent=runs.get(name)) for name, array in fields.items()}
-    check_decoding(list(fields.values()))
+        arrays.update(each.view.fields)
+    runs = absent.check_calls(arrays)
+    arrays = {name: replace(array, absent=runs.get(name)) for name, array in arrays.items()}
+    check_decoding(list(arrays.values()))
     everything = index.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
         stem=options.stem,
         store=options.store,
-        fields={name: array.to_json() for name, array in fields.items()},
+        fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=index.count,
         modified_ns=_modified_ns(location, group, options),
@@ -100,7 +116,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         streamed=[each.streamed() for each in files],
         variants=None if everything else VARIANTS,
         samples=None if resolved.samples is None else SAMPLES,
-        decoded_chunk=max(array.decoding_need for array in fields.values()),
+        pins=_write_pins(directory, store),
+        decoded_chunk=max(array.decoding_need for array in arrays.values()),
         wide=group["variant_allele"].shape[1] > 2,
         watched=watched,
         signature=signature,
@@ -187,8 +204,28 @@ def _look_into(
     return replace(plan, lasting=not preview.errors and not findings.errors)
 
 
-def _watched(location: Location, fields: Iterable[str]) -> list[str]:
-    """Keys of the folders of fields, and of their metadata."""
+def _write_pins(directory: str, store: Store) -> str | None:
+    """Write the versions of objects that a store's listings told, if it has any."""
+    pins = getattr(store, "pins", None)
+    if not pins:
+        return None
+    write_file(directory, PINS, pins.to_bytes())
+    return PINS
+
+
+def _signature(location: Location, group: Members, store: Store, watched: list[str]) -> str | None:
+    """`Store.signature` of these keys when they were read."""
+    if location.engine == "obstore":
+        files: Any = group.files
+        return str(files.root_signature) if not location.is_zip else store.signature(watched)
+    return store.signature(watched)
+
+
+def _watched(location: Location, group: Members, fields: Iterable[str]) -> list[str]:
+    """Keys of the folders of fields, and of their metadata; or of what tells of all."""
+    if location.engine == "obstore":
+        files: Any = group.files
+        return list(files.root_keys)
     watched = []
     for field in fields:
         watched.append(field)
@@ -198,13 +235,19 @@ def _watched(location: Location, fields: Iterable[str]) -> list[str]:
     return watched
 
 
-def _fingerprint(location: Location, group, options: ViewOptions) -> Fingerprint:
+def _fingerprint(
+    location: Location, group, options: ViewOptions
+) -> Fingerprint | FarFingerprint | None:
     """The arrays that the plan is made from: every file of them if an expression decides."""
+    if location.engine not in (None, "obstore"):
+        return None
     deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
     deep += [name for name in CALL_FIELDS if name in group and group[name].shards is not None]
+    if location.engine == "obstore":
+        return FarFingerprint(location, group, [*CALL_FIELDS, *deep])
     return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
 
 

@@ -16,13 +16,18 @@ import re
 import shutil
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from biofuse.durable import is_intact, mark_unsettled
 from biofuse.manifest import MANIFEST, PlanFolder
 from biofuse.plan.fingerprint import Fingerprint
+from biofuse.stores.location import Location
 from biofuse.trust import UntrustedError, open_folder, read_file
+
+if TYPE_CHECKING:
+    from biofuse.plan.far_fingerprint import FarFingerprint
 
 DEFAULT_LIMIT = 4 << 30
 _DEPENDENCIES = "store.json"
@@ -45,25 +50,29 @@ def default_cache_dir() -> str | None:
         return None
 
 
-def write_dependencies(directory: str, fingerprint: Fingerprint) -> None:
+def write_dependencies(directory: str, fingerprint: "Fingerprint | FarFingerprint") -> None:
     """Record in a plan what of the store it depends on."""
     with open(os.path.join(directory, _DEPENDENCIES), "w") as f:
         json.dump(fingerprint.to_json(), f)
 
 
-def is_current(directory: str) -> bool:
+def is_current(directory: str, location: Location) -> bool:
     """Whether a plan can be used: nobody else can have changed it, and it is intact.
 
     And the store is as it was when it was made.
     """
-    return _still_holds(directory) and is_intact(directory)
+    return _still_holds(directory, location) and is_intact(directory)
 
 
-def _still_holds(directory: str) -> bool:
+def _still_holds(directory: str, location: Location) -> bool:
     try:
         with PlanFolder(directory) as folder:
             folder.check()
             value = json.loads(read_file(_DEPENDENCIES, folder.fd))
+        if value.get("far"):
+            from biofuse.plan.far_fingerprint import FarFingerprint
+
+            return FarFingerprint.still_holds(value, location)
         return Fingerprint.still_holds(value)
     except Exception:
         # Whatever a damaged entry makes of itself, it is not used.
@@ -99,11 +108,11 @@ class PlanCache:
         self._for_all = os.path.join(parent, _FOLDER.format(_ROOT))
         self._limit = limit
 
-    def find(self, key: str) -> str | None:
+    def find(self, key: str, location: Location) -> str | None:
         """The directory of a plan that still holds, this user's or root's, or None."""
         for folder in dict.fromkeys((self.path, self._for_all)):
             entry = os.path.join(folder, key)
-            if _is_trusted(folder) and is_current(entry):
+            if _is_trusted(folder) and is_current(entry, location):
                 with contextlib.suppress(OSError):
                     os.utime(entry)
                 return entry
@@ -127,14 +136,14 @@ class PlanCache:
             raise PermissionError(errno.EPERM, "files there are not one's own", self.path)
         return made
 
-    def keep(self, directory: str, key: str) -> str:
+    def keep(self, directory: str, key: str, location: Location) -> str:
         """Make a finished plan the entry for a key. Returns where it is now.
 
         It stays where it is if it cannot be kept.
         """
         try:
             mark_unsettled(directory)
-            kept = self._put(directory, os.path.join(self.path, key))
+            kept = self._put(directory, os.path.join(self.path, key), location)
         except OSError:
             return directory
         if kept != directory:
@@ -142,16 +151,16 @@ class PlanCache:
                 self.prune()
         return kept
 
-    def _put(self, directory: str, entry: str) -> str:
+    def _put(self, directory: str, entry: str, location: Location) -> str:
         for _ in range(3):
             try:
                 os.rename(directory, entry)
             except OSError:
-                if is_current(entry):
+                if is_current(entry, location):
                     # Another mount was faster.
                     shutil.rmtree(directory, ignore_errors=True)
                     return entry
-                if self._is_of_another_machine(entry):
+                if self._is_of_another_machine(entry, location):
                     return directory
                 stale = tempfile.mkdtemp(prefix="old-", dir=self.path)
                 with contextlib.suppress(OSError):
@@ -161,10 +170,10 @@ class PlanCache:
                 return entry
         return directory
 
-    def _is_of_another_machine(self, entry: str) -> bool:
+    def _is_of_another_machine(self, entry: str, location: Location) -> bool:
         """Whether another machine has just made this entry, and may be opening it."""
         with contextlib.suppress(OSError):
-            return time.time() - os.stat(entry).st_mtime < _GRACE and _still_holds(entry)
+            return time.time() - os.stat(entry).st_mtime < _GRACE and _still_holds(entry, location)
         return False
 
     def prune(self) -> None:

@@ -17,6 +17,7 @@ from biofuse.manifest import PLAN_FORMAT, Plan, PlanFolder
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 from biofuse.plan.progress import Progress
+from biofuse.stores.location import Location
 
 DEADLINE = 120.0
 # Seconds that a process has to be gone in once it is killed.
@@ -68,11 +69,12 @@ def get_plan(
         If the store cannot be shown as asked, or does not answer.
     """
     key = options.digest(f"{__version__} {PLAN_FORMAT}")
-    if options.store["backend"] is not None:
-        # There is no cheap way to tell whether a remote store changed.
+    location = Location(**options.store)
+    if location.engine not in (None, "obstore"):
+        # There is no cheap way to tell whether such a store changed.
         cache = None
     if cache is not None:
-        found = cache.find(key)
+        found = cache.find(key, location)
         if found is not None:
             return PlanDirectory(found, temporary=False)
     directory = None
@@ -87,7 +89,7 @@ def get_plan(
         _make(options, directory, progress, timeout)
         kept = directory
         if cache is not None and open_plan(directory).lasting:
-            kept = cache.keep(directory, key)
+            kept = cache.keep(directory, key, location)
         return PlanDirectory(kept, temporary=kept == directory)
     except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VARIANTS = "variants.u32"
 SAMPLES = "samples.u32"
+PINS = "pins.u64"
 
 
 def write_file(directory: str, name: str, data: bytes) -> None:

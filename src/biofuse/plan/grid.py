@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CHUNK_NAME = re.compile(r"(c[./])?\d+([./]\d+)*")
 # Chunks that are asked for one by one where a store cannot list them.
 _MAX_PROBES = 2048
+_MAX_PROBES_FAR = 256
 # More than any array has; metadata that declares them is not believed.
 _MAX_CHUNKS = 20_000_000
 # A far store's list of names comes in pages of a thousand.
@@ -146,13 +147,15 @@ class Presence:
         return self.grid.key(self.absent[0])
 
 
-def presence(store: Store, array: "zarr.Array[Any]") -> Presence | None:
+def presence(store: Store, array: "zarr.Array[Any]", ask: bool = True) -> Presence | None:
     """Find out which chunks of an array are stored, from names alone where a store lists them.
 
     Parameters
     ----------
     store : Store
     array : zarr.Array
+    ask : bool
+        Whether chunks may be asked for one by one where they are not listed.
 
     Returns
     -------
@@ -172,7 +175,7 @@ def presence(store: Store, array: "zarr.Array[Any]") -> Presence | None:
     if not store.far or len(grid) <= _MAX_LISTED_FAR:
         listing = store.listing(grid.name)
     if listing is None:
-        return _probe(store, grid)
+        return _probe(store, grid) if ask else None
     found = Presence(grid)
     stored = set(listing.names)
     left = len(stored)
@@ -222,7 +225,7 @@ def _check_names(found: Presence) -> None:
 
 
 def _probe(store: Store, grid: Grid) -> Presence | None:
-    if len(grid) > _MAX_PROBES:
+    if len(grid) > (_MAX_PROBES_FAR if store.far else _MAX_PROBES):
         return None
     pieces = store.get_many([Range(grid.key(number), 0, 1) for number in range(len(grid))])
     return Presence(grid, [number for number, piece in enumerate(pieces) if piece is None])

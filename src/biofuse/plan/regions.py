@@ -12,6 +12,7 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.options import RegionsFile, Selection
 from biofuse.plan.columns import Column, read_field
+from biofuse.plan.hints import hint_sites
 from biofuse.plan.intervals import Intervals
 from biofuse.plan.region_index import RegionIndex, StaleIndexError
 from biofuse.plan.region_text import parse_regions
@@ -65,6 +66,7 @@ def select_regions(
     targets = named.intervals("-t", selection.targets, "-T", selection.targets_file)
     look = _Look(group, store, regions, targets, progress)
     index = RegionIndex.of(group)
+    hint_sites(group, store, look.runs(index), look.fields)
     warnings = named.warnings
     try:
         kept = collect(look.kept(look.runs(index), index))
@@ -174,6 +176,7 @@ class _Look:
         self._lengths = Lengths(group, store)
         self._regions = regions
         self._targets = targets
+        self.fields = ("variant_contig", "variant_position", *self._lengths.fields)
         self._progress = progress
         self._chunk = self._position.chunk
         self.num_variants: int = group["variant_position"].shape[0]
@@ -260,6 +263,9 @@ class Lengths:
         self._end = column("variant_END")
         self._position = Column(group["variant_position"], store)
         self._alleles = Column(group["variant_allele"], store)
+        # What is read.
+        others = ("variant_allele", "variant_END") if self._end else ("variant_allele",)
+        self.fields = ("variant_length",) if self._length is not None else others
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Lengths of variants start to stop: int64."""

@@ -11,6 +11,9 @@ from biofuse.plan.samples import NO_SAMPLES, select_samples
 from biofuse.stores import Location, Store
 from biofuse.stores.members import Members
 
+# Kept variants nearer than this are of one run.
+_GAP = 64
+
 __all__ = ["NO_SAMPLES", "Resolved", "read_field", "resolve"]
 
 
@@ -38,6 +41,20 @@ class Resolved:
         self.names = list(names)
         self.warnings = list(warnings)
         self._variants = variants
+
+    @property
+    def variants(self) -> np.ndarray | None:
+        """Indices of kept variants, ascending; None for all."""
+        return self._variants
+
+    def runs(self) -> list[tuple[int, int]]:
+        """The kept variants as runs: the first one, and the one after the last."""
+        if self._variants is None:
+            return [(0, 1 << 62)]
+        ends = np.flatnonzero(np.diff(self._variants) > _GAP)
+        first = self._variants[np.append(0, ends + 1)] if len(self._variants) else ()
+        last = self._variants[np.append(ends, len(self._variants) - 1)] if len(first) else ()
+        return [(int(a), int(b) + 1) for a, b in zip(first, last, strict=True)]
 
     def kept(self, start: int, stop: int) -> np.ndarray:
         """Indices of kept variants within [start, stop), relative to start, ascending."""

@@ -1,22 +1,31 @@
 """Where a store is, and how to open it."""
 
+import json
 import os
 import re
+import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
+from biofuse.stores.places import SCHEMES
 
 if TYPE_CHECKING:
     from biofuse.stores.files import StoreFiles
     from biofuse.stores.local import LocalStore
     from biofuse.stores.members import Members
+    from biofuse.stores.objects import ObjectStore
     from biofuse.stores.zip import ZipStore
+    from biofuse.stores.zip_objects import ZipObjects
 
 _SUFFIXES = (".vcz.zip", ".zarr.zip", ".zip", ".vcz", ".zarr", ".icechunk")
 # What zarr-python says of metadata is told where it is written for people.
 _MAX_TEXT = 200
+# Seconds in which a read must be answered where nothing else is said.
+READ_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,24 @@ class Location:
         return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", self.path) is not None
 
     @property
+    def engine(self) -> str | None:
+        """What reads it: None for files here, else a backend."""
+        return "obstore" if self.backend is None and self.is_url else self.backend
+
+    @property
     def is_local(self) -> bool:
-        return self.backend is None
+        return self.engine is None
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the store is in a zip file."""
+        return re.split(r"[?#]", self.path)[0].rstrip("/").endswith(".zip")
 
     def absolute(self) -> "Location":
         """The same place for a process with another working directory."""
+        if self.backend is None and self.path.lower().startswith("file://"):
+            path = unquote(urlsplit(self.path).path)
+            return Location(path, None, self.options)
         if self.is_url or not self.path:
             return self
         return Location(os.path.abspath(self.path), self.backend, self.options)
@@ -58,9 +80,14 @@ class Location:
         if self.backend is not None:
             return
         if self.is_url:
-            raise BiofuseError(
-                f"{self.path} is a URL: add --backend-storage fsspec (or obstore, icechunk)"
-            )
+            scheme = self.path.partition(":")[0].lower()
+            if scheme not in SCHEMES:
+                known = ", ".join(f"{each}://" for each in SCHEMES)
+                raise BiofuseError(
+                    f"{self.path} is a URL of a kind that is not known ({known}): "
+                    "--backend-storage fsspec may read it"
+                )
+            return
         if self.options:
             raise BiofuseError("--storage-option needs --backend-storage")
         try:
@@ -91,7 +118,12 @@ def store_stem(path: str) -> str:
     return name or "store"
 
 
-def open_store(location: Location, opened_ns: int | None = None) -> Store:
+def open_store(
+    location: Location,
+    opened_ns: int | None = None,
+    pins: bytes | memoryview | None = None,
+    timeout: float = READ_TIMEOUT,
+) -> Store:
     """The store at a location.
 
     Parameters
@@ -99,18 +131,68 @@ def open_store(location: Location, opened_ns: int | None = None) -> Store:
     location : Location
     opened_ns : int, optional
         Where a backend can tell, it refuses to read what was changed after this time.
+    pins : bytes-like, optional
+        Versions of objects that were listed when the view was planned.
+    timeout : float
+        Seconds in which a read must be answered.
 
     Raises
     ------
     BiofuseError
         If the location cannot be opened.
     """
-    if location.backend is None:
+    if location.engine is None:
         return _open_local(location, opened_ns)
     location.check()
+    if location.engine == "obstore":
+        return _open_far(location, opened_ns, pins, timeout)
     from biofuse.stores.remote import ZarrStore
 
     return ZarrStore(open_group(location).store)
+
+
+# Of this process, by location: connections, and what was listed, are of use to all who read.
+_far: dict[str, "ObjectStore | ZipObjects"] = {}
+_far_lock = threading.RLock()
+
+
+def _open_far(
+    location: Location,
+    opened_ns: int | None = None,
+    pins: bytes | memoryview | None = None,
+    timeout: float = READ_TIMEOUT,
+) -> "ObjectStore | ZipObjects":
+    from biofuse.stores.link import Link
+    from biofuse.stores.objects import ObjectStore
+    from biofuse.stores.pins import Pins
+    from biofuse.stores.places import explain, open_place
+    from biofuse.stores.requests import Requests
+    from biofuse.stores.zip_objects import ZipObjects
+
+    name = json.dumps([location.path, location.options], sort_keys=True, default=str)
+    with _far_lock:
+        if name in _far:
+            return _far[name]
+        url = location.path if location.is_url else Path(location.path).as_uri()
+        base = re.split(r"[?#]", url)[0]
+        query = url[len(base) :]
+        folder, _, file = base.rstrip("/").rpartition("/")
+        is_zip = location.is_zip
+        try:
+            client = open_place(f"{folder if is_zip else base}{query}", location.options)
+        except BiofuseError:
+            raise
+        except Exception as error:
+            text = explain(error, url)
+            raise BiofuseError(f"cannot open {location.path}: {text}") from error
+        link, pinned = Link(), Pins(pins, opened_ns)
+        requests = Requests(client, link, pinned, timeout, lambda error: explain(error, url))
+        lists = urlsplit(url).scheme not in ("http", "https")
+        store: ObjectStore | ZipObjects = ObjectStore(requests, link, pinned, lists)
+        if is_zip:
+            store = ZipObjects(ObjectStore(requests, link, pinned, False), unquote(file))
+        _far[name] = store
+        return store
 
 
 def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore | ZipStore":
@@ -146,12 +228,17 @@ def open_group(location: Location, plain: bool = True) -> "Members":
     from biofuse.stores.members import Members
 
     location.check()
-    if location.backend is not None:
+    if location.engine not in (None, "obstore"):
         group = _zarr_group(location, None)
         return Members(lambda: group)
     from biofuse.stores.files import StoreFiles
 
-    files = StoreFiles(_open_local(location))
+    if location.engine is None:
+        files = StoreFiles(_open_local(location))
+    else:
+        from biofuse.stores.far_files import FarFiles
+
+        files = FarFiles(_open_far(location))
     members = Members(lambda: _zarr_group(location, files), files, plain)
     if not plain or files.group_format() is None:
         # Which says what is there instead.

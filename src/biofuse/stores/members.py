@@ -40,6 +40,12 @@ class Members:
         self._plain = plain
         self._found: dict[str, Any] = {}
 
+    @property
+    def files(self) -> StoreFiles:
+        """The store's metadata, of a store that is read here."""
+        assert self._files is not None
+        return self._files
+
     @functools.cached_property
     def group(self) -> Any:
         """The zarr-python group."""

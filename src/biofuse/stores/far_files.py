@@ -1,0 +1,126 @@
+"""What is read of a store at some distance before any array is: its metadata, in few requests."""
+
+import json
+from typing import Any
+
+from biofuse.errors import BiofuseError
+from biofuse.stores.base import read_whole
+from biofuse.stores.files import StoreFiles
+from biofuse.stores.metadata import MAX_BYTES, check_metadata
+from biofuse.stores.objects import ObjectStore
+from biofuse.stores.zip_objects import ZipObjects
+
+_CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2 = ".zmetadata", "zarr.json", ".zgroup", ".zattrs"
+# Arrays that are asked for where nothing tells which there are (VCF Zarr specification).
+_USUAL = (
+    "sample_id",
+    "contig_id",
+    "variant_contig",
+    "variant_position",
+    "variant_allele",
+    "variant_id",
+    "region_index",
+    "variant_length",
+    "call_genotype",
+    "call_genotype_phased",
+    "call_GP",
+    "call_DS",
+)
+# Arrays whose metadata is fetched before somebody asks.
+_MOST = 200
+
+
+class FarFiles(StoreFiles):
+    """The metadata of a store at some distance.
+
+    Where the store has a document with the metadata of all arrays, that is all that is read.
+
+    Parameters
+    ----------
+    store : ObjectStore or ZipObjects
+
+    Raises
+    ------
+    BiofuseError
+        If the place cannot be read, or that document is damaged.
+    """
+
+    def __init__(self, store: ObjectStore | ZipObjects):
+        super().__init__(store)
+        self.store: ObjectStore | ZipObjects = store
+        self._consolidated = False
+        self._versions: dict[str, str] = {}
+        store.begin()
+        names = (_CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2)
+        for name, piece in zip(names, read_whole(store, names, MAX_BYTES), strict=True):
+            data = None if piece is None else bytes(piece.data)
+            if data is not None:
+                check_metadata(name, data)
+            self._read[name] = data
+            if piece is not None:
+                self._versions[name] = str(piece.version)
+        if not self._take_consolidated():
+            self._hint_arrays()
+
+    @property
+    def root_keys(self) -> list[str]:
+        """Keys of the documents that tell what the store is."""
+        name = _JSON3 if self._read[_JSON3] is not None else _CONSOLIDATED
+        return [name if self._read[name] is not None else _GROUP2]
+
+    @property
+    def root_signature(self) -> str:
+        """`Store.signature` of these, as they were when they were read."""
+        return " ".join(self._versions.get(key) or "-" for key in self.root_keys)
+
+    def _take_consolidated(self) -> bool:
+        """Take the metadata of all arrays from one document, if there is one."""
+        text = self._read[_JSON3]
+        if text is not None:
+            found = json.loads(text).get("consolidated_metadata")
+            if found is None:
+                return False
+            documents = self._documents(_JSON3, found)
+            named = {f"{name}/{_JSON3}": value for name, value in documents.items()}
+        else:
+            text = self._read[_CONSOLIDATED]
+            if text is None:
+                return False
+            named = self._documents(_CONSOLIDATED, json.loads(text))
+        for key, value in named.items():
+            data = json.dumps(value).encode()
+            check_metadata(key, data)
+            self._read.setdefault(key, data)
+            if self._read[key] is None:
+                self._read[key] = data
+        self._consolidated = True
+        return True
+
+    @staticmethod
+    def _documents(key: str, value: Any) -> dict[str, Any]:
+        found = value.get("metadata") if isinstance(value, dict) else None
+        if not isinstance(found, dict):
+            raise BiofuseError(f"{key} is damaged: it has no metadata")
+        return found
+
+    def _hint_arrays(self) -> None:
+        """Have the metadata of all arrays fetched at once."""
+        three = self._read[_JSON3] is not None
+        if not three and self._read[_GROUP2] is None:
+            return
+        folders = self.store.list_folders("")[:_MOST] if self.store.lists else list(_USUAL)
+        names = [_JSON3] if three else [".zarray", _ATTRS2]
+        keys = [f"{folder}/{name}" for folder in folders for name in names]
+        self.store.hint([key for key in keys if not self.store.is_absent(key)])
+
+    def read_metadata(self, key: str) -> bytes | None:
+        """As of any store; of one with a document for all arrays, from that."""
+        if self._consolidated:
+            return self._read.get(key)
+        return super().read_metadata(key)
+
+    def list_folders(self) -> list[str]:
+        """Names of the folders at the root."""
+        if not self._consolidated:
+            return super().list_folders()
+        return sorted({key.partition("/")[0] for key in self._read if "/" in key})

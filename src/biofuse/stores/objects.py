@@ -1,0 +1,234 @@
+"""Stores in object stores and on web servers, through obstore."""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from biofuse.errors import BiofuseError
+from biofuse.stores.base import Part, Piece, Range
+from biofuse.stores.link import Link, LinkUse
+from biofuse.stores.listing import Listing
+from biofuse.stores.pins import Pins, version_of
+from biofuse.stores.requests import Objects, Requests
+
+# Bytes that are fetched before anybody asks for them, as their sizes are expected to be, and
+# how many objects.
+_HINTED, _MOST_HINTED = 64 << 20, 1024
+# Those that were asked for may be again: bytes.
+_USED = 16 << 20
+# Objects of a store that is listed as a whole: some answers, one after another.
+_FEW = 3000
+# Seconds for which what a store's metadata was holds.
+_FRESH = 1.0
+
+
+class ObjectStore:
+    """A store whose objects are those below a place's root. Thread-safe.
+
+    Parameters
+    ----------
+    requests : Requests
+    link : Link
+        Theirs.
+    pins : Pins
+        Theirs, which listings add to.
+    lists : bool
+        Whether the place can tell what is in it.
+    """
+
+    far = True
+
+    def __init__(self, requests: Requests, link: Link, pins: Pins, lists: bool):
+        self.link = link
+        self.pins = pins
+        self.lists = lists
+        self._requests = requests
+        self._lock = threading.Lock()
+        self._hinted: deque[str] = deque()
+        self._begun: dict[str, Future[Piece | None]] = {}
+        self._used: OrderedDict[str, Future[Piece | None]] = OrderedDict()
+        self._listings: dict[str, Future[Objects | None]] = {}
+        self._known: dict[str, list[str]] | None = None
+        self._signatures: dict[tuple[str, ...], tuple[float, str]] = {}
+
+    @property
+    def use(self) -> LinkUse:
+        """What was asked for."""
+        return self.link.use
+
+    @property
+    def bytes_per_delay(self) -> int:
+        """Bytes that come in the time that another request takes to be answered."""
+        return self.link.bytes_per_delay
+
+    def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
+        futures = [None if self.is_absent(r.key) else self._hinted_or_new(r) for r in ranges]
+        return [None if future is None else future.result() for future in futures]
+
+    def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
+        """Have a whole object fetched, if it has no more bytes than that.
+
+        Parameters
+        ----------
+        key : str
+        most : int
+        ahead : bool
+            Whether nobody waits for it yet.
+        """
+        return self._requests.get(key, 0, most, ahead)
+
+    def request(
+        self, key: str, start: int, stop: int, ahead: bool = False
+    ) -> "Future[Piece | None]":
+        """Have a part of an object fetched."""
+        return self._requests.get(key, start, stop, ahead)
+
+    def _hinted_or_new(self, wanted: Range) -> "Future[Piece | None]":
+        with self._lock:
+            found = self._begun.pop(wanted.key, None) or self._used.pop(wanted.key, None)
+            if found is not None:
+                self._used[wanted.key] = found
+                while len(self._used) * self.link.size > _USED:
+                    self._used.popitem(last=False)
+        if found is not None:
+            self._begin_hinted()
+            return found
+        return self._requests.get(wanted.key, wanted.start, wanted.stop)
+
+    def hint(self, keys: Sequence[str]) -> None:
+        with self._lock:
+            self._hinted.extend(keys)
+        self._begin_hinted()
+
+    def _begin_hinted(self) -> None:
+        """Have as many of those fetched that will be read as are to be held."""
+        most = max(1, min(_MOST_HINTED, _HINTED // self.link.size))
+        with self._lock:
+            while self._hinted and len(self._begun) < most:
+                key = self._hinted.popleft()
+                if key not in self._begun and key not in self._used:
+                    self._begun[key] = self._requests.get(key, ahead=True)
+
+    def part(self, key: str) -> Part | None:
+        return None
+
+    def begin(self) -> None:
+        """Have the store listed, if it has few objects, before anybody asks."""
+        if self.lists:
+            self._objects("")
+
+    def _objects(self, folder: str) -> "Future[Objects | None]":
+        with self._lock:
+            if folder not in self._listings:
+                prefix, most = (f"{folder}/", None) if folder else ("", _FEW)
+                self._listings[folder] = self._requests.list(prefix, most)
+            return self._listings[folder]
+
+    def _overview(self) -> dict[str, list[str]] | None:
+        """Names below each folder of the root, and of the root's own objects below ""; None
+        of a store of too many objects."""
+        with self._lock:
+            if self._known is not None:
+                return self._known or None
+        found = self._objects("").result()
+        known: dict[str, list[str]] = {}
+        for each in found or ():
+            folder, slash, name = str(each["path"]).partition("/")
+            known.setdefault(folder if slash else "", []).append(name if slash else folder)
+        self.pins.add(found or ())
+        with self._lock:
+            self._known = known
+        return known or None
+
+    def is_absent(self, key: str) -> bool:
+        """Whether a listing has told that there is no such object."""
+        with self._lock:
+            known = self._known
+        if not known:
+            return False
+        return not self.pins.has(key)
+
+    def listing(self, folder: str) -> Listing | None:
+        if not self.lists:
+            return None
+        known = self._overview()
+        if known is not None:
+            return Listing(list(known.get(folder, ())))
+        found = self._objects(folder).result()
+        self.pins.add(found or ())
+        return Listing([str(each["path"])[len(folder) + 1 :] for each in found or ()])
+
+    def versions(
+        self, roots: Sequence[str], folders: Sequence[str], keys: Sequence[str]
+    ) -> list[str]:
+        """What tells the versions of a store's objects, as they are now.
+
+        Parameters
+        ----------
+        roots : sequence of str
+            Keys that are looked at in any case.
+        folders : sequence of str
+            Of the root, whose objects all count where the store is listed as a whole.
+        keys : sequence of str
+            Those that count where it is not.
+        """
+        self.begin()
+        futures = [self._requests.version(key) for key in roots]
+        metas = self._objects("").result() if self.lists else None
+        if metas is not None:
+            wanted = set(folders)
+            found = sorted(
+                f"{each['path']}\t{version_of(each)}"
+                for each in metas
+                if str(each["path"]).partition("/")[0] in wanted
+            )
+        else:
+            others = [(key, self._requests.version(key)) for key in keys]
+            found = [f"{key}\t{future.result()}" for key, future in others]
+        return [f"{key}\t{f.result()}" for key, f in zip(roots, futures, strict=True)] + found
+
+    def signature(self, keys: Sequence[str]) -> str | None:
+        """What tells the versions of some objects, as it was a second ago or later."""
+        if not keys:
+            return None
+        now = time.monotonic()
+        with self._lock:
+            at, text = self._signatures.get(tuple(keys), (-1e9, ""))
+        if now - at < _FRESH:
+            return text
+        futures = [self._requests.version(key) for key in keys]
+        text = " ".join(future.result() or "-" for future in futures)
+        with self._lock:
+            self._signatures[tuple(keys)] = time.monotonic(), text
+        return text
+
+    def list_folders(self, key: str) -> list[str]:
+        """Names of the folders in a folder.
+
+        Raises
+        ------
+        BiofuseError
+            If the place cannot tell.
+        """
+        if not self.lists:
+            raise BiofuseError(
+                "a web server does not tell what arrays a store has: its metadata must be "
+                "consolidated (zarr.consolidate_metadata)"
+            )
+        known = None if key else self._overview()
+        if known is not None:
+            return sorted(folder for folder in known if folder)
+        folders, _ = self._requests.list_folder(key).result()
+        return folders
+
+    def list_names(self, key: str) -> list[str]:
+        """Names of all that is directly in a folder; none where the place cannot tell."""
+        if not self.lists:
+            return []
+        folders, names = self._requests.list_folder(key).result()
+        return [*folders, *names]
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,129 @@
+"""Which version of each object a store had, so that no other is read.
+
+A server names versions by ETags. Those that a listing told when the plan was made are in a
+table of the plan; of objects that it has not, the first answer counts, unless the object was
+changed later than the plan was made.
+"""
+
+import hashlib
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from biofuse.errors import StoreChangedError
+
+# Seconds by which a server's clock may be ahead.
+_SLACK = 2.0
+# Objects whose first answer is remembered.
+_MAX_SEEN = 50_000
+_COUNT = struct.Struct("<Q")
+
+
+def version_of(meta: Mapping[str, Any]) -> str:
+    """What tells a version of an object from others, of what obstore says of it."""
+    tag = meta.get("e_tag")
+    if tag:
+        # Lists and answers differ in quotes, and proxies that compress make a tag weak.
+        return str(tag).removeprefix("W/").strip('"')
+    return f"{meta['size']} {meta['last_modified']}"
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+class Pins:
+    """The versions of a store's objects.
+
+    Parameters
+    ----------
+    table : bytes-like, optional
+        What `to_bytes` of the plan's pins gave.
+    planned_ns : int, optional
+        When the plan was made, in nanoseconds since 1970.
+    """
+
+    def __init__(self, table: bytes | memoryview | None = None, planned_ns: int | None = None):
+        self._planned = None if planned_ns is None else planned_ns / 1e9
+        self._seen: dict[int, int] = {}
+        self._listed: dict[int, tuple[int, int]] = {}
+        self._keys = self._versions = self._sizes = memoryview(b"").cast("B")
+        if table is not None and len(table):
+            (count,) = _COUNT.unpack_from(table)
+            numbers = memoryview(table)[_COUNT.size : _COUNT.size + 24 * count].cast("Q")
+            self._keys, self._versions = numbers[:count], numbers[count : 2 * count]
+            self._sizes = numbers[2 * count :]
+
+    def add(self, metas: Iterable[Mapping[str, Any]]) -> None:
+        """Take note of objects as a listing tells of them, by their keys."""
+        for meta in metas:
+            self._listed[_number(meta["path"])] = _number(version_of(meta)), int(meta["size"])
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._listed)
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object; None if that is not known."""
+        found = self._find(key)
+        return None if found is None else found[1]
+
+    def has(self, key: str) -> bool:
+        """Whether a listing has told of an object."""
+        return self._find(key) is not None
+
+    def _find(self, key: str) -> tuple[int, int] | None:
+        number = _number(key)
+        if number in self._listed:
+            return self._listed[number]
+        i = bisect_left(self._keys, number)
+        if i < len(self._keys) and self._keys[i] == number:
+            return self._versions[i], self._sizes[i]
+        return None
+
+    def check(self, key: str, meta: Mapping[str, Any]) -> None:
+        """Raise `StoreChangedError` if an answer is of another version than is pinned.
+
+        Parameters
+        ----------
+        key : str
+        meta : mapping
+            What obstore says of the object.
+        """
+        found = _number(version_of(meta))
+        pinned = self._find(key)
+        if pinned is not None:
+            if pinned[0] != found:
+                raise self._changed(key)
+            return
+        changed = meta.get("last_modified")
+        if (
+            self._planned is not None
+            and isinstance(changed, datetime)
+            and changed.timestamp() > self._planned + _SLACK
+        ):
+            raise self._changed(key)
+        if len(self._seen) < _MAX_SEEN and self._seen.setdefault(_number(key), found) != found:
+            raise self._changed(key)
+
+    def check_absent(self, key: str) -> None:
+        """Raise `StoreChangedError` if an object that is not there was there."""
+        if self._find(key) is not None or _number(key) in self._seen:
+            raise StoreChangedError(
+                f"{key} was removed after the store was mounted; mount it again"
+            )
+
+    @staticmethod
+    def _changed(key: str) -> StoreChangedError:
+        return StoreChangedError(f"{key} was replaced after the store was mounted; mount it again")
+
+    def to_bytes(self) -> bytes:
+        """All that listings told, as `Pins` takes it: a number of objects, then of each its
+        key's hash, ascending, then its version's, then its size."""
+        known = sorted(self._listed.items())
+        columns = array("Q", (number for number, _ in known))
+        columns.extend(version for _, (version, _) in known)
+        columns.extend(size for _, (_, size) in known)
+        return _COUNT.pack(len(known)) + columns.tobytes()

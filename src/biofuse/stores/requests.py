@@ -1,0 +1,402 @@
+"""Requests for objects: many at a time, tried again, and doubled where one stalls.
+
+All are run by one thread with an event loop; whoever wants an answer holds a future. What
+somebody waits for goes before what is read ahead.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+import re
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
+
+from biofuse.errors import BiofuseError
+from biofuse.stores.base import Piece
+from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
+from biofuse.stores.pins import Pins, version_of
+
+T = TypeVar("T")
+# What obstore says of objects.
+Objects: TypeAlias = list[dict[str, Any]]
+
+# Seconds before a request is made again, doubled each time.
+_BACKOFF, _MAX_BACKOFF = 0.1, 5.0
+# Of the time that a read has, what requests for it may take.
+_PART = 0.8
+# A store that never answered is not there rather than busy: seconds.
+_FIRST_ANSWER = 8.0
+# A request that has come no further for so many times as long as others take in all has stalled,
+# and for so many seconds at least; at most, and where nothing is known.
+_STALLED, _LEAST_STALL, _MOST_STALL, _UNKNOWN_STALL = 6.0, 1.0, 10.0, 4.0
+# The same request at a time.
+_MOST_COPIES = 3
+# Bodies of this many bytes and more are taken in parts, whose coming tells that it goes on.
+_LARGE = 1 << 20
+_PIECE = 256 << 10
+# Ranges from an object's first byte on of so many bytes and more are asked for as the object.
+_WHOLE = 256 << 10
+# Objects that a server tells of in an answer.
+_PAGE = 1000
+_SLOW_DOWN = re.compile(r"\b(503|429)\b|SlowDown")
+_NO_RANGES = re.compile(r"non-partial response", re.IGNORECASE)
+_BEYOND = re.compile(r"\b416\b|InvalidRange")
+_STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
+
+
+class EventLoop:
+    """An event loop that a thread of its own runs, until the process ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(lambda loop, context: None)
+        threading.Thread(target=self.loop.run_forever, name="requests", daemon=True).start()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Run a coroutine."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+
+_loop: EventLoop | None = None
+_loop_lock = threading.Lock()
+
+
+def event_loop() -> EventLoop:
+    """The process's event loop for requests."""
+    global _loop
+    with _loop_lock:
+        if _loop is None:
+            _loop = EventLoop()
+        return _loop
+
+
+class _Gate:
+    """Lets so many pass at a time, those first who somebody waits for. Of one event loop."""
+
+    def __init__(self, link: Link):
+        self._link = link
+        self._inside = 0
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+
+    def _has_room(self, ahead: bool) -> bool:
+        limit = self._link.at_once
+        return self._inside < (limit if ahead or limit < FIRST_AT_ONCE else MAX_AT_ONCE)
+
+    @asynccontextmanager
+    async def passing(self, ahead: bool) -> Any:
+        """Wait for a place; as a context manager, which gives it back."""
+        if self._waiting or not self._has_room(ahead):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (ahead, next(self._numbers), turn))
+            self._let_in()
+            await turn
+        else:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self._inside += 1
+                turn.set_result(None)
+
+
+class _Progress:
+    """When a request was last seen to come on, by the loop's clock."""
+
+    def __init__(self) -> None:
+        self.at = asyncio.get_running_loop().time()
+
+    def note(self) -> None:
+        self.at = asyncio.get_running_loop().time()
+
+
+class Requests:
+    """Gets objects of one place.
+
+    Parameters
+    ----------
+    client : obstore store
+        Its root is the place; it makes each request once.
+    link : Link
+    pins : Pins
+    timeout : float
+        Seconds in which a read must be answered.
+    explain : callable
+        One line on an error of the client.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        link: Link,
+        pins: Pins,
+        timeout: float,
+        explain: Callable[[BaseException], str],
+    ):
+        import obstore
+        import obstore.exceptions
+
+        self._obstore: Any = obstore
+        self._refused = (
+            obstore.exceptions.PermissionDeniedError,
+            obstore.exceptions.UnauthenticatedError,
+        )
+        self._hopeless = (
+            obstore.exceptions.InvalidPathError,
+            obstore.exceptions.NotSupportedError,
+            obstore.exceptions.UnknownConfigurationKeyError,
+        )
+        self._client = client
+        self.link = link
+        self._pins = pins
+        self._timeout = timeout
+        self._explain = explain
+        self._gate = _Gate(link)
+        self._has_ranges = True
+
+    def get(
+        self, key: str, start: int = 0, stop: int | None = None, ahead: bool = False
+    ) -> "Future[Piece | None]":
+        """Have bytes of an object fetched; None if it does not exist.
+
+        Parameters
+        ----------
+        key : str
+        start : int
+        stop : int or None
+            None, or one past the end, means to the end.
+        ahead : bool
+            Whether nobody waits for it yet.
+
+        Returns
+        -------
+        Future
+            Whose exception is a `BiofuseError`.
+        """
+        return event_loop().submit(self._get(key, start, stop, ahead))
+
+    async def _get(self, key: str, start: int, stop: int | None, ahead: bool) -> Piece | None:
+        async with self._gate.passing(ahead):
+            try:
+                found: Piece = await self._persist(
+                    lambda progress: self._once(key, start, stop, progress), key
+                )
+            except FileNotFoundError:
+                self._pins.check_absent(key)
+                return None
+            return found
+
+    def list(self, prefix: str, most: int | None = None) -> "Future[Objects | None]":
+        """What obstore says of all objects whose keys begin so; None if there are more."""
+        return event_loop().submit(
+            self._persist(lambda _: self._list(prefix, most), prefix or "the store")
+        )
+
+    def list_folder(self, folder: str) -> "Future[tuple[Sequence[str], Sequence[str]]]":
+        """Names of the folders, and of the objects, directly in a folder."""
+        return event_loop().submit(
+            self._persist(lambda _: self._list_folder(folder), folder or "the store")
+        )
+
+    def version(self, key: str) -> "Future[str | None]":
+        """What tells the version of an object; None if it does not exist."""
+        return event_loop().submit(self._version(key))
+
+    async def _version(self, key: str) -> str | None:
+        async def ask(progress: _Progress) -> str:
+            began = self.link.began()
+            try:
+                meta = await self._obstore.head_async(self._client, key)
+                self.link.answered(began)
+            finally:
+                self.link.ended(began, None)
+            return version_of(meta)
+
+        try:
+            return await self._persist(ask, key)
+        except FileNotFoundError:
+            return None
+
+    async def _list(self, prefix: str, most: int | None) -> Objects | None:
+        found: Objects = []
+        stream = self._obstore.list(self._client, prefix=prefix or None, chunk_size=_PAGE)
+        pages = aiter(stream)
+        while True:
+            began = self.link.began()
+            try:
+                page = await anext(pages, None)
+            finally:
+                self.link.ended(began, None)
+            if page is None:
+                return found
+            found.extend(page)
+            if most is not None and len(found) > most:
+                return None
+
+    async def _list_folder(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
+        began = self.link.began()
+        try:
+            found = await self._obstore.list_with_delimiter_async(self._client, prefix=folder)
+        finally:
+            self.link.ended(began, None)
+        names = [str(each["path"]).rpartition("/")[2] for each in found["objects"]]
+        return [str(p).rstrip("/").rpartition("/")[2] for p in found["common_prefixes"]], names
+
+    async def _persist(self, ask: Callable[[_Progress], Awaitable[T]], key: str) -> T:
+        """Ask again, later and later, as long as there is time and it may help."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        refused = False
+        for attempt in itertools.count():
+            try:
+                return await self._doubled(ask)
+            except (FileNotFoundError, BiofuseError):
+                raise
+            except self._hopeless as error:
+                raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
+            except self._refused as error:
+                # A token that has expired may have been renewed by now.
+                if refused or not self.link.is_known:
+                    raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
+                refused = True
+                last: BaseException = error
+            except Exception as error:
+                last = error
+                if _SLOW_DOWN.search(str(error)):
+                    self.link.spare()
+            most = self._timeout * _PART
+            if not self.link.is_known and not _STATUS.search(str(last)):
+                most = min(most, _FIRST_ANSWER)
+            backoff = min(_MAX_BACKOFF, _BACKOFF * 2**attempt) * random.uniform(0.75, 1.25)
+            if loop.time() + backoff - began > most:
+                raise BiofuseError(
+                    f"{key} cannot be read: {self._explain(last)} ({attempt + 1} attempts)"
+                ) from last
+            self.link.retried()
+            await asyncio.sleep(backoff)
+        raise AssertionError
+
+    async def _doubled(self, ask: Callable[[_Progress], Awaitable[T]]) -> T:
+        """Ask, and once more where nothing comes; the first answer counts."""
+        loop = asyncio.get_running_loop()
+        progress = _Progress()
+        took = self.link.took
+        patience = max(_LEAST_STALL, min(_MOST_STALL, _STALLED * took)) if took else _UNKNOWN_STALL
+        tasks = {loop.create_task(_awaited(ask(progress)))}
+        last: BaseException = TimeoutError("no answer")
+        deadline = loop.time() + self._timeout * _PART
+        try:
+            while tasks:
+                left = min(progress.at + patience, deadline) - loop.time()
+                done, _ = await asyncio.wait(
+                    tasks, timeout=max(0.01, left), return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    tasks.discard(task)
+                    error = task.exception()
+                    if error is None:
+                        return task.result()
+                    if isinstance(error, (FileNotFoundError, BiofuseError)):
+                        raise error
+                    last = error
+                if loop.time() >= deadline:
+                    raise TimeoutError("no answer")
+                stalled = loop.time() >= progress.at + patience
+                if not done and stalled and len(tasks) < _MOST_COPIES:
+                    self.link.retried()
+                    progress.note()
+                    patience *= 2
+                    tasks.add(loop.create_task(_awaited(ask(progress))))
+            raise last
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _once(self, key: str, start: int, stop: int | None, progress: _Progress) -> Piece:
+        whole = start == 0 and (stop is None or stop >= _WHOLE or not self._has_ranges)
+        try:
+            return await self._request(key, None if whole else (start, stop), stop, progress)
+        except _TooLargeError as large:
+            if not self._has_ranges:
+                return Piece(b"", 0, large.size, large.version)
+            return await self._request(key, (start, stop), stop, progress)
+        except (FileNotFoundError, BiofuseError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            text = str(error)
+            if not whole and _NO_RANGES.search(text):
+                self._has_ranges = False
+                piece = await self._request(key, None, None, progress)
+                return piece
+            if not whole and _BEYOND.search(text):
+                meta = await self._obstore.head_async(self._client, key)
+                self._pins.check(key, meta)
+                return Piece(b"", start, int(meta["size"]), version_of(meta))
+            raise
+
+    async def _request(
+        self,
+        key: str,
+        wanted: tuple[int, int | None] | None,
+        most: int | None,
+        progress: _Progress,
+    ) -> Piece:
+        """One request. Raises `_TooLargeError` if the whole object is larger than wanted."""
+        options: dict[str, Any] = {}
+        if wanted is not None:
+            start, stop = wanted
+            options["range"] = {"offset": start} if stop is None else (start, stop)
+        began = self.link.began()
+        size = None
+        try:
+            result = await self._obstore.get_async(self._client, key, options=options or None)
+            self.link.answered(began)
+            progress.note()
+            meta = result.meta
+            self._pins.check(key, meta)
+            first, last = result.range
+            if wanted is None and most is not None and meta["size"] > most:
+                raise _TooLargeError(int(meta["size"]), version_of(meta))
+            data = await self._body(result, last - first, progress)
+            if len(data) != last - first:
+                raise ConnectionError(f"{len(data)} bytes came of {last - first}")
+            size = len(data)
+        finally:
+            self.link.ended(began, size)
+        return Piece(data, first, int(meta["size"]), version_of(meta))
+
+    async def _body(self, result: Any, size: int, progress: _Progress) -> memoryview | bytes:
+        if size < _LARGE:
+            data = await result.bytes_async()
+            self.link.received(len(data))
+            return memoryview(data).cast("B")
+        parts = []
+        async for part in result.stream(min_chunk_size=_PIECE):
+            parts.append(part)
+            self.link.received(len(part))
+            progress.note()
+        return b"".join(parts)
+
+
+class _TooLargeError(Exception):
+    """An object has more bytes than are wanted of it."""
+
+    def __init__(self, size: int, version: str):
+        super().__init__(size)
+        self.size = size
+        self.version = version
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
