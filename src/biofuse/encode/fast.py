@@ -3,21 +3,21 @@
 import contextlib
 import os
 import resource
-import threading
 from array import array
-from collections import deque
 from collections.abc import Mapping
+from typing import cast
 
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
-from biofuse.encode.turns import Turns
+from biofuse.encode.fetch import Fetcher
+from biofuse.encode.ranges import Records
 from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
 from biofuse.manifest import Plan, StreamedFile
-from biofuse.stores import Piece, Range, Store
+from biofuse.stores import FarStore, Piece, Range, Store
 from biofuse.stores.limits import encoded
 from biofuse.stores.local import LocalStore
 
@@ -29,26 +29,11 @@ _MAX_BLOCK = 2 << 20
 _PLANES, _WIDE_PLANES = 2, 8
 # Of the budget, scratch of calls takes at most this part.
 _SCRATCH_PART = 4
-# Of the cache, frames of a chunk row that are kept take at most this part, and half of what each
-# run of reads can have.
-_ROW_PART = 4
-# Chunk rows that are fetched at a time, of which each may be as large as that.
-_FETCHED_AT_ONCE = 4
+# Of a store at some distance, what is under way takes this part of the cache's room.
+_UNDER_WAY_PART = 5
 # Files of the store that are kept open, and that are open, at most.
 _MAX_OPEN_FILES = 1024
 _MANY_OPEN_FILES = 1 << 16
-
-
-class _Fetching(threading.Event):
-    """Set once a chunk row was fetched.
-
-    Attributes
-    ----------
-    given : bool
-        Whether the engine has got it.
-    """
-
-    given = False
 
 
 class FastPath:
@@ -107,17 +92,11 @@ class FastPath:
             # Others are what is kept.
             open_of_a_call = chunks
             calls = max(1, min(calls, most_open // 2 // max(1, open_of_a_call)))
-        # Chunk rows of which a block was asked for lately.
-        self._begun: deque[tuple[int, int]] = deque(maxlen=16)
-        self._asked_ahead: deque[tuple[int, int]] = deque(maxlen=64)
-        # Chunk rows that are being fetched from a store at some distance.
-        self._fetching: dict[tuple[int, int], _Fetching] = {}
-        self._turns = Turns(_FETCHED_AT_ONCE)
-        self._lock = threading.Lock()
-        self._cache_bytes = max(1 << 20, memory - calls * scratch)
-        cache = native.Cache(self._cache_bytes)
-        # Of each array, what the frames of the chunk row that was fetched last take.
-        self._row_bytes = [0] * len(self._arrays)
+        room = memory - calls * scratch
+        if store.far:
+            room -= room // _UNDER_WAY_PART
+        room = max(1 << 20, room)
+        cache = native.Cache(room)
         self.engine = native.Engine(
             cache,
             self._folder,
@@ -145,6 +124,8 @@ class FastPath:
             raise
         for streamed, header in zip(plan.streamed, headers, strict=True):
             self._add_file(streamed, header, tables, usable)
+        self._records = [Records(streamed, tables) for streamed in plan.streamed]
+        self._fetcher = self._open_fetcher(plan, tables, room) if store.far else None
         for _ in range(calls):
             self.engine.add_context(
                 [
@@ -154,6 +135,30 @@ class FastPath:
                     )
                 ]
             )
+
+    def _open_fetcher(self, plan: Plan, tables: Mapping[str, memoryview], room: int) -> Fetcher:
+        paths = [each.path for each in self._arrays]
+        files = [
+            (records, [paths.index(name) for name in (GENOTYPES, PHASED) if name in each.fields])
+            if is_fast(each, paths)
+            else (records, [])
+            for records, each in zip(self._records, plan.streamed, strict=True)
+        ]
+        return Fetcher(
+            self.engine,
+            cast(FarStore, self._store),
+            self._arrays,
+            self._samples,
+            files,
+            tables[plan.variants].cast("I") if plan.variants else None,
+            room,
+            plan.watched,
+            plan.signature,
+        )
+
+    def record_at(self, file: int, offset: int) -> int:
+        """The record that has a byte of a file; the first one for the header's."""
+        return max(0, self._records[file].at(offset))
 
     def _add_file(
         self,
@@ -188,6 +193,9 @@ class FastPath:
             self.engine.watch([os.fsencode(os.path.join(root, key)) for key in plan.watched])
         elif hasattr(self._store, "path"):
             self.engine.watch([os.fsencode(os.path.abspath(self._store.path))])
+        if self._store.far:
+            # That is found out as soon as something is fetched.
+            return True
         return self._store.signature(plan.watched) == plan.signature
 
     def give(self, wanted: native.Wanted) -> bool:
@@ -198,6 +206,12 @@ class FastPath:
         bool
             Whether it is to try again. If not, the bytes are made in another way, which
             says what is wrong if anything is.
+
+        Raises
+        ------
+        BiofuseError
+            If chunks of a store at some distance cannot be fetched: to try in another way
+            would take as long again.
         """
         if wanted.array < 0:
             return False
@@ -207,9 +221,10 @@ class FastPath:
                 return self._give_absent(*row)
             if not self._store.far:
                 return self._give_parts(*row)
-            return self._give_frames(wanted.is_request, *row)
         except (BiofuseError, OSError, native.NativeError):
             return False
+        assert self._fetcher is not None
+        return wanted.is_request and self._fetcher.want(*row)
 
     def _missing(self, number: int, chunk_row: int) -> list[tuple[int, str]]:
         """Chunks of a row: their index among those that are read, and their key."""
@@ -240,58 +255,6 @@ class FastPath:
                 self.engine.give_part(number, chunk_row, i, part.fd, part.start, part.size)
                 continue
             (piece,) = self._store.get_many([Range(key, 0, encoded(genotypes.decoded_size))])
-            self._give_piece(number, chunk_row, i, piece)
-        return True
-
-    def _give_frames(self, is_request: bool, number: int, chunk_row: int) -> bool:
-        """Whole frames of a store at some distance, for those who read on.
-
-        Fetched once where several threads want them, and few chunk rows at a time.
-        """
-        row = (number, chunk_row)
-        if is_request and row not in self._begun and row not in self._asked_ahead:
-            # Who reads here and there wants no more than a block.
-            self._begun.append(row)
-            return False
-        parts = 2 * self.engine.runs
-        if parts > _ROW_PART and self._row_bytes[number] > self._cache_bytes // parts:
-            # They would be dropped for one another before they are used.
-            return False
-        with self._lock:
-            other = self._fetching.get(row)
-            if not is_request:
-                full = len(self._fetching) >= _FETCHED_AT_ONCE
-                if other is not None or full or row in self._asked_ahead:
-                    return False
-                self._asked_ahead.append(row)
-            if other is None:
-                if is_request and self.engine.has_row(number, chunk_row):
-                    # Another was given it since this one asked.
-                    return True
-                own = self._fetching[row] = _Fetching()
-        if other is not None:
-            other.wait()
-            return other.given
-        try:
-            with self._turns:
-                own.given = self._fetch(number, chunk_row)
-        finally:
-            with self._lock:
-                del self._fetching[row]
-            own.set()
-        return own.given
-
-    def _fetch(self, number: int, chunk_row: int) -> bool:
-        """Give all chunks of a row, if they are not too large to be kept."""
-        genotypes, samples = self._arrays[number], self._samples[number]
-        limit = self._cache_bytes // _ROW_PART
-        most = min(encoded(genotypes.decoded_size), limit // max(1, len(samples.chunks)))
-        keys = self._missing(number, chunk_row)
-        pieces = self._store.get_many([Range(key, 0, most) for _, key in keys])
-        if any(piece is not None and piece.size > most for piece in pieces):
-            return False
-        self._row_bytes[number] = sum(piece.size for piece in pieces if piece is not None)
-        for (i, _), piece in zip(keys, pieces, strict=True):
             self._give_piece(number, chunk_row, i, piece)
         return True
 

@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -176,9 +176,15 @@ class Records:
     streamed : StreamedFile
     tables : dict of str to memoryview
         The plan's tables by file name, as bytes.
+
+    Attributes
+    ----------
+    count : int
+    header_size : int
     """
 
-    def __init__(self, streamed: StreamedFile, tables: dict[str, memoryview]):
+    def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
+        self.count = streamed.records
         self.header_size = streamed.header_size
         self._record_size = streamed.record_size or 0
         self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None

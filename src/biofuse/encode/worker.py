@@ -31,7 +31,7 @@ from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
-from biofuse.stores import Location, open_store
+from biofuse.stores import Location, Store, open_store
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
 logger = logging.getLogger("biofuse.encode")
@@ -180,8 +180,17 @@ class Worker:
     def _resolve(self, fast: FastPath, wanted: native.Wanted) -> None:
         """Give the fast path what it wants for a request, or answer that in the other way."""
         for _ in range(MAX_GIFTS):
-            if not fast.give(wanted):
-                break
+            try:
+                if not fast.give(wanted):
+                    break
+            except Exception as error:
+                record = fast.record_at(wanted.file, wanted.offset)
+                self._sock.send(
+                    Failure(
+                        wanted.slot, as_errno(error), wanted.unique, record, one_line(error)
+                    ).pack()
+                )
+                return
             again = fast.engine.answer(wanted)
             if again is None:
                 _log_answer(wanted.unique, wanted.file, wanted.size, wanted.offset)
@@ -293,15 +302,24 @@ def main() -> None:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])
     headers = {int(number): fd for number, fd in config["headers"].items()}
-    far = Location(**plan.store).backend is not None
+    far = not Location(**plan.store).is_local
     shares = share_budget(plan, config["memory"])
+
+    def open_it() -> Store:
+        """The store; one at some distance is the same for all who open it here."""
+        return open_store(
+            Location(**plan.store),
+            plan.modified_ns if far else config["opened_ns"],
+            tables.views[plan.pins] if plan.pins else None,
+            config["timeout"],
+        )
 
     def open_fast() -> FastPath:
         return FastPath(
             plan,
             tables.views,
             [os.pread(headers[i], each.header_size, 0) for i, each in enumerate(plan.streamed)],
-            open_store(Location(**plan.store), config["opened_ns"]),
+            open_it(),
             shares.fast,
             config["threads"],
             config["ahead_bytes"] or AHEAD,
@@ -309,6 +327,8 @@ def main() -> None:
         )
 
     def open_answers() -> Answers:
+        if far:
+            open_it()
         encoder = Encoder(
             plan,
             tables.views,

@@ -239,6 +239,26 @@ cdef extern from "engine.h" nogil:
         int num_iov
         bf_context *next
 
+    ctypedef struct pthread_mutex_t:
+        pass
+
+    int pthread_mutex_lock(pthread_mutex_t *)
+    int pthread_mutex_unlock(pthread_mutex_t *)
+
+    enum:
+        BF_MAX_RUNS
+
+    ctypedef struct bf_run:
+        uint32_t file
+        uint32_t reads
+        uint64_t first
+        uint64_t position
+
+    ctypedef struct bf_runs:
+        bf_run *runs
+
+    int bf_run_is_active(const bf_runs *, const bf_run *)
+
     ctypedef struct bf_engine:
         int folder
         const bf_array *arrays
@@ -253,7 +273,10 @@ cdef extern from "engine.h" nogil:
         bf_cache *open_files
         uint64_t *counters
         uint64_t held_elsewhere
+        int changed
         bf_context *contexts
+        pthread_mutex_t lock
+        bf_runs runs
 
     ctypedef struct bf_place:
         int array

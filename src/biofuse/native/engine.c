@@ -356,6 +356,9 @@ is_same(const struct stat *a, const struct stat *b)
 int
 bf_engine_unchanged(const bf_engine *self)
 {
+    if (__atomic_load_n(&self->changed, __ATOMIC_RELAXED)) {
+        return 0;
+    }
     for (uint32_t i = 0; i < self->num_watched; i++) {
         bf_watched seen = { .path = self->watched[i].path };
 

@@ -79,6 +79,7 @@ typedef struct {
     unsigned waiting;          /* for one of them */
     bf_runs runs;
     uint64_t published[4];   /* counts of the caches that counters have */
+    int changed;             /* the store is not what it was: nothing is made any more */
     uint64_t held_elsewhere; /* bytes that others keep, to be counted with those of the cache */
 } bf_engine;
 

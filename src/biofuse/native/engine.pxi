@@ -467,6 +467,25 @@ cdef class Engine:
         """Runs of reads that go on."""
         return bf_engine_runs(&self.engine)
 
+    def list_runs(self):
+        """The runs of reads that are under way, each as its file, the byte that it began at, the
+        byte that it has come to, and its reads."""
+        cdef bf_run runs[BF_MAX_RUNS]
+        cdef int i, count = 0
+        with nogil:
+            pthread_mutex_lock(&self.engine.lock)
+            for i in range(BF_MAX_RUNS):
+                if bf_run_is_active(&self.engine.runs, &self.engine.runs.runs[i]):
+                    runs[count] = self.engine.runs.runs[i]
+                    count += 1
+            pthread_mutex_unlock(&self.engine.lock)
+        return [(runs[i].file, runs[i].first, runs[i].position, runs[i].reads)
+                for i in range(count)]
+
+    def refuse(self):
+        """Make nothing any more: the store is not what it was."""
+        self.engine.changed = 1
+
     def keep_elsewhere(self, uint64_t size):
         """Say how many bytes others keep, which the table counts with those of the cache."""
         self.engine.held_elsewhere = size

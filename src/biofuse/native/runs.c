@@ -33,6 +33,7 @@ bf_runs_observe(bf_runs *self, uint32_t file, uint64_t start, uint64_t stop)
         best = oldest;
         memset(best, 0, sizeof(*best));
         best->file = file;
+        best->first = start;
         best->position = stop;
     }
     best->reads++;

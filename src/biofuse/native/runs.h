@@ -13,6 +13,7 @@ enum { BF_MAX_RUNS = 128 };
 typedef struct {
     uint32_t file;
     uint32_t reads;       /* that have joined; 0: there is no such run */
+    uint64_t first;       /* the byte that the first one began at */
     uint64_t position;    /* the furthest byte that was asked for */
     uint64_t used;        /* when the last one joined, counted in reads */
     uint64_t last_size;   /* bytes of it */

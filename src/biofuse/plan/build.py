@@ -56,6 +56,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     BiofuseError
         If the store cannot be shown as asked.
     """
+    began_ns = time.time_ns()
     location = Location(**options.store)
     group = open_group(location)
     check_fields(location, group)
@@ -111,7 +112,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=index.count,
-        modified_ns=_modified_ns(location, group, options),
+        modified_ns=_modified_ns(location, group, options, began_ns),
         static=[],
         streamed=[each.streamed() for each in files],
         variants=None if everything else VARIANTS,
@@ -251,14 +252,14 @@ def _fingerprint(
     return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
 
 
-def _modified_ns(location: Location, group, options: ViewOptions) -> int:
+def _modified_ns(location: Location, group, options: ViewOptions, now: int) -> int:
     """Time stamp of the files: the store's, or if they show a part of it the present.
 
     So make and its like see that another view than the last one is mounted, and the same
     view, whose plan is kept, has the same time again.
     """
     if not location.is_local or not options.is_plain:
-        return time.time_ns()
+        return now
     path = location.path
     if os.path.isdir(path):
         path = os.path.join(path, main_field(group) or "")

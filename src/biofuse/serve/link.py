@@ -61,6 +61,7 @@ class WorkerConfig:
     opened_ns: int
     allocator: str | None = None
     trim: bool = True
+    timeout: float = 60.0
     log_level: str = "warning"
 
     def to_json(self, sock: int) -> str:
@@ -78,6 +79,7 @@ class WorkerConfig:
                 "ahead_bytes": self.ahead_bytes,
                 "opened_ns": self.opened_ns,
                 "trim": self.trim,
+                "timeout": self.timeout,
                 "log_level": self.log_level,
                 "parent": os.getpid(),
             }

@@ -206,6 +206,7 @@ class MountedView:
                 opened_ns=self._opened_ns,
                 allocator=config.allocator,
                 trim=config.trim,
+                timeout=config.timeout,
                 log_level=config.log_level,
             ),
             self.router.on_message,

@@ -4,10 +4,11 @@
 knows what lies behind one.
 """
 
-from biofuse.stores.base import ListedStore, Piece, Range, Store, read_whole
+from biofuse.stores.base import FarStore, ListedStore, Piece, Range, Store, read_whole
 from biofuse.stores.location import Location, open_store, store_stem
 
 __all__ = [
+    "FarStore",
     "ListedStore",
     "Location",
     "Piece",

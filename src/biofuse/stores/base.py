@@ -1,10 +1,12 @@
 """What every backend provides."""
 
 from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
 from biofuse.errors import BiofuseError
+from biofuse.stores.link import Link
 from biofuse.stores.listing import Listing
 
 
@@ -110,6 +112,48 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back whatever the backend holds."""
+        ...
+
+
+class FarStore(Store, Protocol):
+    """A store at some distance.
+
+    Attributes
+    ----------
+    link : Link
+        What is known of the way to it.
+    """
+
+    link: Link
+
+    @property
+    def bytes_per_delay(self) -> int:
+        """Bytes that come in the time that another request takes to be answered."""
+        ...
+
+    def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
+        """Have a whole object fetched; nothing of it but its size if that is larger.
+
+        Parameters
+        ----------
+        key : str
+        most : int
+        ahead : bool
+            Whether nobody waits for it yet.
+
+        Returns
+        -------
+        Future
+            None stands for an object that does not exist.
+        """
+        ...
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object; None if that is not known."""
+        ...
+
+    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+        """Have `signature` found out anew; None if it is as new as it has to be."""
         ...
 
 

@@ -52,6 +52,7 @@ class ObjectStore:
         self._listings: dict[str, Future[Objects | None]] = {}
         self._known: dict[str, list[str]] | None = None
         self._signatures: dict[tuple[str, ...], tuple[float, str]] = {}
+        self._signing: dict[tuple[str, ...], Future[str]] = {}
 
     @property
     def use(self) -> LinkUse:
@@ -67,8 +68,12 @@ class ObjectStore:
         futures = [None if self.is_absent(r.key) else self._hinted_or_new(r) for r in ranges]
         return [None if future is None else future.result() for future in futures]
 
+    def size(self, key: str) -> int | None:
+        """Bytes of an object that a listing has told of."""
+        return self.pins.size(key)
+
     def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
-        """Have a whole object fetched, if it has no more bytes than that.
+        """Have a whole object fetched; nothing of it but its size if that is larger.
 
         Parameters
         ----------
@@ -77,7 +82,7 @@ class ObjectStore:
         ahead : bool
             Whether nobody waits for it yet.
         """
-        return self._requests.get(key, 0, most, ahead)
+        return self._requests.get(key, 0, most, ahead, whole=True)
 
     def request(
         self, key: str, start: int, stop: int, ahead: bool = False
@@ -191,18 +196,32 @@ class ObjectStore:
 
     def signature(self, keys: Sequence[str]) -> str | None:
         """What tells the versions of some objects, as it was a second ago or later."""
-        if not keys:
-            return None
-        now = time.monotonic()
+        future = self.signature_soon(keys)
+        if future is not None:
+            future.result()
         with self._lock:
-            at, text = self._signatures.get(tuple(keys), (-1e9, ""))
-        if now - at < _FRESH:
-            return text
-        futures = [self._requests.version(key) for key in keys]
-        text = " ".join(future.result() or "-" for future in futures)
+            found = self._signatures.get(tuple(keys))
+        return None if found is None else found[1]
+
+    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+        """Have `signature` found out anew; None if it is as new as it has to be."""
+        named = tuple(keys)
         with self._lock:
-            self._signatures[tuple(keys)] = time.monotonic(), text
-        return text
+            found = self._signatures.get(named)
+            if not keys or (found is not None and time.monotonic() - found[0] < _FRESH):
+                return None
+            if named in self._signing:
+                return self._signing[named]
+            future = self._signing[named] = self._requests.versions(named)
+
+        def keep(done: "Future[str]") -> None:
+            with self._lock:
+                del self._signing[named]
+                if done.exception() is None:
+                    self._signatures[named] = time.monotonic(), done.result()
+
+        future.add_done_callback(keep)
+        return future
 
     def list_folders(self, key: str) -> list[str]:
         """Names of the folders in a folder.
@@ -221,7 +240,7 @@ class ObjectStore:
         if known is not None:
             return sorted(folder for folder in known if folder)
         folders, _ = self._requests.list_folder(key).result()
-        return folders
+        return list(folders)
 
     def list_names(self, key: str) -> list[str]:
         """Names of all that is directly in a folder; none where the place cannot tell."""

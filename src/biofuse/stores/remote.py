@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import zarr.core.buffer
 import zarr.core.sync
 from zarr.abc.store import RangeByteRequest
 
 from biofuse.stores.base import Part, Piece, Range
+from biofuse.stores.link import Link
 from biofuse.stores.listing import Listing
 
 # Requests under way at a time, of one call.
@@ -27,6 +29,32 @@ class ZarrStore:
         self._store = store
         self._prototype = zarr.core.buffer.default_buffer_prototype()
         self._sizes: dict[str, int] = {}
+        self.link = Link()
+
+    @property
+    def bytes_per_delay(self) -> int:
+        return self.link.bytes_per_delay
+
+    def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
+        return asyncio.run_coroutine_threadsafe(self._whole(key, most), zarr.core.sync._get_loop())
+
+    def size(self, key: str) -> int | None:
+        return self._sizes.get(key)
+
+    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+        return None
+
+    async def _whole(self, key: str, most: int) -> Piece | None:
+        began = self.link.began()
+        size = None
+        try:
+            found = await self._get(Range(key, 0, most))
+            self.link.answered(began)
+            size = 0 if found is None else len(found.data)
+            self.link.received(size)
+        finally:
+            self.link.ended(began, size)
+        return found
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
         return zarr.core.sync.sync(self._get_all(ranges))

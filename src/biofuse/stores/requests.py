@@ -166,7 +166,12 @@ class Requests:
         self._has_ranges = True
 
     def get(
-        self, key: str, start: int = 0, stop: int | None = None, ahead: bool = False
+        self,
+        key: str,
+        start: int = 0,
+        stop: int | None = None,
+        ahead: bool = False,
+        whole: bool = False,
     ) -> "Future[Piece | None]":
         """Have bytes of an object fetched; None if it does not exist.
 
@@ -178,19 +183,23 @@ class Requests:
             None, or one past the end, means to the end.
         ahead : bool
             Whether nobody waits for it yet.
+        whole : bool
+            Whether nothing is wanted of an object that is larger.
 
         Returns
         -------
         Future
             Whose exception is a `BiofuseError`.
         """
-        return event_loop().submit(self._get(key, start, stop, ahead))
+        return event_loop().submit(self._get(key, start, stop, ahead, whole))
 
-    async def _get(self, key: str, start: int, stop: int | None, ahead: bool) -> Piece | None:
+    async def _get(
+        self, key: str, start: int, stop: int | None, ahead: bool, whole: bool
+    ) -> Piece | None:
         async with self._gate.passing(ahead):
             try:
                 found: Piece = await self._persist(
-                    lambda progress: self._once(key, start, stop, progress), key
+                    lambda progress: self._once(key, start, stop, whole, progress), key
                 )
             except FileNotFoundError:
                 self._pins.check_absent(key)
@@ -212,6 +221,15 @@ class Requests:
     def version(self, key: str) -> "Future[str | None]":
         """What tells the version of an object; None if it does not exist."""
         return event_loop().submit(self._version(key))
+
+    def versions(self, keys: Sequence[str]) -> "Future[str]":
+        """Those of some objects as one text, with a dash for one that does not exist."""
+
+        async def ask() -> str:
+            found = await asyncio.gather(*(self._version(key) for key in keys))
+            return " ".join(each or "-" for each in found)
+
+        return event_loop().submit(ask())
 
     async def _version(self, key: str) -> str | None:
         async def ask(progress: _Progress) -> str:
@@ -323,12 +341,16 @@ class Requests:
             for task in tasks:
                 task.cancel()
 
-    async def _once(self, key: str, start: int, stop: int | None, progress: _Progress) -> Piece:
-        whole = start == 0 and (stop is None or stop >= _WHOLE or not self._has_ranges)
+    async def _once(
+        self, key: str, start: int, stop: int | None, only_whole: bool, progress: _Progress
+    ) -> Piece:
+        whole = start == 0 and (stop is None or stop >= _WHOLE or only_whole)
+        whole = whole or not self._has_ranges
         try:
-            return await self._request(key, None if whole else (start, stop), stop, progress)
+            most = stop if start == 0 and (only_whole or self._has_ranges) else None
+            return await self._request(key, None if whole else (start, stop), most, progress)
         except _TooLargeError as large:
-            if not self._has_ranges:
+            if only_whole:
                 return Piece(b"", 0, large.size, large.version)
             return await self._request(key, (start, stop), stop, progress)
         except (FileNotFoundError, BiofuseError, asyncio.CancelledError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
-from biofuse.stores.link import Link, LinkUse
+from biofuse.stores.link import LinkUse
 from biofuse.stores.listing import Listing
 from biofuse.stores.objects import ObjectStore
 
@@ -115,11 +115,7 @@ class ZipObjects:
             raise BiofuseError(f"cannot read {key} as a zip file: {error}") from error
         self._size = tail.size
         self.pins = store.pins
-
-    @property
-    def link(self) -> Link:
-        """The way to the file."""
-        return self._store.link
+        self.link = store.link
 
     @property
     def use(self) -> LinkUse:
@@ -143,13 +139,23 @@ class ZipObjects:
         futures = [self._begin(r.key, r.start, r.stop, False) for r in ranges]
         return [None if future is None else future.result() for future in futures]
 
+    def size(self, key: str) -> int | None:
+        """Bytes of a member, 0 if there is none."""
+        info = self._members.get(key)
+        return 0 if info is None else info.file_size
+
     def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
         """As of an `ObjectStore`."""
-        future = self._begin(key, 0, most, ahead)
+        info = self._members.get(key)
+        future = self._begin(key, 0, most, ahead) if info and info.file_size <= most else None
         if future is None:
             future = Future()
-            future.set_result(None)
+            future.set_result(None if info is None else Piece(b"", 0, info.file_size, None))
         return future
+
+    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+        """As of an `ObjectStore`."""
+        return self._store.signature_soon([self._key])
 
     def _begin(
         self, key: str, start: int, stop: int | None, ahead: bool
