@@ -6,6 +6,7 @@ codec or none, of numbers or of texts. An array of any other kind is zarr-python
 Specifications: Zarr v2 and v3, and numcodecs' vlen-utf8.
 """
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -125,8 +126,8 @@ class PlainArray:
     path : str
     shape, chunks : tuple of int
     metadata : Metadata
-    attrs : dict
-        Attributes.
+    read_attrs : callable
+        Gives its attributes.
     """
 
     shards: tuple[int, ...] | None = None
@@ -138,14 +139,19 @@ class PlainArray:
         shape: tuple[int, ...],
         chunks: tuple[int, ...],
         metadata: Metadata,
-        attrs: dict[str, Any],
+        read_attrs: Callable[[], dict[str, Any]],
     ):
         self._store = store
         self.path = path
         self.shape = shape
         self.chunks = chunks
         self.metadata = metadata
-        self.attrs = attrs
+        self._read_attrs = read_attrs
+
+    @functools.cached_property
+    def attrs(self) -> dict[str, Any]:
+        """Its attributes."""
+        return self._read_attrs()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -275,11 +281,13 @@ def open_plain(
     if len(value["shape"]) == 0 or 0 in chunks:
         return None
 
-    attrs = value.get("attributes") or {}
-    if zarr_format == 2:
+    def read_attrs() -> dict[str, Any]:
+        if zarr_format == 3:
+            return value.get("attributes") or {}
         found = read_metadata(f"{path}/.zattrs")
-        attrs = {} if found is None else json.loads(found)
-    return PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, attrs)
+        return {} if found is None else json.loads(found)
+
+    return PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, read_attrs)
 
 
 def _metadata2(value: dict[str, Any]) -> Metadata | None:

@@ -1,6 +1,7 @@
 """What is read of a store at some distance before any array is: its metadata, in few requests."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from biofuse.errors import BiofuseError
@@ -11,7 +12,7 @@ from biofuse.stores.objects import ObjectStore
 from biofuse.stores.zip_objects import ZipObjects
 
 _CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2 = ".zmetadata", "zarr.json", ".zgroup", ".zattrs"
-# Arrays that are asked for where nothing tells which there are (VCF Zarr specification).
+# Arrays that every view asks for (VCF Zarr specification).
 _USUAL = (
     "sample_id",
     "contig_id",
@@ -60,7 +61,7 @@ class FarFiles(StoreFiles):
             if piece is not None:
                 self._versions[name] = str(piece.version)
         if not self._take_consolidated():
-            self._hint_arrays()
+            self._hint_arrays(_USUAL)
 
     @property
     def root_keys(self) -> list[str]:
@@ -103,15 +104,14 @@ class FarFiles(StoreFiles):
             raise BiofuseError(f"{key} is damaged: it has no metadata")
         return found
 
-    def _hint_arrays(self) -> None:
-        """Have the metadata of all arrays fetched at once."""
+    def _hint_arrays(self, folders: Sequence[str]) -> None:
+        """Have the metadata of arrays fetched at once."""
         three = self._read[_JSON3] is not None
         if not three and self._read[_GROUP2] is None:
             return
-        folders = self.store.list_folders("")[:_MOST] if self.store.lists else list(_USUAL)
-        names = [_JSON3] if three else [".zarray", _ATTRS2]
+        names = [_JSON3] if three else [".zarray"]
         keys = [f"{folder}/{name}" for folder in folders for name in names]
-        self.store.hint([key for key in keys if not self.store.is_absent(key)])
+        self.store.hint([key for key in keys if key not in self._read])
 
     def read_metadata(self, key: str) -> bytes | None:
         """As of any store; of one with a document for all arrays, from that."""
@@ -122,5 +122,7 @@ class FarFiles(StoreFiles):
     def list_folders(self) -> list[str]:
         """Names of the folders at the root."""
         if not self._consolidated:
-            return super().list_folders()
+            folders = super().list_folders()
+            self._hint_arrays(folders[:_MOST])
+            return folders
         return sorted({key.partition("/")[0] for key in self._read if "/" in key})

@@ -67,6 +67,9 @@ class Members:
         if self._files is None:
             return True
         names = ("zarr.json",) if self.zarr_format == 3 else (".zarray", ".zgroup")
+        if self._files.store.far:
+            # Nobody has a group in an array's place, and each name is a request.
+            names = names[:1]
         return any(self._files.read_metadata(f"{name}/{each}") is not None for each in names)
 
     @property

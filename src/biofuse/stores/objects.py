@@ -10,7 +10,7 @@ from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.link import Link, LinkUse
 from biofuse.stores.listing import Listing
-from biofuse.stores.pins import Pins, version_of
+from biofuse.stores.pins import Pins, number_of, version_of
 from biofuse.stores.requests import Objects, Requests
 
 # Bytes that are fetched before anybody asks for them, as their sizes are expected to be, and
@@ -103,6 +103,9 @@ class ObjectStore:
         return self._requests.get(wanted.key, wanted.start, wanted.stop)
 
     def hint(self, keys: Sequence[str]) -> None:
+        if self.lists:
+            self._overview()
+        keys = [key for key in keys if not self.is_absent(key)]
         with self._lock:
             self._hinted.extend(keys)
         self._begin_hinted()
@@ -180,7 +183,6 @@ class ObjectStore:
             Those that count where it is not.
         """
         self.begin()
-        futures = [self._requests.version(key) for key in roots]
         metas = self._objects("").result() if self.lists else None
         if metas is not None:
             wanted = set(folders)
@@ -190,9 +192,17 @@ class ObjectStore:
                 if str(each["path"]).partition("/")[0] in wanted
             )
         else:
-            others = [(key, self._requests.version(key)) for key in keys]
-            found = [f"{key}\t{future.result()}" for key, future in others]
-        return [f"{key}\t{f.result()}" for key, f in zip(roots, futures, strict=True)] + found
+            found = self._versions(keys)
+        return self._versions(roots) + found
+
+    def _versions(self, keys: Sequence[str]) -> list[str]:
+        """Keys, and the versions that answers have told, now or before."""
+        seen = {key: self.pins.seen(key) for key in keys}
+        futures = {key: self._requests.version(key) for key in keys if seen[key] is None}
+        for key, future in futures.items():
+            version = future.result()
+            seen[key] = None if version is None else number_of(version)
+        return [f"{key}\t{seen[key]}" for key in keys]
 
     def signature(self, keys: Sequence[str]) -> str | None:
         """What tells the versions of some objects, as it was a second ago or later."""

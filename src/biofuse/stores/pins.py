@@ -31,7 +31,7 @@ def version_of(meta: Mapping[str, Any]) -> str:
     return f"{meta['size']} {meta['last_modified']}"
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
@@ -60,7 +60,7 @@ class Pins:
     def add(self, metas: Iterable[Mapping[str, Any]]) -> None:
         """Take note of objects as a listing tells of them, by their keys."""
         for meta in metas:
-            self._listed[_number(meta["path"])] = _number(version_of(meta)), int(meta["size"])
+            self._listed[number_of(meta["path"])] = number_of(version_of(meta)), int(meta["size"])
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._listed)
@@ -75,13 +75,17 @@ class Pins:
         return self._find(key) is not None
 
     def _find(self, key: str) -> tuple[int, int] | None:
-        number = _number(key)
+        number = number_of(key)
         if number in self._listed:
             return self._listed[number]
         i = bisect_left(self._keys, number)
         if i < len(self._keys) and self._keys[i] == number:
             return self._versions[i], self._sizes[i]
         return None
+
+    def seen(self, key: str) -> int | None:
+        """What tells the version of an object, of which an answer has told; else None."""
+        return self._seen.get(number_of(key))
 
     def check(self, key: str, meta: Mapping[str, Any]) -> None:
         """Raise `StoreChangedError` if an answer is of another version than is pinned.
@@ -92,7 +96,7 @@ class Pins:
         meta : mapping
             What obstore says of the object.
         """
-        found = _number(version_of(meta))
+        found = number_of(version_of(meta))
         pinned = self._find(key)
         if pinned is not None:
             if pinned[0] != found:
@@ -105,12 +109,12 @@ class Pins:
             and changed.timestamp() > self._planned + _SLACK
         ):
             raise self._changed(key)
-        if len(self._seen) < _MAX_SEEN and self._seen.setdefault(_number(key), found) != found:
+        if len(self._seen) < _MAX_SEEN and self._seen.setdefault(number_of(key), found) != found:
             raise self._changed(key)
 
     def check_absent(self, key: str) -> None:
         """Raise `StoreChangedError` if an object that is not there was there."""
-        if self._find(key) is not None or _number(key) in self._seen:
+        if self._find(key) is not None or number_of(key) in self._seen:
             raise StoreChangedError(
                 f"{key} was removed after the store was mounted; mount it again"
             )

@@ -44,6 +44,8 @@ _WHOLE = 256 << 10
 _PAGE = 1000
 _SLOW_DOWN = re.compile(r"\b(503|429)\b|SlowDown")
 _NO_RANGES = re.compile(r"non-partial response", re.IGNORECASE)
+# Where not an object but all that it could be in is missing.
+_NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 _BEYOND = re.compile(r"\b416\b|InvalidRange")
 _STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
 
@@ -279,7 +281,11 @@ class Requests:
         for attempt in itertools.count():
             try:
                 return await self._doubled(ask)
-            except (FileNotFoundError, BiofuseError):
+            except BiofuseError:
+                raise
+            except FileNotFoundError as error:
+                if _NO_PLACE.search(str(error)):
+                    raise BiofuseError(self._explain(error)) from error
                 raise
             except self._hopeless as error:
                 raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
