@@ -309,7 +309,7 @@ def test_a_store_that_has_no_list_of_names(made, tmp_path, monkeypatch):
     lose(store, "variant_id/1")
     (warning,) = plan_view(f"file://{store}", tmp_path / "told", *FAR).warnings
     assert "(variant_id/1: sites 1:63-112)" in warning
-    monkeypatch.setattr("biofuse.plan.grid._MAX_PROBES", 1)
+    monkeypatch.setattr("biofuse.plan.grid._MAX_PROBES_FAR", 1)
     assert plan_view(f"file://{store}", tmp_path / "plan", *FAR).warnings == []
     lose(store, "variant_position/1")
     with pytest.raises(BiofuseError, match="a position of 0, since variant_position/1 is not"):

@@ -218,7 +218,8 @@ def _signature(location: Location, group: Members, store: Store, watched: list[s
     """`Store.signature` of these keys when they were read."""
     if location.engine == "obstore":
         files: Any = group.files
-        return str(files.root_signature) if not location.is_zip else store.signature(watched)
+        root: str | None = files.root_signature
+        return store.signature(watched) if location.is_zip else root
     return store.signature(watched)
 
 

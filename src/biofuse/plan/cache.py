@@ -56,7 +56,7 @@ def write_dependencies(directory: str, fingerprint: "Fingerprint | FarFingerprin
         json.dump(fingerprint.to_json(), f)
 
 
-def is_current(directory: str, location: Location) -> bool:
+def is_current(directory: str, location: Location | None = None) -> bool:
     """Whether a plan can be used: nobody else can have changed it, and it is intact.
 
     And the store is as it was when it was made.
@@ -64,12 +64,14 @@ def is_current(directory: str, location: Location) -> bool:
     return _still_holds(directory, location) and is_intact(directory)
 
 
-def _still_holds(directory: str, location: Location) -> bool:
+def _still_holds(directory: str, location: Location | None) -> bool:
     try:
         with PlanFolder(directory) as folder:
             folder.check()
             value = json.loads(read_file(_DEPENDENCIES, folder.fd))
         if value.get("far"):
+            if location is None:
+                return False
             from biofuse.plan.far_fingerprint import FarFingerprint
 
             return FarFingerprint.still_holds(value, location)
@@ -108,7 +110,7 @@ class PlanCache:
         self._for_all = os.path.join(parent, _FOLDER.format(_ROOT))
         self._limit = limit
 
-    def find(self, key: str, location: Location) -> str | None:
+    def find(self, key: str, location: Location | None = None) -> str | None:
         """The directory of a plan that still holds, this user's or root's, or None."""
         for folder in dict.fromkeys((self.path, self._for_all)):
             entry = os.path.join(folder, key)
@@ -136,7 +138,7 @@ class PlanCache:
             raise PermissionError(errno.EPERM, "files there are not one's own", self.path)
         return made
 
-    def keep(self, directory: str, key: str, location: Location) -> str:
+    def keep(self, directory: str, key: str, location: Location | None = None) -> str:
         """Make a finished plan the entry for a key. Returns where it is now.
 
         It stays where it is if it cannot be kept.
@@ -151,7 +153,7 @@ class PlanCache:
                 self.prune()
         return kept
 
-    def _put(self, directory: str, entry: str, location: Location) -> str:
+    def _put(self, directory: str, entry: str, location: Location | None) -> str:
         for _ in range(3):
             try:
                 os.rename(directory, entry)
@@ -170,7 +172,7 @@ class PlanCache:
                 return entry
         return directory
 
-    def _is_of_another_machine(self, entry: str, location: Location) -> bool:
+    def _is_of_another_machine(self, entry: str, location: Location | None) -> bool:
         """Whether another machine has just made this entry, and may be opening it."""
         with contextlib.suppress(OSError):
             return time.time() - os.stat(entry).st_mtime < _GRACE and _still_holds(entry, location)

@@ -7,9 +7,11 @@ from typing import Any
 from biofuse.plan.grid import Grid
 from biofuse.stores import Location, open_store
 from biofuse.stores.members import Members
+from biofuse.stores.pins import Pins
 
 # Of each array of a store that is not listed as a whole, so many objects are looked at.
 _SAMPLED = 8
+_LOOKED_THROUGH = 100_000
 
 
 class FarFingerprint:
@@ -32,14 +34,16 @@ class FarFingerprint:
         files: Any = group.files
         self._roots: list[str] = files.root_keys
         self._names = sorted(name for name in names if name in group)
-        self._sampled = [key for name in self._names for key in _sample(Grid(group[name]))]
+        self._grids = [Grid(group[name]) for name in self._names]
 
     def add_files(self, keys: Iterable[str]) -> None:
         """Chunks of calls count anyway."""
 
     def to_json(self) -> dict[str, Any]:
         """The value for `still_holds`."""
-        value = {"far": True, "roots": self._roots, "names": self._names, "keys": self._sampled}
+        store: Any = open_store(self._location)
+        keys = [key for grid in self._grids for key in _sample(grid, store.pins)]
+        value = {"far": True, "roots": self._roots, "names": self._names, "keys": keys}
         return {**value, "digest": _digest(self._location, value)}
 
     @staticmethod
@@ -54,7 +58,11 @@ def _digest(location: Location, value: dict[str, Any]) -> str:
     return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
-def _sample(grid: Grid) -> list[str]:
-    count = len(grid)
-    numbers = {i * (count - 1) // max(1, _SAMPLED - 1) for i in range(_SAMPLED)} if count else ()
-    return [grid.key(number) for number in sorted(numbers)]
+def _sample(grid: Grid, pins: Pins) -> list[str]:
+    """Some of an array's objects, of those whose versions are known if there are any."""
+    keys = [grid.key(number) for number in range(min(len(grid), _LOOKED_THROUGH))]
+    known = [key for key in keys if pins.seen(key) is not None] or keys
+    if not known:
+        return []
+    last = len(known) - 1
+    return [known[i] for i in sorted({j * last // (_SAMPLED - 1) for j in range(_SAMPLED)})]

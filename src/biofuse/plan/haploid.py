@@ -14,7 +14,7 @@ from biofuse.stores import Location, open_store
 _LOOKS = 48
 _CONTIGS = 64
 # Where each is a whole chunk to decode, or a request over a network.
-_LOOKS_SLOW = 8
+LOOKS_SLOW = 8
 _CACHE = 4 << 20
 
 
@@ -83,7 +83,7 @@ def find_haploid(
 
 def _records(count: int, contig_starts: Sequence[int], fast: bool) -> list[int]:
     """Variants of the view to look at, ascending."""
-    looks = _LOOKS if fast else _LOOKS_SLOW
+    looks = _LOOKS if fast else LOOKS_SLOW
     found = {i * (count - 1) // max(1, looks - 1) for i in range(looks)}
     if fast:
         ends = [*contig_starts[1:], count]

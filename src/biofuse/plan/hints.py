@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.plan.grid import Grid
+from biofuse.plan.haploid import LOOKS_SLOW
+from biofuse.plan.phase import ROWS_REMOTE, spread
 from biofuse.stores import Store
 from biofuse.stores.members import Members
 
@@ -14,10 +17,7 @@ from biofuse.stores.members import Members
 SITES = ("variant_allele", "variant_contig", "variant_position", "variant_id")
 # Names, which every view needs.
 _NAMES = ("contig_id", "sample_id")
-# Chunks of calls that are looked at whole: those of so many chunk rows, if they are no larger
-# than this, or nobody knows.
-_ROWS = 64
-_LOOKS = 8
+# Chunks of calls that are looked at are fetched whole if they are no larger, or nobody knows.
 _LARGE = 2 << 20
 
 
@@ -80,26 +80,31 @@ def hint_calls(
     if not store.far or not count:
         return
     found: list[str] = []
-    for name, looks in ((GENOTYPES, _LOOKS), (PHASED, _ROWS)):
+    for name in (GENOTYPES, PHASED):
         if name not in group:
             continue
         array = group[name]
         if array.shards is not None or array.ndim < 2:
             continue
         grid = Grid(array)
-        records = {i * (count - 1) // max(1, looks - 1) for i in range(looks)}
-        chosen = {r if variants is None else int(variants[r]) for r in records}
-        rows = sorted({variant // grid.size[0] for variant in chosen})
+        if name == GENOTYPES:
+            records = {i * (count - 1) // max(1, LOOKS_SLOW - 1) for i in range(LOOKS_SLOW)}
+            chosen = {r if variants is None else int(variants[r]) for r in records}
+            rows = sorted({variant // grid.size[0] for variant in chosen})
+        else:
+            every: NDArray[Any] = np.arange(grid.counts[0])
+            if variants is not None:
+                every = np.unique(variants // grid.size[0])
+            rows = spread(every.tolist())[:ROWS_REMOTE]
         columns = len(grid) // max(1, grid.counts[0])
         inner = columns // max(1, grid.counts[1])
         first = 0
         if samples is not None and len(samples):
             first = int(samples.min()) // grid.size[1]
-        # The first record is shown as the file has it.
-        numbers = list(range(rows[0] * columns, (rows[0] + 1) * columns)) if inner == 1 else []
-        if name == PHASED:
-            numbers = []
-        numbers += [row * columns + first * inner for row in rows]
+        numbers = [row * columns + first * inner for row in rows]
+        if name == GENOTYPES:
+            # The first record is looked at in all samples.
+            numbers += range(rows[0] * columns, (rows[0] + 1) * columns)
         found += [grid.key(number) for number in dict.fromkeys(numbers)]
     hint(store, [key for key in found if not _is_large(store, key)])
 

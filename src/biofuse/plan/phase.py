@@ -18,11 +18,18 @@ _CHUNKS = 64
 _SLOW_CHUNK = 8
 # Chunk rows that are looked at at most; fewer where each is a request over a network.
 _ROWS = 1024
-_ROWS_REMOTE = 64
+ROWS_REMOTE = 16
+_STEP = 64
 # Chunks up to this size that are alike are decoded once: those of one value throughout.
 _SMALL = 4096
 # Bytes that are kept of what is looked at.
 _CACHE = 16 << 20
+
+
+def spread(rows: Sequence[int]) -> list[int]:
+    """Chunk rows in the order in which they are looked at: the first ones spread over all."""
+    # By the number with its bits reversed: 0, 1/2, 1/4, 3/4, 1/8 ... of the way.
+    return [rows[i] for i in sorted(range(len(rows)), key=lambda i: f"{i:032b}"[::-1])]
 
 
 class PhaseSearch:
@@ -81,7 +88,7 @@ class PhaseSearch:
     def find(self) -> Phase:
         """Look at one chunk row after another until there is a phased variant in one."""
         order = self._chunk_rows()
-        most = _ROWS if self._is_local else _ROWS_REMOTE
+        most = _ROWS if self._is_local else ROWS_REMOTE
         unphased: set[bytes] = set()
         for chunk_row, head in self._heads(order[:most]):
             if (head is None and not self._array.fill) or head in unphased:
@@ -120,8 +127,7 @@ class PhaseSearch:
             while position < len(self._variants):
                 rows.append(self._variants[position] // height)
                 position = bisect_left(self._variants, (rows[-1] + 1) * height, position)
-        # By the number with its bits reversed: 0, 1/2, 1/4, 3/4, 1/8 ... of the way.
-        return [rows[i] for i in sorted(range(len(rows)), key=lambda i: f"{i:032b}"[::-1])]
+        return spread(rows)
 
     def _rows(self, chunk_row: int) -> array:
         """The view's rows within a chunk row."""
@@ -135,7 +141,7 @@ class PhaseSearch:
 
     def _heads(self, chunk_rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
         """Each chunk row, and its first chunk: empty unless small, None if it is not stored."""
-        step = _ROWS_REMOTE
+        step = _STEP
         for start in range(0, len(chunk_rows), step):
             part = chunk_rows[start : start + step]
             keys = [self._array.key(row, self._chunks[0]) for row in part]

@@ -12,6 +12,8 @@ from biofuse.stores.objects import ObjectStore
 from biofuse.stores.zip_objects import ZipObjects
 
 _CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2 = ".zmetadata", "zarr.json", ".zgroup", ".zattrs"
+# Those that a store is known by, the first that it has.
+_ROOTS = (_JSON3, _CONSOLIDATED, _GROUP2)
 # Arrays that every view asks for (VCF Zarr specification).
 _USUAL = (
     "sample_id",
@@ -58,21 +60,22 @@ class FarFiles(StoreFiles):
             if data is not None:
                 check_metadata(name, data)
             self._read[name] = data
-            if piece is not None:
+            if piece is not None and piece.version is not None:
                 self._versions[name] = str(piece.version)
         if not self._take_consolidated():
             self._hint_arrays(_USUAL)
 
     @property
     def root_keys(self) -> list[str]:
-        """Keys of the documents that tell what the store is."""
-        name = _JSON3 if self._read[_JSON3] is not None else _CONSOLIDATED
-        return [name if self._read[name] is not None else _GROUP2]
+        """Keys of the documents that tell what the store is; none of a server that does not
+        tell of versions."""
+        found = next(name for name in _ROOTS if self._read[name] is not None)
+        return [found] if found in self._versions else []
 
     @property
-    def root_signature(self) -> str:
+    def root_signature(self) -> str | None:
         """`Store.signature` of these, as they were when they were read."""
-        return " ".join(self._versions.get(key) or "-" for key in self.root_keys)
+        return " ".join(self._versions[key] for key in self.root_keys) or None
 
     def _take_consolidated(self) -> bool:
         """Take the metadata of all arrays from one document, if there is one."""

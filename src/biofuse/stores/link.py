@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 # Requests at a time: as many as there are at first, and at most.
-FIRST_AT_ONCE = 32
+FIRST_AT_ONCE = 64
 MAX_AT_ONCE = 128
 # Delays of which the least counts.
 _DELAYS = 64
@@ -124,7 +124,7 @@ class Link:
             if self._clock() < self._spared_until:
                 return FIRST_AT_ONCE // 4
             delay = min(self._delays, default=0.0)
-            wanted = 2 * self._bandwidth * delay / max(self._size, 1.0)
+            wanted = 3 * self._bandwidth * delay / max(self._size, 1.0)
             return max(FIRST_AT_ONCE, min(MAX_AT_ONCE, int(wanted)))
 
     @property

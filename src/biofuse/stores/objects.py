@@ -2,22 +2,20 @@
 
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
+from biofuse.stores.hints import Hints
 from biofuse.stores.link import Link, LinkUse
 from biofuse.stores.listing import Listing
 from biofuse.stores.pins import Pins, number_of, version_of
 from biofuse.stores.requests import Objects, Requests
 
-# Bytes that are fetched before anybody asks for them, as their sizes are expected to be, and
-# how many objects.
-_HINTED, _MOST_HINTED = 64 << 20, 1024
-# Those that were asked for may be again: bytes.
-_USED = 16 << 20
+# Bytes of objects that are fetched before anybody asks, and of those that somebody has asked for
+# and may again.
+_HINTED, _USED = 64 << 20, 16 << 20
 # Objects of a store that is listed as a whole: some answers, one after another.
 _FEW = 3000
 # Seconds for which what a store's metadata was holds.
@@ -46,9 +44,7 @@ class ObjectStore:
         self.lists = lists
         self._requests = requests
         self._lock = threading.Lock()
-        self._hinted: deque[str] = deque()
-        self._begun: dict[str, Future[Piece | None]] = {}
-        self._used: OrderedDict[str, Future[Piece | None]] = OrderedDict()
+        self._hints = Hints(requests, link, _HINTED, _USED)
         self._listings: dict[str, Future[Objects | None]] = {}
         self._known: dict[str, list[str]] | None = None
         self._signatures: dict[tuple[str, ...], tuple[float, str]] = {}
@@ -91,33 +87,17 @@ class ObjectStore:
         return self._requests.get(key, start, stop, ahead)
 
     def _hinted_or_new(self, wanted: Range) -> "Future[Piece | None]":
-        with self._lock:
-            found = self._begun.pop(wanted.key, None) or self._used.pop(wanted.key, None)
-            if found is not None:
-                self._used[wanted.key] = found
-                while len(self._used) * self.link.size > _USED:
-                    self._used.popitem(last=False)
-        if found is not None:
-            self._begin_hinted()
-            return found
-        return self._requests.get(wanted.key, wanted.start, wanted.stop)
+        found = self._hints.take(wanted.key)
+        return found or self._requests.get(wanted.key, wanted.start, wanted.stop)
 
     def hint(self, keys: Sequence[str]) -> None:
         if self.lists:
             self._overview()
-        keys = [key for key in keys if not self.is_absent(key)]
-        with self._lock:
-            self._hinted.extend(keys)
-        self._begin_hinted()
+        self._hints.add([key for key in keys if not self.is_absent(key)])
 
-    def _begin_hinted(self) -> None:
-        """Have as many of those fetched that will be read as are to be held."""
-        most = max(1, min(_MOST_HINTED, _HINTED // self.link.size))
-        with self._lock:
-            while self._hinted and len(self._begun) < most:
-                key = self._hinted.popleft()
-                if key not in self._begun and key not in self._used:
-                    self._begun[key] = self._requests.get(key, ahead=True)
+    def hold(self, size: int) -> None:
+        """Have no more bytes of what was hinted, of both kinds together, than these."""
+        self._hints = Hints(self._requests, self.link, size, 0)
 
     def part(self, key: str) -> Part | None:
         return None
@@ -216,9 +196,11 @@ class ObjectStore:
     def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
         """Have `signature` found out anew; None if it is as new as it has to be."""
         named = tuple(keys)
+        if not keys:
+            return None
         with self._lock:
             found = self._signatures.get(named)
-            if not keys or (found is not None and time.monotonic() - found[0] < _FRESH):
+            if found is not None and time.monotonic() - found[0] < _FRESH:
                 return None
             if named in self._signing:
                 return self._signing[named]

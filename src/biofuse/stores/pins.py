@@ -28,7 +28,21 @@ def version_of(meta: Mapping[str, Any]) -> str:
     if tag:
         # Lists and answers differ in quotes, and proxies that compress make a tag weak.
         return str(tag).removeprefix("W/").strip('"')
-    return f"{meta['size']} {meta['last_modified']}"
+    return f"{meta['size']} {_modified(meta) or 0:.0f}"
+
+
+def tells_version(meta: Mapping[str, Any]) -> bool:
+    """Whether an answer tells more of the object's version than its size."""
+    return bool(meta.get("e_tag")) or _modified(meta) is not None
+
+
+def _modified(meta: Mapping[str, Any]) -> float | None:
+    """When an object was changed, in seconds since 1970, if that was said."""
+    changed = meta.get("last_modified")
+    if not isinstance(changed, datetime):
+        return None
+    # Which stands for none.
+    return changed.timestamp() or None
 
 
 def number_of(text: str) -> int:
@@ -102,12 +116,8 @@ class Pins:
             if pinned[0] != found:
                 raise self._changed(key)
             return
-        changed = meta.get("last_modified")
-        if (
-            self._planned is not None
-            and isinstance(changed, datetime)
-            and changed.timestamp() > self._planned + _SLACK
-        ):
+        changed = _modified(meta) or 0.0
+        if self._planned is not None and changed > self._planned + _SLACK:
             raise self._changed(key)
         if len(self._seen) < _MAX_SEEN and self._seen.setdefault(number_of(key), found) != found:
             raise self._changed(key)

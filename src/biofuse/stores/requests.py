@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
 from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
-from biofuse.stores.pins import Pins, version_of
+from biofuse.stores.pins import Pins, tells_version, version_of
 
 T = TypeVar("T")
 # What obstore says of objects.
@@ -402,7 +402,8 @@ class Requests:
             size = len(data)
         finally:
             self.link.ended(began, size)
-        return Piece(data, first, int(meta["size"]), version_of(meta))
+        version = version_of(meta) if tells_version(meta) else None
+        return Piece(data, first, int(meta["size"]), version)
 
     async def _body(self, result: Any, size: int, progress: _Progress) -> memoryview | bytes:
         if size < _LARGE:
