@@ -18,6 +18,7 @@ _COMMANDS = {
     "status": ("status", "Show live mounts and what they hold."),
     "info": ("info", "Describe a store and the views it has."),
     "check": ("check", "Read every chunk of a store, and tell what is missing or wrong."),
+    "plan": ("plan", "Save what mounts of a store need in one file, to be shared."),
     "demo": ("demo", "Make a small store to try things on."),
     "mount-plink": ("mount_plink", "Show a store as PLINK 1 files, in the foreground."),
     "mount-bgen": ("mount_bgen", "Show a store as BGEN files, in the foreground."),

@@ -26,6 +26,7 @@ Examples:
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
+@o.plan_option
 @o.serving_options
 @o.cache_options
 @o.log_options

@@ -182,6 +182,19 @@ store_options = options(
     ),
 )
 
+plan_option = options(
+    _SOURCE,
+    "Store",
+    (
+        ("--plan",),
+        {
+            "type": Name(),
+            "metavar": "FILE",
+            "help": "What 'biofuse plan' has made of STORE: nothing but calls is read of it.",
+        },
+    ),
+)
+
 serving_options = options(
     _SERVING,
     "Serving",

@@ -86,6 +86,7 @@ class RunCommand(Command):
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
+@o.plan_option
 @o.serving_options
 @o.cache_options
 @o.log_options

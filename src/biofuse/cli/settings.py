@@ -14,7 +14,7 @@ from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
-from biofuse.stores.location import Location, store_stem
+from biofuse.stores.location import Location, open_saved, store_stem
 
 MAX_THREADS = 64
 _LOCAL_THREADS = 4
@@ -37,15 +37,21 @@ class StoreOptions:
     backend_storage : str or None
     storage_options : tuple of str
         KEY=VALUE.
+    plan : str or None
+        What `biofuse plan` has made of the store.
     """
 
     backend_storage: str | None = None
     storage_options: tuple[str, ...] = ()
+    plan: str | None = None
 
     def location(self, store: str) -> Location:
         """The store's location, checked as far as it can be without opening it."""
         options = parse_storage_options(self.storage_options)
-        location = Location(store, self.backend_storage, options).absolute()
+        plan = self.plan
+        if plan is not None and not Location(plan).is_url:
+            plan = os.path.abspath(plan)
+        location = Location(store, self.backend_storage, options, plan).absolute()
         location.check()
         return location
 
@@ -230,6 +236,8 @@ def view_options(
     BiofuseError
         If options contradict each other.
     """
+    if location.plan is not None:
+        view, selection, options = _as_saved(location, view, selection, options)
     stem = view.basename or store_stem(location.path)
     chosen, required = _formats(view.format_names, used, options)
     _check_stem(stem, chosen)
@@ -245,6 +253,31 @@ def view_options(
         missing_chunks=view.missing_chunks,
         format_options=options,
     )
+
+
+def _as_saved(
+    location: Location, view: ViewChoices, selection: Selection, options: FormatOptions
+) -> tuple[ViewChoices, Selection, FormatOptions]:
+    """What is asked for, or where that is nothing what the plan in a file was made with.
+
+    Raises
+    ------
+    BiofuseError
+        If something is selected, of a plan of a selection.
+    """
+    saved = ViewOptions.from_json(json.dumps(open_saved(location).saved.about["options"]))
+    if selection.is_everything:
+        selection = saved.selection
+    elif not saved.selection.is_everything:
+        raise BiofuseError(
+            f"the plan {location.plan} is of a selection, and no other can be made of it: make one "
+            "of the whole store with 'biofuse plan'"
+        )
+    names = ("multiallelic", "variant_id_template", "contig_names", "missing_chunks")
+    default = ViewChoices()
+    unset = [name for name in names if getattr(view, name) == getattr(default, name)]
+    view = dataclasses.replace(view, **{name: getattr(saved, name) for name in unset})
+    return view, selection, options or saved.format_options
 
 
 def _check_stem(stem: str, chosen: Sequence[str]) -> None:

@@ -121,6 +121,10 @@ class AbsentChunks:
         BiofuseError
             If chunks have other names than they should.
         """
+        saved = getattr(self._store, "saved", None)
+        if saved is not None and self._store.far:
+            self.warnings += saved.about["warnings"]
+            return {name: tuple(map(tuple, each)) for name, each in saved.about["absent"].items()}
         runs = {}
         for name in fields:
             if name not in self._group:

@@ -32,6 +32,7 @@ from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.hints import hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
+from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
@@ -62,6 +63,9 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
+    saved = getattr(store, "saved", None)
+    if saved is not None:
+        check_saved(location, store)
     by_region = bool(options.selection.regions or options.selection.regions_file)
     by_target = bool(options.selection.targets or options.selection.targets_file)
     hint_names(group, store, by_region or by_target)
@@ -80,7 +84,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         )
     if by_region or by_target:
         hint_sites(group, store, resolved.runs())
-    if resolved.variants is None or len(resolved.variants):
+    if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
     subject = Subject(names, genotypes.ploidy, call_shapes(group))
@@ -108,7 +112,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
         stem=options.stem,
-        store=options.store,
+        store={**options.store, "plan": None},
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=index.count,
@@ -137,14 +141,18 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     elif variant_pass.dropped:
         plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
     look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
-    findings = CallFindings(
-        location,
-        group,
-        None if everything else index.mapped(),
-        None if resolved.samples is None else resolved.samples.tolist(),
-        variant_pass.contig_starts,
-        look_at,
-    )
+    findings: CallFindings | SavedFindings
+    if saved is not None:
+        findings = SavedFindings(saved.about)
+    else:
+        findings = CallFindings(
+            location,
+            group,
+            None if everything else index.mapped(),
+            None if resolved.samples is None else resolved.samples.tolist(),
+            variant_pass.contig_starts,
+            look_at,
+        )
     plan = _look_into(plan, directory, files, findings, look_at)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
@@ -186,7 +194,7 @@ def _look_into(
     plan: Plan,
     directory: str,
     files: list[ViewFiles],
-    findings: CallFindings,
+    findings: CallFindings | SavedFindings,
     look_at: Callable[[Iterable[str]], None],
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
@@ -248,6 +256,8 @@ def _fingerprint(
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
     deep += [name for name in CALL_FIELDS if name in group and group[name].shards is not None]
+    if location.plan is not None:
+        deep = []
     if location.engine == "obstore":
         return FarFingerprint(location, group, [*CALL_FIELDS, *deep])
     return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))

@@ -17,6 +17,7 @@ from biofuse.manifest import PLAN_FORMAT, Plan, PlanFolder
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 from biofuse.plan.progress import Progress
+from biofuse.plan.saved import saved_version
 from biofuse.stores.location import Location
 
 DEADLINE = 120.0
@@ -68,8 +69,8 @@ def get_plan(
     BiofuseError
         If the store cannot be shown as asked, or does not answer.
     """
-    key = options.digest(f"{__version__} {PLAN_FORMAT}")
     location = Location(**options.store)
+    key = options.digest(f"{__version__} {PLAN_FORMAT} {saved_version(location)}")
     if location.engine not in (None, "obstore"):
         # There is no cheap way to tell whether such a store changed.
         cache = None

@@ -2,13 +2,14 @@
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import TypeAlias
 
 from biofuse.stores.base import Piece
 from biofuse.stores.link import Link
-from biofuse.stores.requests import Requests
 
+Fetched: TypeAlias = Future[Piece | None]
 # Objects at a time, at most.
 _MOST = 1024
 
@@ -18,22 +19,23 @@ class Hints:
 
     Parameters
     ----------
-    requests : Requests
+    fetch : callable
+        Has a whole object fetched.
     link : Link
-        Theirs.
+        The way to them.
     ahead, used : int
         Bytes: of what is fetched ahead, and of what was asked for and may be again.
     """
 
-    def __init__(self, requests: Requests, link: Link, ahead: int, used: int):
-        self._requests = requests
+    def __init__(self, fetch: Callable[[str], Fetched], link: Link, ahead: int, used: int):
+        self._fetch = fetch
         self._link = link
         self._ahead = ahead
         self._most_used = used
         self._lock = threading.Lock()
         self._named: deque[str] = deque()
-        self._begun: dict[str, Future[Piece | None]] = {}
-        self._used: OrderedDict[str, Future[Piece | None]] = OrderedDict()
+        self._begun: dict[str, Fetched] = {}
+        self._used: OrderedDict[str, Fetched] = OrderedDict()
         self._used_bytes = 0
 
     def add(self, keys: Sequence[str]) -> None:
@@ -42,7 +44,7 @@ class Hints:
             self._named.extend(keys)
             self._begin()
 
-    def take(self, key: str) -> "Future[Piece | None] | None":
+    def take(self, key: str) -> Fetched | None:
         """An object that was named and is being fetched, or was lately; else None."""
         with self._lock:
             found = self._begun.pop(key, None)
@@ -65,10 +67,10 @@ class Hints:
         while self._named and held < self._ahead and len(self._begun) < _MOST:
             key = self._named.popleft()
             if key not in self._begun and key not in self._used:
-                self._begun[key] = self._requests.get(key, ahead=True)
+                self._begun[key] = self._fetch(key)
                 held += self._link.size
 
-    def _size(self, future: "Future[Piece | None]") -> int:
+    def _size(self, future: Fetched) -> int:
         """Bytes of an object, as they are to be expected if it has not come."""
         if not future.done() or future.exception() is not None:
             return self._link.size

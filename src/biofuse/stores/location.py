@@ -4,9 +4,9 @@ import json
 import os
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from biofuse.errors import BiofuseError, one_line
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from biofuse.stores.local import LocalStore
     from biofuse.stores.members import Members
     from biofuse.stores.objects import ObjectStore
+    from biofuse.stores.saved import SavedPlan, SavedStore
     from biofuse.stores.zip import ZipStore
     from biofuse.stores.zip_objects import ZipObjects
 
 _SUFFIXES = (".vcz.zip", ".zarr.zip", ".zip", ".vcz", ".zarr", ".icechunk")
 # What zarr-python says of metadata is told where it is written for people.
 _MAX_TEXT = 200
+# Bytes of a plan that is fetched whole.
+_WHOLE_PLAN = 32 << 20
 # Seconds in which a read must be answered where nothing else is said.
 READ_TIMEOUT = 60.0
 
@@ -40,11 +43,14 @@ class Location:
         None for what is local; "fsspec", "obstore" or "icechunk" for the rest.
     options : dict
         What the backend is given.
+    plan : str or None
+        A file that `biofuse plan` has made, to be asked instead for what it has of the store.
     """
 
     path: str
     backend: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    plan: str | None = None
 
     @property
     def is_url(self) -> bool:
@@ -68,10 +74,10 @@ class Location:
         """The same place for a process with another working directory."""
         if self.backend is None and self.path.lower().startswith("file://"):
             path = unquote(urlsplit(self.path).path)
-            return Location(path, None, self.options)
+            return Location(path, None, self.options, self.plan)
         if self.is_url or not self.path:
             return self
-        return Location(os.path.abspath(self.path), self.backend, self.options)
+        return Location(os.path.abspath(self.path), self.backend, self.options, self.plan)
 
     def check(self) -> None:
         """Raise `BiofuseError` if there can be no store here."""
@@ -141,6 +147,8 @@ def open_store(
     BiofuseError
         If the location cannot be opened.
     """
+    if location.plan is not None:
+        return open_saved(location)
     if location.engine is None:
         return _open_local(location, opened_ns)
     location.check()
@@ -151,6 +159,95 @@ def open_store(
     return ZarrStore(open_group(location).store)
 
 
+def open_saved(location: Location) -> "SavedStore":
+    """A store of which a part was saved, and what has that part."""
+    from biofuse.stores.saved import SavedPlan, SavedStore
+
+    assert location.plan is not None
+    with _far_lock:
+        found = _saved.get(location.plan)
+        if found is None:
+            found = SavedPlan(_open_plan(location, location.plan), location.plan)
+            _saved[location.plan] = found
+    whole = replace(location, plan=None)
+    return SavedStore(open_store(whole, pins=found.pins() or None), found)
+
+
+def _open_plan(location: Location, path: str) -> "ZipStore | ZipObjects":
+    """The file that a part of a store was saved in, which is reached as the store is."""
+    place = Location(path, location.backend, location.options)
+    from biofuse.stores.zip import ZipStore
+
+    try:
+        if place.is_url:
+            return _fetch_plan(place)
+        return ZipStore(path)
+    except FileNotFoundError:
+        raise BiofuseError(f"no such plan: {path}") from None
+    except BiofuseError:
+        raise
+    except Exception as error:
+        raise BiofuseError(f"{path} is no plan that can be read: {one_line(error)}") from error
+
+
+def _fetch_plan(place: Location) -> "ZipStore | ZipObjects":
+    """A plan in an object store: all of it, if it is small; else parts as they are wanted."""
+    from biofuse.stores.zip import ZipStore
+
+    folder, _, name = place.path.rpartition("/")
+    parent = cast("ObjectStore", _open_far(replace(place, path=folder), is_zip=False))
+    piece = parent.get(name, _WHOLE_PLAN).result()
+    if piece is None:
+        raise FileNotFoundError(place.path)
+    if piece.size > len(piece.data):
+        return cast("ZipObjects", _open_far(place, is_zip=True))
+    fd = os.memfd_create("biofuse-plan", os.MFD_CLOEXEC)
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(piece.data)
+        return ZipStore(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def object_version(place: Location) -> str:
+    """What tells the version of an object; empty if it does not exist."""
+    folder, _, name = place.path.rpartition("/")
+    return _open_far(replace(place, path=folder), is_zip=False).signature([name]) or ""
+
+
+def write_object(location: Location, path: str) -> None:
+    """Write a file to an object store.
+
+    Parameters
+    ----------
+    location : Location
+        The object's URL.
+    path : str
+        The file.
+
+    Raises
+    ------
+    BiofuseError
+        If that fails.
+    """
+    import obstore
+
+    from biofuse.stores.places import explain, open_place
+
+    folder, _, name = location.path.rpartition("/")
+    try:
+        with open(path, "rb") as file:
+            obstore.put(open_place(folder, location.options), name, file)
+    except BiofuseError:
+        raise
+    except Exception as error:
+        text = explain(error, location.path)
+        raise BiofuseError(f"{location.path} cannot be written: {text}") from error
+
+
+# Of this process, by name: files that were saved.
+_saved: dict[str, "SavedPlan"] = {}
 # Of this process, by location: connections, and what was listed, are of use to all who read.
 _far: dict[str, "ObjectStore | ZipObjects"] = {}
 _far_lock = threading.RLock()
@@ -161,6 +258,7 @@ def _open_far(
     opened_ns: int | None = None,
     pins: bytes | memoryview | None = None,
     timeout: float = READ_TIMEOUT,
+    is_zip: bool | None = None,
 ) -> "ObjectStore | ZipObjects":
     from biofuse.stores.link import Link
     from biofuse.stores.objects import ObjectStore
@@ -177,7 +275,7 @@ def _open_far(
         base = re.split(r"[?#]", url)[0]
         query = url[len(base) :]
         folder, _, file = base.rstrip("/").rpartition("/")
-        is_zip = location.is_zip
+        is_zip = location.is_zip if is_zip is None else is_zip
         try:
             client = open_place(f"{folder if is_zip else base}{query}", location.options)
         except BiofuseError:
@@ -233,7 +331,12 @@ def open_group(location: Location, plain: bool = True) -> "Members":
         return Members(lambda: group)
     from biofuse.stores.files import StoreFiles
 
-    if location.engine is None:
+    files: StoreFiles
+    if location.plan is not None:
+        from biofuse.stores.saved import SavedFiles
+
+        files = SavedFiles(open_saved(location))
+    elif location.engine is None:
         files = StoreFiles(_open_local(location))
     else:
         from biofuse.stores.far_files import FarFiles

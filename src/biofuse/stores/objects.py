@@ -15,7 +15,7 @@ from biofuse.stores.requests import Objects, Requests
 
 # Bytes of objects that are fetched before anybody asks, and of those that somebody has asked for
 # and may again.
-_HINTED, _USED = 64 << 20, 16 << 20
+HINTED, USED = 64 << 20, 16 << 20
 # Objects of a store that is listed as a whole: some answers, one after another.
 _FEW = 3000
 # Seconds for which what a store's metadata was holds.
@@ -44,7 +44,7 @@ class ObjectStore:
         self.lists = lists
         self._requests = requests
         self._lock = threading.Lock()
-        self._hints = Hints(requests, link, _HINTED, _USED)
+        self._hints = Hints(self._ahead, link, HINTED, USED)
         self._listings: dict[str, Future[Objects | None]] = {}
         self._known: dict[str, list[str]] | None = None
         self._signatures: dict[tuple[str, ...], tuple[float, str]] = {}
@@ -90,6 +90,9 @@ class ObjectStore:
         found = self._hints.take(wanted.key)
         return found or self._requests.get(wanted.key, wanted.start, wanted.stop)
 
+    def _ahead(self, key: str) -> "Future[Piece | None]":
+        return self._requests.get(key, ahead=True)
+
     def hint(self, keys: Sequence[str]) -> None:
         if self.lists:
             self._overview()
@@ -97,7 +100,7 @@ class ObjectStore:
 
     def hold(self, size: int) -> None:
         """Have no more bytes of what was hinted, of both kinds together, than these."""
-        self._hints = Hints(self._requests, self.link, size, 0)
+        self._hints = Hints(self._ahead, self.link, size, 0)
 
     def part(self, key: str) -> Part | None:
         return None

@@ -10,9 +10,10 @@ from typing import Any
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
+from biofuse.stores.hints import Hints
 from biofuse.stores.link import LinkUse
 from biofuse.stores.listing import Listing
-from biofuse.stores.objects import ObjectStore
+from biofuse.stores.objects import HINTED, USED, ObjectStore
 
 # A member's header in the file; its name and more, of lengths that it ends with, follow.
 _HEADER = struct.Struct("<4s22xHH")
@@ -114,6 +115,7 @@ class ZipObjects:
         except Exception as error:
             raise BiofuseError(f"cannot read {key} as a zip file: {error}") from error
         self._size = tail.size
+        self._hints = Hints(self._ahead, store.link, HINTED, USED)
         self.pins = store.pins
         self.link = store.link
 
@@ -136,7 +138,9 @@ class ZipObjects:
         """The directory is there."""
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
-        futures = [self._begin(r.key, r.start, r.stop, False) for r in ranges]
+        futures = [
+            self._hints.take(r.key) or self._begin(r.key, r.start, r.stop, False) for r in ranges
+        ]
         return [None if future is None else future.result() for future in futures]
 
     def size(self, key: str) -> int | None:
@@ -210,8 +214,15 @@ class ZipObjects:
             raise BiofuseError(f"{name} cannot be read: its checksum does not match its content")
         return Piece(data[start:stop], start, info.file_size, piece.version)
 
+    def _ahead(self, key: str) -> "Future[Piece | None]":
+        return self.get(key, self._size, ahead=True)
+
     def hint(self, keys: Sequence[str]) -> None:
-        pass
+        self._hints.add([key for key in keys if key in self._members])
+
+    def hold(self, size: int) -> None:
+        """As of an `ObjectStore`."""
+        self._hints = Hints(self._ahead, self.link, size, 0)
 
     def part(self, key: str) -> Part | None:
         return None
