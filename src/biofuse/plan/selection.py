@@ -56,6 +56,13 @@ class Resolved:
         last = self._variants[np.append(ends, len(self._variants) - 1)] if len(first) else ()
         return [(int(a), int(b) + 1) for a, b in zip(first, last, strict=True)]
 
+    def next_kept(self, start: int, num_variants: int) -> int:
+        """The first kept variant that is not before this one; their number if there is none."""
+        if self._variants is None:
+            return min(start, num_variants)
+        i = int(np.searchsorted(self._variants, self._variants.dtype.type(start)))
+        return int(self._variants[i]) if i < len(self._variants) else num_variants
+
     def kept(self, start: int, stop: int) -> np.ndarray:
         """Indices of kept variants within [start, stop), relative to start, ascending."""
         if self._variants is None:

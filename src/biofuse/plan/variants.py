@@ -110,33 +110,38 @@ class VariantPass:
         most = chunk
         following = None
         stop = 0
-        while following is not None or stop < self._num_variants:
+        while following is not None or self._next(stop) < self._num_variants:
             first = following is None
             if following is None:
-                following, stop = self._begin(pool, stop, most)
+                following, stop = self._begin(pool, self._next(stop), most)
             batch = following.result()
             following = None
-            most = min(_BATCH, _GROWTH * most)
-            if batch is not None:
-                each = _size(batch.variants) // max(1, len(batch.variants)) + 1
-                most = min(most, _TEXT // each)
-            if stop < self._num_variants and not first:
-                following, stop = self._begin(pool, stop, most)
-            if batch is not None:
-                yield batch
+            each = _size(batch.variants) // max(1, len(batch.variants)) + 1
+            most = min(_BATCH, _GROWTH * most, _TEXT // each)
+            if not first and self._next(stop) < self._num_variants:
+                following, stop = self._begin(pool, self._next(stop), most)
+            yield batch
+
+    def _next(self, start: int) -> int:
+        """The first variant, from one on, of a chunk that has any of the view."""
+        chunk = self._columns["variant_position"].chunk
+        return max(start, self._resolved.next_kept(start, self._num_variants) // chunk * chunk)
 
     def _begin(
         self, pool: ThreadPoolExecutor, start: int, most: int
-    ) -> tuple["Future[Batch | None]", int]:
-        """Have variants read from one on, about so many. Also returns the one that follows."""
-        chunk = self._columns["variant_position"].chunk
-        stop = min(start + max(chunk, most // chunk * chunk), self._num_variants)
-        self._progress(start, self._num_variants)
-        return pool.submit(self._read_kept, start, stop), stop
+    ) -> tuple["Future[Batch]", int]:
+        """Have variants read from one on, about so many, up to a chunk that has none of the view.
 
-    def _read_kept(self, start: int, stop: int) -> Batch | None:
-        kept = self._resolved.kept(start, stop)
-        return self._read(start, stop, kept) if len(kept) > 0 else None
+        Also returns the one that follows.
+        """
+        chunk = self._columns["variant_position"].chunk
+        end = min(start + max(chunk, most // chunk * chunk), self._num_variants)
+        stop = start + chunk
+        while stop < end and self._next(stop) == stop:
+            stop += chunk
+        stop = min(stop, end)
+        self._progress(start, self._num_variants)
+        return pool.submit(self._read, start, stop, self._resolved.kept(start, stop)), stop
 
     def _read(self, start: int, stop: int, kept: np.ndarray) -> Batch:
         everything = slice(None) if len(kept) == stop - start else kept
