@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support.program import Program
+from support.proxy import Proxy
+from support.servers import HttpServer, S3Server, http_server, s3_server
 
 settings.register_profile(
     "biofuse",
@@ -48,3 +50,33 @@ def made(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], object]:
         return values[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server; each module makes buckets of its own."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory) -> Iterator[HttpServer]:
+    """nginx; each module makes folders of its own in what it shows."""
+    home = tmp_path_factory.mktemp("web")
+    (home / "root").mkdir()
+    with http_server(home / "root", home / "nginx") as server:
+        yield server
+
+
+@pytest.fixture
+def in_front() -> Iterator[Callable[..., Proxy]]:
+    """Makes proxies: `in_front(server, delay=0.1)`."""
+    proxies: list[Proxy] = []
+
+    def make(server: S3Server | HttpServer, **options: float) -> Proxy:
+        proxies.append(Proxy(server.address, **options))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
