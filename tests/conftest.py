@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.places import Placer
 from support.program import Program
 from support.proxy import Proxy
 from support.servers import HttpServer, S3Server, http_server, s3_server
@@ -80,3 +81,9 @@ def in_front() -> Iterator[Callable[..., Proxy]]:
     yield make
     for proxy in proxies:
         proxy.close()
+
+
+@pytest.fixture
+def placer(s3, web, in_front, tmp_path) -> Placer:
+    """Puts stores on servers, each behind a proxy of its own."""
+    return Placer(s3, web, in_front, tmp_path)
