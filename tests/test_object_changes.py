@@ -1,7 +1,7 @@
 """Objects that are replaced or removed under a mount: old bytes or ESTALE, never a mixture."""
 
 import errno
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -143,22 +143,13 @@ def test_a_large_object_that_is_replaced_between_two_of_its_requests(
 def test_many_readers_while_objects_are_replaced(place, pair, placer, biofuse):
     old, new = pair()
     there = placer.put(place, old, delay=0.05)
-    found: list[dict[int, int]] = []
     with there.mount(biofuse) as mount:
         mount.expect_log("changed")
         there.proxy.clear()
         there.proxy.fault("call", "*/call_genotype/*", skip=4, call=lambda: replace(there, new))
-
-        def read():
-            found.append(read_everywhere(mount.bed, BED, 3 * RECORD))
-
-        readers = [threading.Thread(target=read) for _ in range(4)]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join(60)
-    # That what came is the old store's, read_everywhere has seen.
-    assert len(found) == 4
+        with ThreadPoolExecutor(4) as pool:
+            # Which sees that what comes is the old store's.
+            found = list(pool.map(lambda _: read_everywhere(mount.bed, BED, 3 * RECORD), range(4)))
     assert {code for errors in found for code in errors.values()} == {errno.ESTALE}
 
 

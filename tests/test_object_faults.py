@@ -10,8 +10,8 @@ from support.places import PLAIN, consolidated
 from support.program import wait_until
 from support.stores import make_store, random_genotypes
 
-# Six rows of four chunks.
-GENOTYPES = random_genotypes(120, 230, seed=21)
+# Six rows of four chunks; 575 bytes a record.
+GENOTYPES = random_genotypes(120, 2300, seed=21)
 BED = reference.bed(GENOTYPES)
 CHUNKS = "*/call_genotype/[0-9c]*"
 DEATH = "the encoder process ended unexpectedly"
@@ -59,7 +59,7 @@ LASTING = {
 @pytest.fixture
 def store(made):
     def make(folder):
-        return consolidated(make_store(folder / "x.vcz", GENOTYPES, chunks=(20, 60)))
+        return consolidated(make_store(folder / "x.vcz", GENOTYPES, chunks=(20, 600)))
 
     return made("faulty", make)
 
@@ -96,7 +96,7 @@ def test_what_passes_elsewhere(name, place, made, placer, biofuse):
 
     def make(folder):
         path = folder / "x.vcz"
-        return make_store(path, GENOTYPES, chunks=(20, 60), encoding="v3-blosc-zstd-bit")
+        return make_store(path, GENOTYPES, chunks=(20, 600), encoding="v3-blosc-zstd-bit")
 
     there = placer.put(place, made("faulty-3", make))
     with there.mount(biofuse) as mount:
@@ -120,7 +120,7 @@ def test_a_server_that_restarts(place, store, placer, biofuse):
         # And before a worker begins.
         wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
         there.proxy.down(1)
-        assert read_everywhere(mount.bed, BED, 1000) == {}
+        assert read_everywhere(mount.bed, BED, 5000) == {}
         assert mount.status()["counters"]["worker_deaths"] == 0
 
 
@@ -174,13 +174,14 @@ def test_a_server_that_stays_away(store, placer, biofuse):
 @pytest.mark.parametrize("place", PLAIN)
 def test_one_bad_object_fails_what_it_holds_and_nothing_else(place, store, placer, biofuse):
     there = placer.put(place, store)
-    row = 20 * 58
-    with there.mount(biofuse, "--timeout", "4") as mount:
+    row, step = 20 * 575, 8 * 575
+    with there.mount(biofuse, "--timeout", "2") as mount:
         mount.expect_log("cannot read x.bed")
         there.proxy.fault("answer", there.path("call_genotype/2.1.0"), status=500, times=None)
-        errors = read_everywhere(mount.bed, BED, 290)
+        errors = read_everywhere(mount.bed, BED, step)
         assert set(errors.values()) == {errno.EIO}
-        inside = [o for o in range(0, len(BED), 290) if 3 + 2 * row <= o < 3 + 3 * row - 100]
+        inside = [o for o in range(0, len(BED), step) if 3 + 2 * row <= o < 3 + 3 * row - 100]
+        assert inside
         assert set(inside) <= set(errors)
         # But for pages that hold some of it.
         near = range(2 * row - 8192, 3 * row + 8192)

@@ -59,8 +59,11 @@ def test_mounting(place, store, placer, biofuse):
         traffic = there.proxy.traffic
         looked_at = {r.path for r in traffic.of(CALLS, status=200)}
         looked_at |= {r.path for r in traffic.of(CALLS, status=206)}
-        # One document of metadata, and a list of what there is.
-        needed = 2 + sum(len(chunk_files(store, name)) for name in ALL_FIELDS) + len(looked_at)
+        # One document of metadata, a list of what there is, the chunks; where there is no list,
+        # those of variant_contig that are not stored, since all in them is on the first contig.
+        stored = {name: len(chunk_files(store, name)) for name in ALL_FIELDS}
+        absent = 20 - stored["variant_contig"] if place == "http" else 0
+        needed = 2 + sum(stored.values()) + absent + len(looked_at)
         assert len(looked_at) <= 12, str(traffic)
         assert len(traffic) <= 1.2 * needed, str(traffic)
         assert traffic.rounds() <= 6, str(traffic)
@@ -86,7 +89,7 @@ def test_reading_the_whole_bed(place, store, placer, biofuse):
         assert mount.bed.read_bytes() == BED
         settle(there)
         traffic = there.proxy.traffic
-        assert set(chunk_requests(there, store).values()) == {1}, str(traffic)
+        assert set(chunk_requests(there, store).values()) == {1}
         assert traffic.of(method="HEAD").requests == []
         stored = sum(file.stat().st_size for file in chunk_files(store))
         assert traffic.of(CALLS).sizes() <= 1.05 * stored
@@ -141,23 +144,25 @@ def test_a_lone_read_of_a_large_object(made, placer, biofuse):
     """Little is wanted of it, so little is read: two round trips, one when its table is known."""
 
     def make_large(folder):
-        genotypes = random_genotypes(1000, 12_000, seed=8)
+        genotypes = random_genotypes(2000, 12_000, seed=8)
         return consolidated(make_store(folder / "x.vcz", genotypes, chunks=(1000, 12_000)))
 
     store = made("counted-large", make_large)
     expected = reference.bed(reference.genotypes_of(store))
-    [file] = chunk_files(store)
-    there = placer.put("http", store, delay=DELAY, bandwidth=8e6)
+    size = min(file.stat().st_size for file in chunk_files(store))
+    there = placer.put("http", store, delay=DELAY, bandwidth=4e6)
     with there.mount(biofuse, "--format", "plink") as mount:
-        settle(there)
-        for number, rounds in ((300, 2), (700, 1)):
+        # The first one finds out how far away the store is.
+        for number, rounds in ((300, None), (1300, 2), (1700, 1)):
+            settle(there)
             there.proxy.clear()
             offset = 3 + number * 3000
             assert read_uncached(mount.bed, offset, 3000) == expected[offset : offset + 3000]
             settle(there)
             traffic = there.proxy.traffic
-            assert traffic.of(CALLS).sizes() < file.stat().st_size / 2, str(traffic)
-            assert traffic.rounds() <= rounds, str(traffic)
+            if rounds:
+                assert traffic.of(CALLS).sizes() < size / 2, str(traffic)
+                assert traffic.rounds() <= rounds, str(traffic)
 
 
 def test_a_region_reads_what_the_index_points_to(made, placer, biofuse):

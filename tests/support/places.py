@@ -3,10 +3,11 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,6 +207,18 @@ def consolidated(store: Path) -> Path:
     return store
 
 
-def contents(directory: Path) -> dict[str, bytes]:
-    """All files of a mount."""
-    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+def contents(directory: Path) -> dict[str, object]:
+    """All files of a mount; of an index its tables, but for the times in it."""
+    return {
+        path.name: _tables(path) if path.suffix == ".bgi" else path.read_bytes()
+        for path in sorted(directory.iterdir())
+    }
+
+
+def _tables(index: Path) -> list[object]:
+    with closing(sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True)) as database:
+        told = "filename, file_size, first_1000_bytes"
+        return [
+            list(database.execute(f"SELECT {told} FROM Metadata")),
+            list(database.execute("SELECT * FROM Variant")),
+        ]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
+# Of requests in an assertion's text.
+_SHOWN = 100
+
 
 @dataclass
 class Request:
@@ -64,7 +67,9 @@ class Traffic:
         return iter(list(self.requests))
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self))
+        lines = [str(request) for request in self]
+        more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        return "\n".join([*lines[:_SHOWN], *more])
 
     def of(
         self, path: str = "*", method: str | None = None, status: int | None = None
