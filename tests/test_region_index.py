@@ -30,6 +30,8 @@ def stores(made):
 class Recorded:
     """A store that remembers which keys are read of it."""
 
+    far = False
+
     def __init__(self, store):
         self._store = store
         self.keys: set[str] = set()
