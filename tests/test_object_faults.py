@@ -171,11 +171,11 @@ def test_a_server_that_stays_away(store, placer, biofuse):
         assert wait_until(lambda: _reads(mount), "it is read again")
 
 
-@pytest.mark.parametrize("place", PLAIN)
+@pytest.mark.parametrize("place", ["s3", pytest.param("http", marks=pytest.mark.slow)])
 def test_one_bad_object_fails_what_it_holds_and_nothing_else(place, store, placer, biofuse):
     there = placer.put(place, store)
     row, step = 20 * 575, 8 * 575
-    with there.mount(biofuse, "--timeout", "2") as mount:
+    with there.mount(biofuse, "--timeout", "4") as mount:
         mount.expect_log("cannot read x.bed")
         there.proxy.fault("answer", there.path("call_genotype/2.1.0"), status=500, times=None)
         errors = read_everywhere(mount.bed, BED, step)
