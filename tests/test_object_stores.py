@@ -118,8 +118,8 @@ def test_probabilities(place, made, same_as_local):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", OTHERS)
-def test_a_region_some_samples_and_an_expression(place, made, same_as_local):
-    store = made("regions", make_stores)["whole"]
+def test_a_region_some_samples_and_an_expression(place, made, same_as_local, tmp_path):
+    store = copy_store(made("regions", make_stores)["whole"], tmp_path / "x.vcz")
     same_as_local(place, store, "-r", "chr2:100040-100900", "--format", "plink")
     same_as_local(place, store, "-i", "POS > 100040 && POS < 200000", "--format", "plink")
 

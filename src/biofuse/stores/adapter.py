@@ -9,7 +9,7 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from biofuse.stores import limits
-from biofuse.stores.base import Piece, Range, read_whole
+from biofuse.stores.base import Range, read_whole
 from biofuse.stores.files import StoreFiles
 from biofuse.stores.metadata import is_metadata
 
@@ -59,25 +59,28 @@ class ReadOnlyStore(zarr.abc.store.Store):
             # It is small, and waiting for a thread takes longer.
             data = self._files.read_metadata(key)
             return None if data is None else prototype.buffer.from_bytes(data)
-        piece = await asyncio.to_thread(self._read, key, byte_range)
-        return None if piece is None else prototype.buffer.from_bytes(bytes(piece.data))
+        found = await asyncio.to_thread(self._read, key, byte_range)
+        return None if found is None else prototype.buffer.from_bytes(bytes(found))
 
-    def _read(self, key: str, wanted: Any) -> Piece | None:
+    def _read(self, key: str, wanted: Any) -> memoryview | bytes | None:
         if wanted is None:
-            return read_whole(self._store, [key], limits.most_encoded())[0]
+            [whole] = read_whole(self._store, [key], limits.most_encoded())
+            return None if whole is None else whole.data
         start, stop = 0, None
         if isinstance(wanted, RangeByteRequest):
             start, stop = wanted.start, wanted.end
         elif isinstance(wanted, OffsetByteRequest):
             start = wanted.offset
         elif isinstance(wanted, SuffixByteRequest):
-            [piece] = self._store.get_many([Range(key, 0, 0)])
+            [piece] = self._store.get_many([Range(key, 0, 1)])
             if piece is None:
                 return None
             start = max(0, piece.size - wanted.suffix)
         most = limits.most_encoded()
         stop = start + most if stop is None else min(stop, start + most)
-        return self._store.get_many([Range(key, start, stop)])[0]
+        [piece] = self._store.get_many([Range(key, start, stop)])
+        # There may be more of it.
+        return None if piece is None else piece.slice(start, min(stop, piece.size))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, Any]]
@@ -87,11 +90,11 @@ class ReadOnlyStore(zarr.abc.store.Store):
 
     async def exists(self, key: str) -> bool:
         """Whether there is such an object."""
-        return self._store.get_many([Range(key, 0, 0)])[0] is not None
+        return self._store.get_many([Range(key, 0, 1)])[0] is not None
 
     async def getsize(self, key: str) -> int:
         """Bytes of an object."""
-        [piece] = self._store.get_many([Range(key, 0, 0)])
+        [piece] = self._store.get_many([Range(key, 0, 1)])
         if piece is None:
             raise FileNotFoundError(key)
         return piece.size
@@ -106,7 +109,9 @@ class ReadOnlyStore(zarr.abc.store.Store):
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names of the folders below a prefix: there is no array where there is no folder."""
-        for name in self._store.list_folders(prefix.rstrip("/")):
+        folder = prefix.rstrip("/")
+        found = self._store.list_folders(folder) if folder else self._files.list_folders()
+        for name in found:
             yield name
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:

@@ -125,6 +125,10 @@ class FarFiles(StoreFiles):
     def list_folders(self) -> list[str]:
         """Names of the folders at the root."""
         if not self._consolidated:
+            if not self.store.lists:
+                # A web server does not tell: those that are known.
+                known = {key.partition("/")[0] for key in self._read if "/" in key}
+                return sorted({*_USUAL, *known})
             folders = super().list_folders()
             self._hint_arrays(folders[:_MOST])
             return folders
