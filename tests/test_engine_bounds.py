@@ -7,20 +7,16 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from support import reference
 from support.stores import make_store, random_genotypes, zip_store
-from support.views import open_encoder, open_fast_path, plan_view, record_offsets
+from support.views import open_encoder, open_fast_path, plan_view
 
-from biofuse.encode.fast import FastPath
-from biofuse.encode.tables import MappedTables
 from biofuse.errors import StoreChangedError
 from biofuse.protocol import Request
-from biofuse.stores import Location, open_store
 from biofuse.table import Table
 
 HEADER = len(reference.MAGIC)
@@ -67,39 +63,6 @@ def files_below(folder) -> int:
     return sum(name.startswith(f"{folder}/") for name in names)
 
 
-class FarStore:
-    """A store of which each read takes its time, and that keeps account."""
-
-    far = True
-
-    def __init__(self, path, seconds: float = 0):
-        self._store = open_store(Location(str(path)))
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self.asked: Counter[str] = Counter()
-        self.at_once = self.most_at_once = 0
-
-    def get_many(self, ranges):
-        with self._lock:
-            self.asked.update(r.key for r in ranges)
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-        time.sleep(self._seconds)
-        with self._lock:
-            self.at_once -= 1
-        return self._store.get_many(ranges)
-
-    def signature(self, keys):
-        return None
-
-
-def open_far(plan, folder, store, memory=64 * MIB) -> FastPath:
-    tables = MappedTables.open(str(folder), plan.table_names())
-    headers = [(folder / streamed.header).read_bytes() for streamed in plan.streamed]
-    plan = dataclasses.replace(plan, signature=None)
-    return FastPath(plan, tables.views, headers, store, int(memory), 16, 2 * MIB, time.time_ns())
-
-
 @pytest.mark.slow
 def test_who_waits_comes_before_what_is_read_ahead(tmp_path):
     """With fewer calls at a time than threads, as where many sample chunks share the budget."""
@@ -130,76 +93,6 @@ def test_who_waits_comes_before_what_is_read_ahead(tmp_path):
         thread.join()
         for each in (theirs, kernel, session):
             each.close()
-
-
-def test_no_chunk_row_is_read_ahead_that_has_no_record(tmp_path):
-    genotypes = random_genotypes(600, 50, seed=1)
-    path, plan = view(
-        tmp_path,
-        genotypes,
-        *("-i", "POS<=50 | POS>500"),
-        chunks=(100, 25),
-        positions=np.arange(1, 601),
-    )
-    store = FarStore(path)
-    fast = open_far(plan, tmp_path / "plan", store)
-    # The first time, whoever reads here and there wants no more than a block.
-    assert not fast.give(fast.engine.read(0, HEADER, 13))
-    for record in range(3):
-        read(fast, plan, record)
-    prepare(fast)
-    assert {key.split("/")[1].split(".")[0] for key in store.asked} == {"0", "5"}
-
-
-def test_a_chunk_row_is_fetched_by_one_of_those_who_want_it(tmp_path):
-    genotypes = random_genotypes(1600, 50, seed=1)
-    path, plan = view(tmp_path, genotypes, chunks=(100, 25))
-    store = FarStore(path, seconds=0.1)
-    fast = open_far(plan, tmp_path / "plan", store)
-    fast._begun.extend((0, row) for row in range(16))
-    expected = reference.bed(genotypes)[HEADER:]
-
-    def check(record):
-        assert read(fast, plan, record) == expected[13 * record : 13 * record + 13]
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(check, range(100, 116)))
-        assert store.asked == {"call_genotype/1.0.0": 1, "call_genotype/1.1.0": 1}
-        list(pool.map(check, range(0, 1600, 100)))
-    assert set(store.asked.values()) == {1}
-    assert 1 < store.most_at_once <= 4
-
-
-def test_a_chunk_row_that_cannot_be_fetched_is_told_to_all_who_wait(tmp_path):
-    path, plan = view(tmp_path, random_genotypes(200, 50, seed=1), chunks=(100, 25))
-    store = FarStore(path, seconds=0.2)
-    fast = open_far(plan, tmp_path / "plan", store)
-    fast._begun.append((0, 1))
-    wanted = fast.engine.read(0, HEADER + 13 * 100, 13)
-    for chunk in path.glob("call_genotype/1.*"):
-        chunk.write_bytes(b"this is no frame")
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: fast.give(wanted), range(8))) == {False}
-    assert max(store.asked.values()) == 1
-
-
-@pytest.mark.parametrize(("readers", "most"), [(1, 2), (12, 6)])
-def test_chunk_rows_are_not_fetched_again_and_again_for_many_readers(readers, most, tmp_path):
-    """Where the cache, of 2 MiB, has no room for a row of 300 KiB of each, and planes."""
-    genotypes = random_genotypes(250 * readers, 3000, seed=1)
-    path, plan = view(tmp_path, genotypes, "--format", "bgen", chunks=(250, 3000))
-    store = FarStore(path)
-    fast = open_far(plan, tmp_path / "plan", store, memory=4.5 * MIB)
-    offsets = record_offsets(plan, tmp_path / "plan")
-    for record in range(0, 240, 5):
-        for reader in range(readers):
-            start, stop = (offsets[250 * reader + record + i] for i in (0, 5))
-            # What is not fetched is made in the other way.
-            for _ in range(3):
-                found = fast.engine.read(0, start, stop - start)
-                if isinstance(found, bytes) or not fast.give(found):
-                    break
-    assert 1 <= max(store.asked.values()) <= most
 
 
 def test_members_of_a_zip_file_are_read_through_one_descriptor(tmp_path):

@@ -8,7 +8,7 @@ from support.layouts import LAYOUTS, key_at, lay_out, lose
 from support.places import PLACES, consolidated, contents
 from support.program import HAPLOID
 from support.regions import make_stores
-from support.stores import ENCODINGS, add_field, make_store, random_genotypes, vcf_store
+from support.stores import ENCODINGS, add_field, copy_store, make_store, random_genotypes, vcf_store
 from support.vcf import random_vcf
 
 GENOTYPES = random_genotypes(60, 23, seed=11)

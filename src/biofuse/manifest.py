@@ -14,6 +14,8 @@ from biofuse.errors import BiofuseError
 from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder, read_file
 
 MANIFEST = "plan.json"
+# What of the store a plan that is kept depends on; without it, it is not used again.
+DEPENDENCIES = "store.json"
 # Changes whenever a plan made by one version cannot be served by another.
 PLAN_FORMAT = 11
 

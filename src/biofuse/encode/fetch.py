@@ -9,6 +9,7 @@ A run begins with little and has more as it goes on, so that nobody pays for wha
 that reads here and there does not want.
 """
 
+import logging
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
@@ -25,8 +26,11 @@ from biofuse.genotypes.samples import SampleChunks
 from biofuse.stores import FarStore, Piece
 from biofuse.stores.limits import encoded
 
-# Of the engine's cache, what is fetched ahead, and of all, what is under way, at most.
-_AHEAD, _UNDER_WAY = 0.6, 0.25
+logger = logging.getLogger("biofuse.encode")
+
+# Of the engine's cache, what all runs may have ahead, what they may have of the chunk rows that
+# they are at, and what may be under way.
+_AHEAD, _KEPT, _UNDER_WAY = 0.6, 0.5, 0.25
 # A run may be ahead by so much, and by so many times what it has read.
 _FIRST, _GROWTH = 1 << 20, 8
 # Who reads here and there gets a whole chunk row if that takes so much longer than a block: a
@@ -103,6 +107,7 @@ class Fetcher:
         self._files = files
         self._variants = variants
         self._ahead = int(room * _AHEAD)
+        self._kept = int(room * _KEPT)
         self._most_under_way = int(room * _UNDER_WAY)
         self._watched = watched
         self._signature = signature
@@ -169,7 +174,8 @@ class Fetcher:
     def _is_worth(self, name: tuple[int, int]) -> bool:
         """Whether a chunk row is to be fetched whole, for one who may read here and there."""
         size = self._size(name)
-        if size > self._share():
+        if size > self._kept // max(1, self._engine.runs):
+            # Runs would have each other's chunks dropped.
             return False
         if name in self._begun:
             return True
@@ -197,10 +203,6 @@ class Fetcher:
         height = self._arrays[name[0]].chunks[0]
         first, last = (self._variant(records, at) for at in (run.first, run.position - 1))
         return first // height <= name[1] <= last // height
-
-    def _share(self) -> int:
-        """Bytes of chunk rows that each run can have kept."""
-        return self._ahead // max(1, self._engine.runs)
 
     def _size(self, name: tuple[int, int]) -> int:
         """Bytes of a chunk row, as they are or as is to be expected."""
@@ -299,6 +301,7 @@ class Fetcher:
         records, arrays = self._files[run.file]
         read = self._encoded(records, arrays, run.first, run.position)
         most = min(share, _FIRST + _GROWTH * read)
+        here = self._kept // max(1, self._engine.runs)
         size = 0
         variant: int | None = self._variant(records, run.position)
         fetched: set[tuple[int, int]] = set()
@@ -311,7 +314,7 @@ class Fetcher:
                 if name not in fetched:
                     fetched.add(name)
                     size += self._size(name)
-                    if size > most and step > 1:
+                    if size > (here if step == 0 else most):
                         return
                     if name not in self._refused and not self._engine.has_row(*name):
                         yield name
@@ -383,7 +386,12 @@ class _Timer:
             self._wake.clear()
             last, quiet = -1, 0
             while quiet < self._most:
-                found = self._look()
+                try:
+                    found = self._look()
+                except Exception:
+                    # What is read ahead is a help, and no more.
+                    logger.debug("nothing is read ahead", exc_info=True)
+                    break
                 quiet = quiet + 1 if found == last else 0
                 last = found
                 if self._wake.wait(self._step):

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Protocol
+from typing import Protocol, cast
 
 from biofuse import native
 from biofuse.encode.budget import share_budget
@@ -31,7 +31,7 @@ from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
-from biofuse.stores import Location, Store, open_store
+from biofuse.stores import FarStore, Location, Store, open_store
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
 logger = logging.getLogger("biofuse.encode")
@@ -307,12 +307,15 @@ def main() -> None:
 
     def open_it() -> Store:
         """The store; one at some distance is the same for all who open it here."""
-        return open_store(
+        store = open_store(
             Location(**plan.store),
             plan.modified_ns if far else config["opened_ns"],
             tables.views[plan.pins] if plan.pins else None,
             config["timeout"],
         )
+        if far:
+            cast(FarStore, store).hold(shares.scratch // 2)
+        return store
 
     def open_fast() -> FastPath:
         return FastPath(

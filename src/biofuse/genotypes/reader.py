@@ -125,7 +125,9 @@ class GenotypeReader:
 
     def hint(self, chunk_row: int) -> None:
         """Say that a chunk row will be read soon."""
-        self._store.hint(self.keys(chunk_row))
+        # Of a store at some distance, frames are read in parts here.
+        if not (self._store.far and self.genotypes.fast):
+            self._store.hint(self.keys(chunk_row))
 
     def _load_frames(self, rows: native.Rows, chunk_row: int, first: int, last: int) -> None:
         frames = self._frames.read(chunk_row, self._samples.sizes, first, last)

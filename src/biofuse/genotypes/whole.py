@@ -121,6 +121,9 @@ class WholeChunks:
         self._begin(array)
         try:
             values = self._decode_plain(array, key, part)
+            if values is not None and self._store.far:
+                # Which has told with the answer that it is what it was.
+                return values
             if values is None:
                 values = self._open(array)(*part)
         except BiofuseError:

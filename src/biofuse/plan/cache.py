@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from biofuse.durable import is_intact, mark_unsettled
-from biofuse.manifest import MANIFEST, PlanFolder
+from biofuse.manifest import DEPENDENCIES, MANIFEST, PlanFolder
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.stores.location import Location
 from biofuse.trust import UntrustedError, open_folder, read_file
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from biofuse.plan.far_fingerprint import FarFingerprint
 
 DEFAULT_LIMIT = 4 << 30
-_DEPENDENCIES = "store.json"
 # An entry that was used just now may be about to be opened.
 _GRACE = 600
 # Seconds after which an unfinished plan is taken for abandoned.
@@ -52,7 +51,7 @@ def default_cache_dir() -> str | None:
 
 def write_dependencies(directory: str, fingerprint: "Fingerprint | FarFingerprint") -> None:
     """Record in a plan what of the store it depends on."""
-    with open(os.path.join(directory, _DEPENDENCIES), "w") as f:
+    with open(os.path.join(directory, DEPENDENCIES), "w") as f:
         json.dump(fingerprint.to_json(), f)
 
 
@@ -68,7 +67,7 @@ def _still_holds(directory: str, location: Location | None) -> bool:
     try:
         with PlanFolder(directory) as folder:
             folder.check()
-            value = json.loads(read_file(_DEPENDENCIES, folder.fd))
+            value = json.loads(read_file(DEPENDENCIES, folder.fd))
         if value.get("far"):
             if location is None:
                 return False
@@ -82,7 +81,7 @@ def _still_holds(directory: str, location: Location | None) -> bool:
 
 
 def _is_plan(path: str) -> bool:
-    return all(os.path.exists(os.path.join(path, name)) for name in (MANIFEST, _DEPENDENCIES))
+    return all(os.path.exists(os.path.join(path, name)) for name in (MANIFEST, DEPENDENCIES))
 
 
 def _is_trusted(folder: str) -> bool:

@@ -1,5 +1,6 @@
 """One mount from beginning to end."""
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -17,7 +18,7 @@ from biofuse.errors import BiofuseError
 from biofuse.fuse import mounting
 from biofuse.fuse.directory import Directory, Read
 from biofuse.fuse.session import MAX_READ, Session
-from biofuse.manifest import MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
+from biofuse.manifest import DEPENDENCIES, MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
@@ -30,7 +31,7 @@ from biofuse.serve.journal import Journal
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.loop import Loop
 from biofuse.serve.orphans import end_command
-from biofuse.serve.router import Router, Wanted
+from biofuse.serve.router import ReadError, Router, Wanted
 from biofuse.serve.status import Status, serve_status
 from biofuse.table import Table
 
@@ -189,7 +190,7 @@ class MountedView:
             session.fail,
             config.timeout,
             config.idle_timeout,
-            self._journal.error,
+            self._read_failed,
             self._journal.answered if self._journal.wants_reads else None,
         )
         self.link = self.router.link = WorkerLink(
@@ -271,6 +272,13 @@ class MountedView:
 
     def _interrupt(self, unique: int) -> None:
         self.router.interrupt(unique)
+
+    def _read_failed(self, file: int, error: ReadError) -> None:
+        """Tell of a read that failed; a plan of a store that was changed is not used again."""
+        self._journal.error(file, error)
+        if error.errno == errno.ESTALE:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._config.plan_dir, DEPENDENCIES))
 
     def _announce(self, record: MountRecord, on_ready: Callable[[], None]) -> None:
         """Say that the mount is ready: the kernel has taken the answer to its first request."""

@@ -152,6 +152,10 @@ class FarStore(Store, Protocol):
         """Bytes of an object; None if that is not known."""
         ...
 
+    def hold(self, size: int) -> None:
+        """Have no more bytes of what was hinted than these."""
+        ...
+
     def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
         """Have `signature` found out anew; None if it is as new as it has to be."""
         ...

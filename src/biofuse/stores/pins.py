@@ -46,6 +46,7 @@ def _modified(meta: Mapping[str, Any]) -> float | None:
 
 
 def number_of(text: str) -> int:
+    """A number of 64 bits that stands for a text."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 

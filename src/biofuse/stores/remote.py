@@ -38,6 +38,9 @@ class ZarrStore:
     def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
         return asyncio.run_coroutine_threadsafe(self._whole(key, most), zarr.core.sync._get_loop())
 
+    def hold(self, size: int) -> None:
+        pass
+
     def size(self, key: str) -> int | None:
         return self._sizes.get(key)
 
