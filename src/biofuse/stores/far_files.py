@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.stores.base import read_whole
+from biofuse.stores.base import Piece
 from biofuse.stores.files import StoreFiles
 from biofuse.stores.metadata import MAX_BYTES, check_metadata
 from biofuse.stores.objects import ObjectStore
+from biofuse.stores.requests import RefusedError
 from biofuse.stores.zip_objects import ZipObjects
 
 _CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2 = ".zmetadata", "zarr.json", ".zgroup", ".zattrs"
@@ -55,7 +56,7 @@ class FarFiles(StoreFiles):
         self._versions: dict[str, str] = {}
         store.begin()
         names = (_CONSOLIDATED, _JSON3, _GROUP2, _ATTRS2)
-        for name, piece in zip(names, read_whole(store, names, MAX_BYTES), strict=True):
+        for name, piece in zip(names, self._read_roots(names), strict=True):
             data = None if piece is None else bytes(piece.data)
             if data is not None:
                 check_metadata(name, data)
@@ -64,6 +65,27 @@ class FarFiles(StoreFiles):
                 self._versions[name] = str(piece.version)
         if not self._take_consolidated():
             self._hint_arrays(_USUAL)
+
+    def _read_roots(self, names: Sequence[str]) -> list[Piece | None]:
+        """The documents of these names.
+
+        A server that may not be asked what it has refuses those that it has not.
+        """
+        found: list[Piece | None] = []
+        refused: BiofuseError | None = None
+        futures = [self.store.get(name, MAX_BYTES) for name in names]
+        for future in futures:
+            try:
+                found.append(future.result())
+            except RefusedError as error:
+                refused = refused or error
+                found.append(None)
+        if refused is not None and not any(found):
+            raise refused
+        for name, piece in zip(names, found, strict=True):
+            if piece is not None and piece.size > len(piece.data):
+                raise BiofuseError(f"{name} is damaged: it has {piece.size:,} bytes")
+        return found
 
     @property
     def root_keys(self) -> list[str]:
@@ -120,7 +142,12 @@ class FarFiles(StoreFiles):
         """As of any store; of one with a document for all arrays, from that."""
         if self._consolidated:
             return self._read.get(key)
-        return super().read_metadata(key)
+        try:
+            return super().read_metadata(key)
+        except RefusedError:
+            if self.store.lists:
+                raise
+            return None
 
     def list_folders(self) -> list[str]:
         """Names of the folders at the root."""

@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
-from biofuse.stores.places import SCHEMES
 
 if TYPE_CHECKING:
     from biofuse.stores.files import StoreFiles
@@ -86,9 +85,11 @@ class Location:
         if self.backend is not None:
             return
         if self.is_url:
+            from biofuse.stores.places import SCHEMES
+
             scheme = self.path.partition(":")[0].lower()
             if scheme not in SCHEMES:
-                known = ", ".join(f"{each}://" for each in SCHEMES)
+                known = ", ".join(f"{each}://" for each in sorted(SCHEMES))
                 raise BiofuseError(
                     f"{self.path} is a URL of a kind that is not known ({known}): "
                     "--backend-storage fsspec may read it"
@@ -233,7 +234,8 @@ def write_object(location: Location, path: str) -> None:
     """
     import obstore
 
-    from biofuse.stores.places import explain, open_place
+    from biofuse.stores.explain import explain
+    from biofuse.stores.places import open_place
 
     folder, _, name = location.path.rpartition("/")
     try:
@@ -260,10 +262,11 @@ def _open_far(
     timeout: float = READ_TIMEOUT,
     is_zip: bool | None = None,
 ) -> "ObjectStore | ZipObjects":
+    from biofuse.stores.explain import explain
     from biofuse.stores.link import Link
     from biofuse.stores.objects import ObjectStore
     from biofuse.stores.pins import Pins
-    from biofuse.stores.places import explain, open_place
+    from biofuse.stores.places import bucket_region, open_place
     from biofuse.stores.requests import Requests
     from biofuse.stores.zip_objects import ZipObjects
 
@@ -283,8 +286,18 @@ def _open_far(
         except Exception as error:
             text = explain(error, url)
             raise BiofuseError(f"cannot open {location.path}: {text}") from error
+        place = f"{folder if is_zip else base}{query}"
+
+        def reopen() -> Any:
+            region = bucket_region(place, location.options)
+            if region is None:
+                return None
+            return open_place(place, {**location.options, "region": region})
+
         link, pinned = Link(), Pins(pins, opened_ns)
-        requests = Requests(client, link, pinned, timeout, lambda error: explain(error, url))
+        requests = Requests(
+            client, link, pinned, timeout, lambda error: explain(error, url), reopen
+        )
         lists = urlsplit(url).scheme not in ("http", "https")
         store: ObjectStore | ZipObjects = ObjectStore(requests, link, pinned, lists)
         if is_zip:

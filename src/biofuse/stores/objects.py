@@ -123,7 +123,12 @@ class ObjectStore:
         with self._lock:
             if self._known is not None:
                 return self._known or None
-        found = self._objects("").result()
+        try:
+            found = self._objects("").result()
+        except BiofuseError:
+            # Who may read objects may not be allowed to list them.
+            self.lists = False
+            return None
         known: dict[str, list[str]] = {}
         for each in found or ():
             folder, slash, name = str(each["path"]).partition("/")
@@ -147,6 +152,8 @@ class ObjectStore:
         known = self._overview()
         if known is not None:
             return Listing(list(known.get(folder, ())))
+        if not self.lists:
+            return None
         found = self._objects(folder).result()
         self.pins.add(found or ())
         return Listing([str(each["path"])[len(folder) + 1 :] for each in found or ()])
@@ -166,6 +173,7 @@ class ObjectStore:
             Those that count where it is not.
         """
         self.begin()
+        self._overview()
         metas = self._objects("").result() if self.lists else None
         if metas is not None:
             wanted = set(folders)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
+from biofuse.stores.explain import is_absent, is_refused, is_wrong_region
 from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
 from biofuse.stores.pins import Pins, tells_version, version_of
 
@@ -44,8 +45,6 @@ _WHOLE = 256 << 10
 _PAGE = 1000
 _SLOW_DOWN = re.compile(r"\b(503|429)\b|SlowDown")
 _NO_RANGES = re.compile(r"non-partial response", re.IGNORECASE)
-# Where not an object but all that it could be in is missing.
-_NO_PLACE = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 _BEYOND = re.compile(r"\b416\b|InvalidRange")
 _STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
 
@@ -74,6 +73,10 @@ def event_loop() -> EventLoop:
         if _loop is None:
             _loop = EventLoop()
         return _loop
+
+
+class RefusedError(BiofuseError):
+    """A server wants other credentials, or none will do."""
 
 
 class _Gate:
@@ -136,6 +139,9 @@ class Requests:
         Seconds in which a read must be answered.
     explain : callable
         One line on an error of the client.
+    reopen : callable, optional
+        Called once if the server says that the place is in another region: gives a client of
+        that one, or None.
     """
 
     def __init__(
@@ -145,15 +151,12 @@ class Requests:
         pins: Pins,
         timeout: float,
         explain: Callable[[BaseException], str],
+        reopen: Callable[[], Any] | None = None,
     ):
         import obstore
         import obstore.exceptions
 
         self._obstore: Any = obstore
-        self._refused = (
-            obstore.exceptions.PermissionDeniedError,
-            obstore.exceptions.UnauthenticatedError,
-        )
         self._hopeless = (
             obstore.exceptions.InvalidPathError,
             obstore.exceptions.NotSupportedError,
@@ -164,6 +167,9 @@ class Requests:
         self._pins = pins
         self._timeout = timeout
         self._explain = explain
+        self._reopen = reopen
+        self._moving = asyncio.Lock()
+        self._has_moved = False
         self._gate = _Gate(link)
         self._has_ranges = True
 
@@ -277,26 +283,31 @@ class Requests:
         """Ask again, later and later, as long as there is time and it may help."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        refused = False
+        refused = moved = False
         for attempt in itertools.count():
             try:
                 return await self._doubled(ask)
             except BiofuseError:
                 raise
-            except FileNotFoundError as error:
-                if _NO_PLACE.search(str(error)):
-                    raise BiofuseError(self._explain(error)) from error
-                raise
             except self._hopeless as error:
                 raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
-            except self._refused as error:
-                # A token that has expired may have been renewed by now.
-                if refused or not self.link.is_known:
-                    raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
-                refused = True
-                last: BaseException = error
             except Exception as error:
-                last = error
+                if is_absent(error):
+                    raise FileNotFoundError(key) from error
+                if is_wrong_region(error) and not moved:
+                    moved = True
+                    if await self._move():
+                        continue
+                if isinstance(error, FileNotFoundError):
+                    # Not an object but all that it could be in is missing.
+                    raise BiofuseError(self._explain(error)) from error
+                if is_refused(error):
+                    # A token that has expired may have been renewed by now.
+                    if refused or not self.link.is_known:
+                        text = f"{key} cannot be read: {self._explain(error)}"
+                        raise RefusedError(text) from error
+                    refused = True
+                last: BaseException = error
                 if _SLOW_DOWN.search(str(error)):
                     self.link.spare()
             most = self._timeout * _PART
@@ -310,6 +321,16 @@ class Requests:
             self.link.retried()
             await asyncio.sleep(backoff)
         raise AssertionError
+
+    async def _move(self) -> bool:
+        """Ask in another region from now on, if the place is in one that can be found out."""
+        async with self._moving:
+            if self._reopen is not None:
+                reopen, self._reopen = self._reopen, None
+                moved = await asyncio.to_thread(reopen)
+                if moved is not None:
+                    self._client, self._has_moved = moved, True
+        return self._has_moved
 
     async def _doubled(self, ask: Callable[[_Progress], Awaitable[T]]) -> T:
         """Ask, and once more where nothing comes; the first answer counts."""
@@ -331,7 +352,7 @@ class Requests:
                     error = task.exception()
                     if error is None:
                         return task.result()
-                    if isinstance(error, (FileNotFoundError, BiofuseError)):
+                    if isinstance(error, BiofuseError) or is_absent(error):
                         raise error
                     last = error
                 if loop.time() >= deadline:
