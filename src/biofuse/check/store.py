@@ -20,6 +20,7 @@ from biofuse.plan.absent import NEEDED, AbsentChunks, shown_as
 from biofuse.plan.grid import Grid, Presence, presence
 from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.limits import most_stored
+from biofuse.stores.located import located
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
 
@@ -95,6 +96,7 @@ class StoreCheck:
             return self._run()
 
     def _run(self) -> Report:
+        self._location = located(self._location)
         self._group = open_group(self._location, plain=False)
         self._store = open_store(self._location)
         arrays = self._arrays = self._open_arrays()

@@ -41,8 +41,10 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
     from biofuse.plan.selection import read_field
     from biofuse.plan.sizes import view_notices, view_sizes
     from biofuse.stores import open_store
+    from biofuse.stores.located import located
     from biofuse.stores.location import open_group
 
+    location = located(location)
     group = open_group(location)
     check_fields(location, group)
     absent = AbsentChunks(group, open_store(location), missing_chunks == "fill")

@@ -14,6 +14,7 @@ from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
+from biofuse.stores.located import located
 from biofuse.stores.location import Location, open_saved, store_stem
 
 MAX_THREADS = 64
@@ -53,7 +54,8 @@ class StoreOptions:
             plan = os.path.abspath(plan)
         location = Location(store, self.backend_storage, options, plan).absolute()
         location.check()
-        return location
+        # Of a server, the plan's process finds that out.
+        return located(location, ask=False)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
+from biofuse.stores.located import located
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
 
@@ -58,7 +59,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         If the store cannot be shown as asked.
     """
     began_ns = time.time_ns()
-    location = Location(**options.store)
+    location = located(Location(**options.store))
     group = open_group(location)
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)
@@ -112,7 +113,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
         stem=options.stem,
-        store={**options.store, "plan": None},
+        store={**asdict(location), "plan": None},
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=index.count,
@@ -156,6 +157,9 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     plan = _look_into(plan, directory, files, findings, look_at)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
+    else:
+        # Nobody could tell whether it still holds.
+        plan = replace(plan, lasting=False)
     plan.write(directory)
     return plan
 

@@ -22,6 +22,7 @@ from biofuse.plan.grid import Grid
 from biofuse.plan.hints import hint
 from biofuse.plan.saved import local_version
 from biofuse.stores import Location, Range, Store, open_store
+from biofuse.stores.located import located
 from biofuse.stores.location import open_group, write_object
 from biofuse.stores.members import Members
 from biofuse.stores.saved import FORMAT, MANIFEST, PINS
@@ -56,7 +57,11 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     BiofuseError
         If the store cannot be shown as asked.
     """
-    location = Location(**options.store)
+    location = located(Location(**options.store))
+    if location.engine not in (None, "obstore"):
+        raise BiofuseError(
+            f"a plan of {location.path} cannot be saved: it is read through {location.engine}"
+        )
     is_url = Location(out).is_url
     folder = None if is_url else os.path.dirname(os.path.abspath(out))
     if folder is not None and not os.path.isdir(folder):

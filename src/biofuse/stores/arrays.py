@@ -287,7 +287,11 @@ def open_plain(
         found = read_metadata(f"{path}/.zattrs")
         return {} if found is None else json.loads(found)
 
-    return PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, read_attrs)
+    found = PlainArray(store, path, tuple(value["shape"]), tuple(chunks), metadata, read_attrs)
+    if not store.far:
+        # Damaged ones are told even if nobody asks for any; far away that is a request.
+        _ = found.attrs
+    return found
 
 
 def _metadata2(value: dict[str, Any]) -> Metadata | None:

@@ -13,6 +13,7 @@ from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
 
 if TYPE_CHECKING:
+    from biofuse.stores.far_files import FarFiles
     from biofuse.stores.files import StoreFiles
     from biofuse.stores.local import LocalStore
     from biofuse.stores.members import Members
@@ -248,6 +249,8 @@ def write_object(location: Location, path: str) -> None:
         raise BiofuseError(f"{location.path} cannot be written: {text}") from error
 
 
+# Of this process, by store: its metadata.
+_far_metadata: dict[int, "FarFiles"] = {}
 # Of this process, by name: files that were saved.
 _saved: dict[str, "SavedPlan"] = {}
 # Of this process, by location: connections, and what was listed, are of use to all who read.
@@ -322,6 +325,24 @@ def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore
         raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
 
 
+def far_files(location: Location) -> "FarFiles":
+    """The metadata of a store at some distance, read once a process.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be read.
+    """
+    from biofuse.stores.far_files import FarFiles
+
+    store = _open_far(location)
+    with _far_lock:
+        found = _far_metadata.get(id(store))
+        if found is None:
+            found = _far_metadata[id(store)] = FarFiles(store)
+        return found
+
+
 def open_group(location: Location, plain: bool = True) -> "Members":
     """The arrays of a store, read in the way of `open_store`.
 
@@ -352,9 +373,7 @@ def open_group(location: Location, plain: bool = True) -> "Members":
     elif location.engine is None:
         files = StoreFiles(_open_local(location))
     else:
-        from biofuse.stores.far_files import FarFiles
-
-        files = FarFiles(_open_far(location))
+        files = far_files(location)
     members = Members(lambda: _zarr_group(location, files), files, plain)
     if not plain or files.group_format() is None:
         # Which says what is there instead.

@@ -235,6 +235,10 @@ class ZipObjects:
         prefix = f"{folder}/" if folder else ""
         return Listing([n[len(prefix) :] for n in self._members if n.startswith(prefix)])
 
+    def list_names(self, key: str) -> list[str]:
+        """As of an `ObjectStore`."""
+        return []
+
     def list_folders(self, key: str) -> list[str]:
         """Names of the folders in a folder."""
         prefix = f"{key}/" if key else ""

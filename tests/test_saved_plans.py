@@ -1,0 +1,139 @@
+"""`biofuse plan` and `--plan`: what mounts of a store need, in one file."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.places import contents
+from support.regions import make_stores
+from support.stores import copy_store, make_store, random_genotypes
+
+from biofuse.stores.saved import MANIFEST
+
+VIEWS = {
+    "everything": (),
+    "a-region": ("-r", "chr2:100040-100900"),
+    "samples": ("-s", "s0"),
+    "both": ("-r", "chr2", "-s", "s0"),
+    "an-expression": ("-i", "POS > 100040 && POS < 200000"),
+    "plink": ("--format", "plink", "--contig-names", "store"),
+}
+
+
+@pytest.fixture
+def store(made, tmp_path) -> Path:
+    return copy_store(made("regions", make_stores)["whole"], tmp_path / "x.vcz")
+
+
+def shown(biofuse, store, *options) -> dict[str, bytes]:
+    with biofuse.mount(store, "--no-cache", *options, stem="x") as mount:
+        return contents(mount.dir)
+
+
+def samples_of(store) -> list[str]:
+    import zarr
+
+    return zarr.open_group(store, mode="r")["sample_id"][:].tolist()
+
+
+def with_names(options, store) -> list[str]:
+    """Options with the store's last sample in place of s0."""
+    return [samples_of(store)[-1] if word == "s0" else word for word in options]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_of_a_saved_plan_are_those_of_the_store(view, biofuse, store, tmp_path):
+    options = with_names(VIEWS[view], store)
+    biofuse("plan", store, "-o", tmp_path / "x.plan")
+    assert shown(biofuse, store, "--plan", tmp_path / "x.plan", *options) == shown(
+        biofuse, store, *options
+    )
+
+
+def test_nothing_of_the_sites_is_read_from_the_store(biofuse, store, tmp_path):
+    expected = shown(biofuse, store)
+    biofuse("plan", store, "-o", tmp_path / "x.plan")
+    for folder in store.glob("variant_*"):
+        shutil.rmtree(folder)
+    shutil.rmtree(store / "sample_id")
+    assert shown(biofuse, store, "--plan", tmp_path / "x.plan") == expected
+
+
+def test_in_an_object_store(biofuse, store, tmp_path, s3, in_front):
+    # An index of a .bgen of few samples has some of its calls.
+    plink = ("--format", "plink")
+    expected = shown(biofuse, store, *plink)
+    region = shown(biofuse, store, *plink, "-r", "chr2:100040-100900")
+    s3.make_bucket("saved-plans")
+    url = s3.upload(store, "saved-plans")
+    proxy = in_front(s3)
+    biofuse.env.update(s3.environment(proxy.url))
+    for plan in (tmp_path / "x.plan", "s3://saved-plans/x.plan"):
+        biofuse("plan", url, "-o", plan)
+        for options, files in (((), expected), (("-r", "chr2:100040-100900"), region)):
+            proxy.clear()
+            with biofuse.mount(
+                url, "--no-cache", "--plan", plan, *plink, *options, stem="x"
+            ) as mount:
+                assert not proxy.traffic.of("*/variant_*").requests
+                assert not proxy.traffic.of("*/call_*").requests
+                # The plan, for the command and for the process that makes the view, and whether
+                # the store is what it was.
+                assert len(proxy.traffic) <= 8
+                assert contents(mount.dir) == files
+
+
+def test_what_it_is_made_with_is_shown_where_nothing_else_is_asked_for(biofuse, store, tmp_path):
+    plan = tmp_path / "x.plan"
+    biofuse("plan", store, "-o", plan, "-r", "chr2", "--contig-names", "store")
+    expected = shown(biofuse, store, "-r", "chr2", "--contig-names", "store")
+    assert shown(biofuse, store, "--plan", plan) == expected
+    said = biofuse.fails("mount", store, biofuse.new_directory(), "--plan", plan, "-r", "chr1")
+    assert "is of a selection" in said
+
+
+def test_a_store_that_is_another_by_now(biofuse, store, tmp_path):
+    plan = tmp_path / "x.plan"
+    biofuse("plan", store, "-o", plan)
+    metadata = next(
+        path
+        for path in (store / "call_genotype/.zarray", store / "call_genotype/zarr.json")
+        if path.exists()
+    )
+    metadata.write_text(metadata.read_text() + " ")
+    said = biofuse.fails("mount", store, biofuse.new_directory(), "--plan", plan)
+    assert "not the version of it" in said
+    assert "biofuse plan" in said
+
+
+def test_one_of_another_store(biofuse, store, tmp_path):
+    other = make_store(tmp_path / "other.vcz", random_genotypes(20, 5, seed=1))
+    biofuse("plan", store, "-o", tmp_path / "x.plan")
+    said = biofuse.fails("mount", other, biofuse.new_directory(), "--plan", tmp_path / "x.plan")
+    assert "is not the store" in said
+
+
+@pytest.mark.parametrize("kind", ["nothing", "text", "zip", "damaged", "newer"])
+def test_files_that_are_no_plans(kind, biofuse, store, tmp_path):
+    path = tmp_path / "x.plan"
+    if kind == "text":
+        path.write_text("this is no plan")
+    elif kind != "nothing":
+        about = {"zip": None, "damaged": "[", "newer": json.dumps({"format": 99, "version": "9"})}
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a", "b")
+            if about[kind] is not None:
+                archive.writestr(MANIFEST, about[kind])
+    said = biofuse.fails("mount", store, biofuse.new_directory(), "--plan", path)
+    assert "x.plan" in said
+
+
+def test_a_store_that_cannot_be_shown_has_none(biofuse, store, tmp_path):
+    shutil.rmtree(next(iter(store.glob("variant_position"))))
+    said = biofuse.fails("plan", store, "-o", tmp_path / "x.plan")
+    assert "variant_position" in said
+    assert os.listdir(tmp_path) == [store.name]
+    assert "no folder" in biofuse.fails("plan", store, "-o", tmp_path / "none" / "x.plan")
