@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks``."""
+"""The command line: ``python -m benchmarks``. That of distant stores is `remote`."""
 
 import signal
 import subprocess
@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from . import compare, programs, together
+from .choices import DIRECTORY, several
 from .compare import Comparison, copy_from_mount
 from .environments import HERE
 from .measure import run
@@ -30,32 +31,6 @@ MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
     "mount": compare.mount_times,
     "memory": compare.memory,
 }
-DIRECTORY = click.Path(path_type=Path, file_okay=False)
-
-
-class Several(click.ParamType):
-    """Names separated by commas, each one of a given set."""
-
-    name = "names"
-
-    def __init__(self, known: tuple[str, ...]) -> None:
-        self.known = known
-
-    def convert(self, value, param, ctx):
-        """Split and check the names."""
-        names = tuple(value.split(",")) if isinstance(value, str) else value
-        for name in names:
-            if name not in self.known:
-                self.fail(f"{name!r} is not one of {', '.join(self.known)}", param, ctx)
-        return names
-
-
-def several(flag: str, known: tuple[str, ...], text: str, default: tuple[str, ...] = ()):
-    """Make an option that takes some of several names, by default all of them."""
-    help_text = f"{text}: some of {','.join(known)}."
-    return click.option(
-        flag, type=Several(known), default=",".join(default or known), help=help_text
-    )
 
 
 @click.command(context_settings={"show_default": True, "max_content_width": 100})

@@ -96,7 +96,7 @@ class Mounter:
     def mount(
         self,
         side: str,
-        store: Path,
+        store: Path | str,
         view: View = PLINK,
         read_ahead: int = KERNEL_READ_AHEAD_KIB,
         options: Sequence[str] | None = None,
@@ -108,8 +108,8 @@ class Mounter:
         ----------
         side : str
             ``ours``, ``peer`` or ``null``.
-        store : Path
-            The store.
+        store : Path or str
+            The store, or its URL.
         view : View
             What to show of it.
         read_ahead : int
@@ -126,7 +126,7 @@ class Mounter:
         """
         self.scratch.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=self.scratch))
-        file = directory / f"{store.stem}{view.suffix}"
+        file = directory / f"{Path(store).stem}{view.suffix}"
         variables = {**os.environ, **(environment or {})}
         if side == OURS:
             options = [
@@ -156,7 +156,7 @@ class Mounter:
 
     @contextmanager
     def _ours(
-        self, store: Path, file: Path, options: Sequence[str], variables: Mapping[str, str]
+        self, store: Path | str, file: Path, options: Sequence[str], variables: Mapping[str, str]
     ) -> Iterator[Mount]:
         """Mount in the background with ``biofuse mount``, and end it with ``biofuse umount``."""
         directory = file.parent
@@ -188,7 +188,7 @@ class Mounter:
                 _clean_up([self.ours, "umount", str(directory)])
             _end(mount)
 
-    def file_size(self, store: Path, view: View) -> int:
+    def file_size(self, store: Path | str, view: View) -> int:
         """Return the size of a view's streamed file, as ``biofuse info`` tells it.
 
         Parameters

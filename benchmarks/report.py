@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-OURS, REFERENCES = "ours", ("peer", "null", "real")
+OURS, REFERENCES = "ours", ("peer", "null", "real", "plain", "local")
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Series:
     store : str
         On which store.
     side : str
-        ``ours``, ``peer``, ``null`` or ``real``.
+        ``ours``, or one of `REFERENCES`.
     variant : str
         Under which conditions; may be empty.
     unit : str
@@ -125,7 +125,9 @@ class Results:
         """
         for name, value in self.facts.items():
             console.print(f"{name}: {value}", highlight=False)
-        ratios = [f"/ {side}" for side in REFERENCES]
+        measured = {series.side for series in self.series.values()}
+        references = [side for side in REFERENCES if side in measured]
+        ratios = [f"/ {side}" for side in references]
         table = Table(caption="Ratios are medians of ours divided by that side's.")
         for title in ("measure", "store", "side", "conditions"):
             table.add_column(title, no_wrap=True)
@@ -147,7 +149,7 @@ class Results:
                 _number(min(series.values)),
                 _number(max(series.values)),
                 str(len(series.values)),
-                *(f"{found[side]:.2f}" if side in found else "" for side in REFERENCES),
+                *(f"{found[side]:.2f}" if side in found else "" for side in references),
                 style="bold" if series.side == OURS else None,
             )
         console.print(table)

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import obstore
 import pytest
+from obstore.store import S3Store, from_url
 from support.stores import copy_store, make_store, random_genotypes
 
-from benchmarks import measure, processes, settings
+from benchmarks import far, lister, measure, processes, settings
 
 ROOT = Path(__file__).parents[1]
 STORES = ("wide", "wide_bench")
@@ -91,6 +94,92 @@ def test_latency(stores, tmp_path):
     assert len(results) == 2 * 2
     assert all(one["bytes"] > 0 and one["peak_rss"] > 0 for one in results)
     assert "1 ms" in text
+
+
+@pytest.mark.slow
+def test_stores_at_a_distance(stores, tmp_path):
+    words = ["--stores", stores, "--work", tmp_path, "--only", "ours,plain,local", "--on", "wide"]
+    words += ["--measure", "whole,random,idle,mount,memory,icechunk", "--delay", "0,30"]
+    words += ["--view", "plink", "--repeats", 1, "--reads", 3]
+    run("benchmarks.remote", *words)
+    results = json.loads((tmp_path / "remote.json").read_text())
+    assert [fact for fact in results["facts"] if "failed" in fact and "--plan" not in fact] == []
+    found = {(one["measure"], one["side"], one["conditions"]) for one in results["series"]}
+    for conditions in ("http   0 ms", "http  30 ms", "s3   0 ms", "s3  30 ms"):
+        for side in ("ours", "plain"):
+            assert ("whole .bed", side, conditions) in found
+            assert ("whole .bed: requests", side, conditions) in found
+        assert ("mount: rounds", "ours", f"{conditions}, first") in found
+        assert ("random 25 KB of .bed", "ours", f"{conditions}, touched") in found
+        assert ("peak PSS, .bed streamed", "ours", conditions) in found
+    assert ("icechunk: whole .bed", "ours", "s3  30 ms") in found
+    assert ("whole .bed", "local", "") in found
+
+
+def test_what_the_distant_server_is(stores, tmp_path):
+    """Requests wait and are counted; lists, ETags, ranges and preconditions are as of S3."""
+    with far.serve({"stores": stores}, tmp_path / "far", [0, 80]) as server:
+        env = server.environment("s3", 80)
+        s3 = S3Store(
+            "stores",
+            endpoint=env["AWS_ENDPOINT_URL"],
+            access_key_id="key",
+            secret_access_key="secret",
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
+        web = from_url(
+            server.url("http", 0, "stores/wide.vcz"), client_options={"allow_http": True}
+        )
+        with server.counting("s3", 80) as counted:
+            listed = {meta["path"]: meta for meta in obstore.list(s3, "wide.vcz").collect()}
+            folders = obstore.list_with_delimiter(s3, "wide.vcz")
+            key = "wide.vcz/call_genotype/0.0.0"
+            found = obstore.get(s3, key)
+            data = bytes(found.bytes())
+            options = {"if_match": listed[key]["e_tag"], "range": (10, 20)}
+            assert bytes(obstore.get(s3, key, options=options).bytes()) == data[10:20]
+            with pytest.raises(obstore.exceptions.PreconditionError):
+                obstore.get(s3, key, options={"if_match": '"other"'})
+            with pytest.raises(FileNotFoundError):
+                obstore.get(s3, "wide.vcz/none")
+        files = [path for path in (stores / "wide.vcz").rglob("*") if path.is_file()]
+        assert set(listed) == {str(path.relative_to(stores)) for path in files}
+        assert {meta["size"] for meta in listed.values()} == {p.stat().st_size for p in files}
+        assert found.meta["e_tag"] == listed[key]["e_tag"]
+        assert "wide.vcz/call_genotype" in folders["common_prefixes"]
+        assert data == (stores / key).read_bytes()
+        [requests] = counted
+        assert [one.status for one in requests.all] == [200, 200, 200, 206, 412, 404]
+        assert all(one.ended - one.begun >= 0.079 for one in requests.all)
+        assert (requests.rounds(), requests.most_at_once()) == (6, 1)
+        with server.counting("http", 0) as counted:
+            assert bytes(obstore.get(web, "call_genotype/0.0.0").bytes()) == data
+        [requests] = counted
+        assert requests.size == len(data)
+
+
+def test_lists_have_pages(stores):
+    def listed(**query):
+        text = lister.page(stores, "stores", {key.replace("_", "-"): query[key] for key in query})
+        root = ElementTree.fromstring(text)
+        space = {"s": root.tag[1:].partition("}")[0]}
+        names = [each.text for each in root.findall("s:Contents/s:Key", space)]
+        prefixes = [each.text for each in root.findall("s:CommonPrefixes/s:Prefix", space)]
+        token = root.find("s:NextContinuationToken", space)
+        return names, prefixes, None if token is None else token.text
+
+    everything, prefixes, token = listed(prefix="wide.vcz/")
+    assert (prefixes, token) == ([], None)
+    assert everything == sorted(everything) and len(everything) > 20
+    found, token = [], ""
+    while token is not None:
+        names, _, token = listed(prefix="wide.vcz/", max_keys="7", continuation_token=token)
+        found += names
+    assert found == everything
+    names, prefixes, _ = listed(prefix="wide.vcz/", delimiter="/")
+    assert names == [key for key in everything if key.count("/") == 1]
+    assert prefixes == sorted({key.rpartition("/")[0] + "/" for key in everything} - {"wide.vcz/"})
 
 
 @pytest.mark.slow
