@@ -297,7 +297,7 @@ def after_idle(case: Remote) -> None:
                     chooser = random.Random(1)
                     for _ in range(3):
                         wait_for_worker(mount, True, there=False)
-                        offset = chooser.randrange(size - READ_BYTES)
+                        offset = chooser.randrange(max(1, size - READ_BYTES))
                         with open(mount.file, "rb", buffering=0) as file:
                             started = time.perf_counter()
                             os.pread(file.fileno(), READ_BYTES, offset)
