@@ -112,8 +112,10 @@ def main(work, stores, out, only, transport, delay, on, view, measure, repeats, 
             )
             for name in measure:
                 for kind in transport:
+                    # It lists folders, which plain HTTP has no way of.
+                    sides = tuple(side for side in only if kind != "http" or side != PEER)
                     for milliseconds in delays:
-                        this = replace(case, transport=kind, delay=milliseconds)
+                        this = replace(case, transport=kind, delay=milliseconds, sides=sides)
                         this.attempt(name, lambda name=name, this=this: MEASUREMENTS[name](this))
     except FAILURES as error:
         raise click.ClickException(str(error)) from error

@@ -28,7 +28,6 @@ from .views import PLINK, View
 PLAIN, LOCAL = "plain", "local"
 SIDES = (OURS, PEER, PLAIN, LOCAL)
 AT_ONCE = 32
-ALLOW_HTTP = ("--storage-option", 'client_options={"allow_http": true}')
 SETTLE_SECONDS = 1.0
 WAIT_SECONDS = 30
 READ_BYTES = 25_000
@@ -143,7 +142,6 @@ class Remote:
             words = [*self.our_options, "--idle-timeout", "120", *options]
         elif side == PEER:
             words = ["--backend-storage", backend]
-            words += ALLOW_HTTP if self.transport == "http" else ()
         else:
             words = ["--no-cache", "--idle-timeout", "120"]
         with self.mounter.mount(
