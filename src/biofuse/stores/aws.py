@@ -6,6 +6,7 @@ does not know are profiles, machines without a role, and endpoints of plain HTTP
 The files and their order: AWS SDKs and Tools Reference Guide.
 """
 
+import os
 from typing import Any
 
 from biofuse.errors import BiofuseError
@@ -16,6 +17,7 @@ _LOOKED_AT = "AWS_ACCESS_KEY_ID, ~/.aws, a role of this machine"
 _KEYS = ("access_key_id", "secret_access_key")
 # Options that bring credentials of their own.
 _OWN = (*_KEYS, "session_token", "token", "web_identity_token_file", "role_arn")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _CONTAINER = ("CONTAINER_CREDENTIALS_RELATIVE_URI", "CONTAINER_CREDENTIALS_FULL_URI")
 
 
@@ -58,7 +60,7 @@ def s3_endpoint(given: Given) -> str | None:
 
 def _endpoint(given: Given, profile: Profile) -> str | None:
     told: str | None = given.get("endpoint_url_s3", "endpoint_url", "endpoint") or variable(
-        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
+        *_ENDPOINTS
     )
     return told or profile.endpoint
 
@@ -67,13 +69,15 @@ def _place(given: Given, profile: Profile) -> dict[str, Any]:
     """What obstore is told of the server's URL."""
     endpoint = _endpoint(given, profile)
     if endpoint is None:
-        region = s3_region(given)
-        if region is None or not region.startswith("cn-"):
+        region = s3_region(given) or "us-east-1"
+        # China has a domain of its own, which obstore does not know.
+        china = ".cn" if region.startswith("cn-") else ""
+        # A variable that is set to nothing is a URL to obstore.
+        if not china and not any(name in os.environ for name in _ENDPOINTS):
             return {}
-        # A domain of its own, which obstore does not know.
-        endpoint = f"https://s3.{region}.amazonaws.com.cn"
+        endpoint = f"https://s3.{region}.amazonaws.com{china}"
     settings = {"endpoint": endpoint.rstrip("/")}
-    if variable("AWS_ENDPOINT_URL_S3"):
+    if _ENDPOINTS[0] in os.environ:
         # To obstore this variable would be more than any option.
         settings["aws_endpoint_url_s3"] = settings["endpoint"]
     return settings
@@ -93,10 +97,10 @@ def _credentials(given: Given, profile: Profile) -> Access:
     provider = profile.provider()
     if provider is not None:
         return Access(profile.source, {}, provider)
-    if any(variable(f"AWS_{name}") for name in _CONTAINER):
-        return Access("the container's role")
     from biofuse.stores import instance
 
+    if any(variable(f"AWS_{name}") for name in _CONTAINER):
+        return Access("the container's role", {}, instance.container_provider())
     if instance.has_aws_role():
         return Access("this machine's role", {"metadata_endpoint": instance.aws_endpoint()})
     return Access(None, {"skip_signature": True})

@@ -154,7 +154,7 @@ def _credentials(given: Given, connection: dict[str, str], signature: str | None
     from biofuse.stores import instance
 
     if instance.has_azure_identity():
-        return Access("this machine's identity")
+        return Access("this machine's identity", {"msi_endpoint": instance.azure_endpoint()})
     return Access(None, {"skip_signature": True})
 
 

@@ -200,6 +200,8 @@ def _network(text: str) -> str | None:
         return f"there is no way to {host} (network unreachable)"
     if "kind: Timeout" in text or "TimedOut" in text or "timed out" in text.lower():
         return f"no answer from {host} in time"
+    if "response body" in text:
+        return f"the answer of {host} ends early"
     if "TooManyRedirects" in text:
         return f"{host} sends from one URL to another without end"
     if any(
@@ -209,8 +211,6 @@ def _network(text: str) -> str | None:
         return f"{host} closes the connection"
     if "error sending request" in text:
         return f"{host} cannot be reached"
-    if "request or response body error" in text or "error decoding response body" in text:
-        return f"the answer of {host} ends early"
     return None
 
 

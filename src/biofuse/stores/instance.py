@@ -4,12 +4,17 @@ They are at addresses that elsewhere are nobody's, and packets to those may be l
 answer. So each is asked once, and has a moment to answer in.
 """
 
+import datetime
 import functools
 import http.client
 import json
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, urlsplit
 
+from biofuse.errors import BiofuseError
 from biofuse.stores.access import is_yes, variable
+from biofuse.stores.secrets import remember
 
 _ADDRESS = "http://169.254.169.254"
 _SOON = 0.3
@@ -18,7 +23,7 @@ _PATIENCE = 5.0
 _AWS_ROLES = "/latest/meta-data/iam/security-credentials/"
 _GOOGLE_ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/email"
 _AZURE_INSTANCE = "/metadata/instance?api-version=2021-02-01"
-_AZURE_TOKEN = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource="
+_AZURE_TOKEN = "/metadata/identity/oauth2/token"
 _AZURE_STORAGE = "https://storage.azure.com/"
 
 
@@ -56,6 +61,11 @@ def has_google_account() -> bool:
     return answer is not None and answer[0] == 200 and "@" in answer[1]
 
 
+def azure_endpoint() -> str:
+    """Where the metadata server of Azure gives tokens."""
+    return _ADDRESS + _AZURE_TOKEN
+
+
 @functools.cache
 def has_azure_identity() -> bool:
     """Whether this is a machine of Azure's, with a managed identity."""
@@ -64,7 +74,8 @@ def has_azure_identity() -> bool:
     if answer is None or answer[0] != 200:
         return False
     # To make a token takes longer.
-    url = _ADDRESS + _AZURE_TOKEN + quote(_AZURE_STORAGE, safe="")
+    resource = quote(_AZURE_STORAGE, safe="")
+    url = f"{azure_endpoint()}?api-version=2018-02-01&resource={resource}"
     client = variable("AZURE_STORAGE_CLIENT_ID", "AZURE_CLIENT_ID")
     if client:
         url += f"&client_id={quote(client)}"
@@ -77,12 +88,47 @@ def has_azure_identity() -> bool:
         return False
 
 
+def container_provider() -> Callable[[], dict[str, Any]] | None:
+    """The credentials of a container's role, where obstore does not ask for them itself.
+
+    That asks at a whole URL only with a token that stands in a file.
+    """
+    url = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if url is None or variable(
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+    ):
+        return None
+
+    def provide() -> dict[str, Any]:
+        token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+        answer = _ask("GET", url, {"Authorization": token} if token else {}, _PATIENCE)
+        try:
+            if answer is None or answer[0] != 200:
+                raise ValueError
+            value = json.loads(answer[1])
+            found = {
+                "access_key_id": value["AccessKeyId"],
+                "secret_access_key": value["SecretAccessKey"],
+                "token": value.get("Token"),
+                "expires_at": datetime.datetime.fromisoformat(value["Expiration"]),
+            }
+        except (ValueError, KeyError, TypeError):
+            raise BiofuseError(
+                "there are no credentials where AWS_CONTAINER_CREDENTIALS_FULL_URI says"
+            ) from None
+        remember([found["secret_access_key"], found["token"]])
+        return found
+
+    return provide
+
+
 def _ask(method: str, url: str, headers: dict[str, str], timeout: float) -> tuple[int, str] | None:
     """Status and text of an answer, past any proxy; None if there is none in time."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+        connection = kind(parts.netloc, timeout=timeout)
         try:
             connection.request(method, path, headers=headers)
             answer = connection.getresponse()

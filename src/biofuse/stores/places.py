@@ -5,8 +5,6 @@ are none, requests are not signed.
 """
 
 import importlib
-import urllib.error
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,12 +14,31 @@ from biofuse.errors import BiofuseError
 from biofuse.stores.access import Access, Given, is_yes, variable
 from biofuse.stores.aws import s3_access, s3_endpoint
 from biofuse.stores.azure import azure_access, azure_endpoint, azure_place, is_azure_host
-from biofuse.stores.explain import URL_CREDENTIALS, explain, note_access
+from biofuse.stores.explain import URL_CREDENTIALS, explain, is_wrong_region, note_access
 from biofuse.stores.google import gcs_access, gcs_url
-from biofuse.stores.secrets import describe, plain_name, remember
+from biofuse.stores.secrets import (
+    describe,
+    join_secrets,
+    plain_name,
+    redact,
+    remember,
+    split_secrets,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+__all__ = [
+    "SCHEMES",
+    "bucket_region",
+    "describe",
+    "explain",
+    "is_wrong_region",
+    "join_secrets",
+    "open_place",
+    "redact",
+    "split_secrets",
+]
 
 # By scheme, the extra of this package that has what reads it.
 _EXTRAS = {
@@ -142,6 +159,10 @@ def bucket_region(url: str, options: Mapping[str, Any]) -> str | None:
     base = s3_endpoint(Given(options)) or "https://s3.amazonaws.com"
     if urlsplit(base).scheme not in ("http", "https"):
         return None
+    # These imports take a twentieth of a second, and few come to this.
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(f"{base.rstrip('/')}/{quote(bucket)}", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=_REGION_TIME) as answer:
@@ -232,7 +253,7 @@ def _azure(stores: Any, url: str, given: Given) -> _Target:
 def _http(stores: Any, url: str, given: Given) -> _Target:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    plain = parts._replace(netloc=host, fragment="").geturl()
+    plain = parts._replace(netloc=host, path=parts.path.rstrip("/"), fragment="").geturl()
     signed = bool(parts.query or parts.username)
     headers = (given.get("client_options") or {}).get("default_headers")
     source = URL_CREDENTIALS if signed else "those of --storage-option" if headers else None

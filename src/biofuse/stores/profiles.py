@@ -4,14 +4,12 @@ A mount may stay for days, so credentials are looked for again whenever obstore 
 that renew those in the files do so every hour.
 """
 
-import configparser
 import datetime
 import functools
 import importlib
 import json
 import os
 import shlex
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +122,9 @@ def _read(path: str) -> Sections:
 @functools.lru_cache(maxsize=8)
 def _parse(path: str, *_: int) -> Sections:
     """The sections of a file as it is; read again when its time, size or inode is another."""
+    # Most have no such file.
+    import configparser
+
     parser = configparser.RawConfigParser(strict=False, default_section="\0")
     try:
         with open(path, encoding="utf-8") as file:
@@ -171,6 +172,8 @@ class _ProcessProvider:
         }
 
     def _run(self) -> dict[str, Any]:
+        import subprocess
+
         words = shlex.split(self._command)
         words[0] = os.path.expanduser(words[0])
         try:
