@@ -193,7 +193,7 @@ def http_server(root: Path, home: Path, address: str = "127.0.0.1") -> Iterator[
     home.mkdir()
     for left in reversed(range(_TRIES)):
         # nginx takes no port 0, and a free one may be gone until it takes it.
-        port = _free_port(address)
+        port = free_port(address)
         text = _NGINX.format(home=home, root=root, address=address, port=port)
         (home / "nginx.conf").write_text(text)
         process = subprocess.Popen(
@@ -202,7 +202,7 @@ def http_server(root: Path, home: Path, address: str = "127.0.0.1") -> Iterator[
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        if _answers(process, (address, port)):
+        if answers(process, (address, port)):
             break
         process.kill()
         process.wait()
@@ -214,14 +214,16 @@ def http_server(root: Path, home: Path, address: str = "127.0.0.1") -> Iterator[
         process.wait()
 
 
-def _free_port(address: str) -> int:
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody has yet."""
     with socket.socket() as found:
         found.bind((address, 0))
         return found.getsockname()[1]
 
 
-def _answers(process: subprocess.Popen, address: tuple[str, int]) -> bool:
-    deadline = time.monotonic() + 20
+def answers(process: subprocess.Popen, address: tuple[str, int], seconds: float = 20) -> bool:
+    """Whether a server takes connections, once it has had its time to begin."""
+    deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(address, 5).close()
