@@ -160,7 +160,9 @@ class Fetcher:
 
     def _check(self) -> "Future[str] | None":
         """Have it looked whether the store is what it was, if that was not done just now."""
-        future = self._store.signature_soon(self._watched) if self._signature else None
+        if not self._signature:
+            return None
+        future = self._store.signature_soon(self._watched, self._signature)
         if future is not None:
 
             def hold(done: "Future[str]") -> None:

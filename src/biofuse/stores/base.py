@@ -156,8 +156,15 @@ class FarStore(Store, Protocol):
         """Have no more bytes of what was hinted than these."""
         ...
 
-    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
-        """Have `signature` found out anew; None if it is as new as it has to be."""
+    def signature_soon(self, keys: Sequence[str], known: str = "") -> "Future[str] | None":
+        """Have `signature` found out anew; None if it is as new as it has to be.
+
+        Parameters
+        ----------
+        keys : sequence of str
+        known : str
+            What it was, or nothing.
+        """
         ...
 
 

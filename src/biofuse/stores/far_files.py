@@ -63,6 +63,8 @@ class FarFiles(StoreFiles):
             self._read[name] = data
             if piece is not None and piece.version is not None:
                 self._versions[name] = str(piece.version)
+        if self.root_signature is not None and isinstance(store, ObjectStore):
+            store.prime(self.root_keys, self.root_signature)
         if not self._take_consolidated():
             self._hint_arrays(_USUAL)
 
@@ -91,7 +93,7 @@ class FarFiles(StoreFiles):
     def root_keys(self) -> list[str]:
         """Keys of the documents that tell what the store is; none of a server that does not
         tell of versions."""
-        found = next(name for name in _ROOTS if self._read[name] is not None)
+        found = next((name for name in _ROOTS if self._read[name] is not None), None)
         return [found] if found in self._versions else []
 
     @property

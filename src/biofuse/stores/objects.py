@@ -204,7 +204,12 @@ class ObjectStore:
             found = self._signatures.get(tuple(keys))
         return None if found is None else found[1]
 
-    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+    def prime(self, keys: Sequence[str], text: str) -> None:
+        """Say what `signature` of some objects is, which were read just now."""
+        with self._lock:
+            self._signatures[tuple(keys)] = time.monotonic(), text
+
+    def signature_soon(self, keys: Sequence[str], known: str = "") -> "Future[str] | None":
         """Have `signature` found out anew; None if it is as new as it has to be."""
         named = tuple(keys)
         if not keys:
@@ -215,7 +220,9 @@ class ObjectStore:
                 return None
             if named in self._signing:
                 return self._signing[named]
-            future = self._signing[named] = self._requests.versions(named)
+            future = self._signing[named] = self._requests.versions(
+                named, _words(found[1] if found else known)
+            )
 
         def keep(done: "Future[str]") -> None:
             with self._lock:
@@ -254,3 +261,8 @@ class ObjectStore:
 
     def close(self) -> None:
         pass
+
+
+def _words(signature: str) -> list[str]:
+    """The versions that a signature has, of servers that tell them as ETags."""
+    return [word for word in signature.split(" ") if word != "-"]

@@ -44,7 +44,7 @@ class ZarrStore:
     def size(self, key: str) -> int | None:
         return self._sizes.get(key)
 
-    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+    def signature_soon(self, keys: Sequence[str], known: str = "") -> "Future[str] | None":
         return None
 
     async def _whole(self, key: str, most: int) -> Piece | None:

@@ -162,6 +162,7 @@ class Requests:
             obstore.exceptions.NotSupportedError,
             obstore.exceptions.UnknownConfigurationKeyError,
         )
+        self._not_modified = obstore.exceptions.NotModifiedError
         self._client = client
         self.link = link
         self._pins = pins
@@ -230,24 +231,39 @@ class Requests:
         """What tells the version of an object; None if it does not exist."""
         return event_loop().submit(self._version(key))
 
-    def versions(self, keys: Sequence[str]) -> "Future[str]":
-        """Those of some objects as one text, with a dash for one that does not exist."""
+    def versions(self, keys: Sequence[str], known: Sequence[str] = ()) -> "Future[str]":
+        """Those of some objects as one text, with a dash for one that does not exist.
+
+        Parameters
+        ----------
+        keys : sequence of str
+        known : sequence of str
+            Their versions as they were, in their order, if those are known.
+        """
 
         async def ask() -> str:
-            found = await asyncio.gather(*(self._version(key) for key in keys))
+            before = known if len(known) == len(keys) else [""] * len(keys)
+            pairs = zip(keys, before, strict=True)
+            found = await asyncio.gather(*(self._version(key, was) for key, was in pairs))
             return " ".join(each or "-" for each in found)
 
         return event_loop().submit(ask())
 
-    async def _version(self, key: str) -> str | None:
+    async def _version(self, key: str, known: str = "") -> str | None:
         async def ask(progress: _Progress) -> str:
             began = self.link.began()
             try:
-                meta = await self._obstore.head_async(self._client, key)
-                self.link.answered(began)
+                if not known:
+                    meta = await self._obstore.head_async(self._client, key)
+                    return version_of(meta)
+                options = {"if_none_match": f'"{known}"'}
+                # A server that has it still says no more than that.
+                found = await self._obstore.get_async(self._client, key, options=options)
+                return version_of(found.meta)
+            except self._not_modified:
+                return known
             finally:
                 self.link.ended(began, None)
-            return version_of(meta)
 
         try:
             return await self._persist(ask, key)

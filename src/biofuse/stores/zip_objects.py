@@ -157,9 +157,9 @@ class ZipObjects:
             future.set_result(None if info is None else Piece(b"", 0, info.file_size, None))
         return future
 
-    def signature_soon(self, keys: Sequence[str]) -> "Future[str] | None":
+    def signature_soon(self, keys: Sequence[str], known: str = "") -> "Future[str] | None":
         """As of an `ObjectStore`."""
-        return self._store.signature_soon([self._key])
+        return self._store.signature_soon([self._key], known)
 
     def _begin(
         self, key: str, start: int, stop: int | None, ahead: bool
