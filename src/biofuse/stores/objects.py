@@ -120,6 +120,8 @@ class ObjectStore:
     def _overview(self) -> dict[str, list[str]] | None:
         """Names below each folder of the root, and of the root's own objects below ""; None
         of a store of too many objects."""
+        if not self.lists:
+            return None
         with self._lock:
             if self._known is not None:
                 return self._known or None

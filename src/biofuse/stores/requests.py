@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
-from biofuse.stores.explain import is_absent, is_refused, is_wrong_region
+from biofuse.stores.explain import is_absent, is_refused, is_wrong_region, server_status
 from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
 from biofuse.stores.pins import Pins, tells_version, version_of
 
@@ -46,6 +46,8 @@ _PAGE = 1000
 _SLOW_DOWN = re.compile(r"\b(503|429)\b|SlowDown")
 _NO_RANGES = re.compile(r"non-partial response", re.IGNORECASE)
 _BEYOND = re.compile(r"\b416\b|InvalidRange")
+# Answers that will be the same again: that a request is wrong, or of a kind that is not known.
+_FINAL = (*range(400, 408), *range(409, 429), *range(430, 500), 501, 505)
 _STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
 
 
@@ -323,6 +325,8 @@ class Requests:
                         text = f"{key} cannot be read: {self._explain(error)}"
                         raise RefusedError(text) from error
                     refused = True
+                elif server_status(error) in _FINAL:
+                    raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
                 last: BaseException = error
                 if _SLOW_DOWN.search(str(error)):
                     self.link.spare()
