@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -63,7 +62,7 @@ class Driver:
         self._lock = Lock()
         self._opened_ns = time.time_ns()
         self._location = Location(store)
-        options = ViewOptions(asdict(self._location), "x", [view])
+        options = ViewOptions(self._location.public(), "x", [view])
         made = get_plan(options, None, lambda done, total: None)
         try:
             folder = Path(made.path)

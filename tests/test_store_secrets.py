@@ -95,7 +95,7 @@ def test_options():
 def test_what_is_empty():
     options = {"client_options": {}, "region": "", "endpoint": None}
     assert split_secrets("x", options) == ("x", options, {})
-    assert secret_variables({}) == {}
+    assert secret_variables({}) == {VARIABLE: ""}
 
 
 def test_from_process_to_process(monkeypatch):

@@ -118,6 +118,10 @@ def test_where_biofuse_is_found_stays_on_the_path(monkeypatch, tmp_path):
     assert child_environment({"PYTHONPATH": "."}) == {"PYTHONPATH": str(home)} | alone
     monkeypatch.chdir(tmp_path)
     assert child_environment({"PYTHONPATH": "."}) == alone
+    monkeypatch.chdir(home)
+    files = {"GOOGLE_APPLICATION_CREDENTIALS": "k.json", "AWS_CONFIG_FILE": "~/c"}
+    whole = {"GOOGLE_APPLICATION_CREDENTIALS": f"{home}/k.json", "AWS_CONFIG_FILE": "~/c"}
+    assert child_environment(files) == whole | alone
     assert child_environment({"A": "b", "OPENBLAS_NUM_THREADS": "4"}) == {
         "A": "b",
         "OPENBLAS_NUM_THREADS": "4",

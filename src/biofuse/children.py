@@ -3,6 +3,21 @@
 import os
 import sys
 
+# Variables that name files, which whoever reads an object store looks for.
+_FILES = (
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "CLOUDSDK_CONFIG",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "SSL_CERT_FILE",
+)
+
 
 def python_command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module of ours.
@@ -19,7 +34,7 @@ def child_environment(environment: dict[str, str] | None = None) -> dict[str, st
 
     Without what in PYTHONPATH means the working directory, or is relative to it, unless it is
     where biofuse is. NumPy's linear algebra, which nothing here uses, would start a thread a
-    core.
+    core. Names of files with credentials are whole, for a process in another directory.
     """
     found = dict(os.environ if environment is None else environment)
     found.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -32,4 +47,8 @@ def child_environment(environment: dict[str, str] | None = None) -> dict[str, st
             found["PYTHONPATH"] = os.pathsep.join(kept)
         else:
             del found["PYTHONPATH"]
+    for name in _FILES:
+        # Whoever reads it knows what ~ means.
+        if found.get(name) and not found[name].startswith("~"):
+            found[name] = os.path.abspath(found[name])
     return found

@@ -94,7 +94,7 @@ class Plan:
     ----------
     stem : str
     store : dict
-        A `stores.Location`.
+        The public part of a `stores.Location`.
     fields : dict of str to dict
         The fields that records are made from, each a `genotypes.GenotypeArray`.
     num_samples, num_variants : int

@@ -154,7 +154,7 @@ class ViewOptions:
     Attributes
     ----------
     store : dict
-        A `stores.Location` with an absolute path.
+        The public part of a `stores.Location` with an absolute path.
     stem : str
         Name of the files, without suffix.
     formats : list of str
@@ -174,6 +174,8 @@ class ViewOptions:
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
+    secrets : dict
+        Of the store's location: no part of the JSON, nor of the digest.
     """
 
     store: dict[str, Any]
@@ -186,6 +188,7 @@ class ViewOptions:
     contig_names: str = "plink2"
     missing_chunks: str = "error"
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    secrets: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -193,7 +196,9 @@ class ViewOptions:
         return self == ViewOptions(self.store, self.stem, self.formats, self.required)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        value = asdict(self)
+        del value["secrets"]
+        return json.dumps(value, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ViewOptions":

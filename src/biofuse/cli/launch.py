@@ -26,6 +26,7 @@ from biofuse.plan.client import PlanDirectory, get_plan, open_plan
 from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.signals import ignore_signals
+from biofuse.stores.secrets import Secrets, secret_variables
 
 # Seconds that a serving process has to end in once it is told to.
 _PATIENCE = 15
@@ -124,13 +125,15 @@ class ServingProcess:
         Without the plan.
     bound : bool
         Whether the mount ends with this process, however that ends.
+    secrets : dict
+        Of the store's location, for the worker.
 
     Attributes
     ----------
     pid : int
     """
 
-    def __init__(self, config: ServeConfig, bound: bool = False):
+    def __init__(self, config: ServeConfig, bound: bool, secrets: Secrets):
         log_file = config.log_file or path_for(config.mountpoint, ".log")
         self._bound = bound
         self._reader, writer = os.pipe()
@@ -157,7 +160,11 @@ class ServingProcess:
                     start_new_session=True,
                     cwd="/",
                     # It may be relative to the directory that the process leaves.
-                    env={**child_environment(), "BIOFUSE_RUNTIME_DIR": runtime_dir()},
+                    env={
+                        **child_environment(),
+                        **secret_variables(secrets),
+                        "BIOFUSE_RUNTIME_DIR": runtime_dir(),
+                    },
                 )
         except OSError as error:
             os.close(self._reader)
@@ -257,13 +264,13 @@ def _reason(message: str, log_file: str, offset: int) -> str:
     return f"cannot mount: {text or 'the serving process ended'}"
 
 
-def run_foreground(plan: PlanDirectory, config: ServeConfig) -> None:
+def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -> None:
     """Become the serving process; does not return."""
     config = _with_plan(config, plan)
     sys.stdout.flush()
     sys.stderr.flush()
     command = python_command("biofuse.serve", config.to_json())
-    os.execve(sys.executable, command, child_environment())
+    os.execve(sys.executable, command, {**child_environment(), **secret_variables(secrets)})
 
 
 def mount_in_background(
@@ -273,5 +280,5 @@ def mount_in_background(
 
     If `bound`, the mount ends with this process.
     """
-    with ServingProcess(config, bound) as process:
+    with ServingProcess(config, bound, options.secrets) as process:
         process.serve(make_plan(options, cache, config))

@@ -72,6 +72,13 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
+def _public(text: str) -> str:
+    """An error's text without secrets of the store's place."""
+    from biofuse.stores.secrets import redact
+
+    return redact(text)
+
+
 def main() -> None:
     """Entry point: errors are one line on standard error."""
     _open_standard_streams()
@@ -79,7 +86,7 @@ def main() -> None:
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except BiofuseError as error:
-        click.echo(f"biofuse: {error}", err=True)
+        click.echo(f"biofuse: {_public(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -102,5 +109,5 @@ def main() -> None:
         if os.environ.get("BIOFUSE_DEBUG"):
             raise
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-        click.echo(f"biofuse: {kind}{one_line(error)}", err=True)
+        click.echo(f"biofuse: {_public(kind + one_line(error))}", err=True)
         sys.exit(1)

@@ -50,5 +50,5 @@ def command(
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
     if foreground:
-        run_foreground(make_plan(options, cache, config), config)
+        run_foreground(make_plan(options, cache, config), config, options.secrets)
     mount_in_background(options, config, cache)

@@ -69,4 +69,4 @@ def command(store, directory, source, serving, cache, log, **what):
     options = bgen_view(location, **what)
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
-    run_foreground(make_plan(options, cache, config), config)
+    run_foreground(make_plan(options, cache, config), config, options.secrets)

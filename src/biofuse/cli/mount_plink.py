@@ -40,4 +40,4 @@ def command(store, directory, view, selection, format_options, source, serving, 
     options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
     config = serve_config(store, mountpoint, location.is_local, serving, log)
-    run_foreground(make_plan(options, cache, config), config)
+    run_foreground(make_plan(options, cache, config), config, options.secrets)

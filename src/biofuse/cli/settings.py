@@ -9,6 +9,7 @@ from typing import Any
 
 from biofuse import formats
 from biofuse.allocators import find_allocator
+from biofuse.cli.words import hide_words, secret_words
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
@@ -16,6 +17,7 @@ from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.located import located
 from biofuse.stores.location import Location, open_saved, store_stem
+from biofuse.stores.secrets import describe
 
 MAX_THREADS = 64
 _LOCAL_THREADS = 4
@@ -52,7 +54,9 @@ class StoreOptions:
         plan = self.plan
         if plan is not None and not Location(plan).is_url:
             plan = os.path.abspath(plan)
-        location = Location(store, self.backend_storage, options, plan).absolute()
+        location = Location.typed(store, self.backend_storage, options, plan).absolute()
+        if location.secrets:
+            hide_words(secret_words(store, self.storage_options, location.secrets))
         location.check()
         # Of a server, the plan's process finds that out.
         return located(location, ask=False)
@@ -244,7 +248,7 @@ def view_options(
     chosen, required = _formats(view.format_names, used, options)
     _check_stem(stem, chosen)
     return ViewOptions(
-        store=dataclasses.asdict(location),
+        store=location.public(),
         stem=stem,
         formats=chosen,
         required=required,
@@ -254,6 +258,7 @@ def view_options(
         contig_names=view.contig_names,
         missing_chunks=view.missing_chunks,
         format_options=options,
+        secrets=location.secrets,
     )
 
 
@@ -319,7 +324,7 @@ def serve_config(
     return ServeConfig(
         plan_dir="",
         mountpoint=mountpoint,
-        store=store,
+        store=describe(store),
         memory=serving.budget,
         allocator=find_allocator(serving.allocator),
         trim=serving.trim,

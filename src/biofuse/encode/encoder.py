@@ -77,7 +77,7 @@ class Encoder:
         scratch_bytes: int = 32 << 20,
         threads: int = 1,
     ):
-        location = Location(**plan.store)
+        location = Location.planned(plan.store)
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
         self._store = open_store(location, opened_ns)

@@ -32,6 +32,7 @@ from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
 from biofuse.stores import FarStore, Location, Store, open_store
+from biofuse.stores.secrets import redact, redact_logs
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
 logger = logging.getLogger("biofuse.encode")
@@ -236,8 +237,8 @@ class Worker:
         except Exception as error:
             logger.debug("read %d failed", unique, exc_info=True)
             if isinstance(error, AnswerError):
-                return Failure(slot, error.errno, unique, error.record, str(error))
-            return Failure(slot, as_errno(error), unique, NO_RECORD, one_line(error))
+                return Failure(slot, error.errno, unique, error.record, redact(str(error)))
+            return Failure(slot, as_errno(error), unique, NO_RECORD, redact(one_line(error)))
         with self._lock:
             self._count(size if taken else None)
         self._table.mark(slot, unique, size, time.monotonic_ns())
@@ -294,6 +295,7 @@ def main() -> None:
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
     )
+    redact_logs()
     # zarr-python and what it stands on would fill the log.
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("numcodecs").setLevel(logging.WARNING)
@@ -302,13 +304,14 @@ def main() -> None:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])
     headers = {int(number): fd for number, fd in config["headers"].items()}
-    far = not Location(**plan.store).is_local
+    location = Location.planned(plan.store)
+    far = not location.is_local
     shares = share_budget(plan, config["memory"])
 
     def open_it() -> Store:
         """The store; one at some distance is the same for all who open it here."""
         store = open_store(
-            Location(**plan.store),
+            location,
             plan.modified_ns if far else config["opened_ns"],
             tables.views[plan.pins] if plan.pins else None,
             config["timeout"],

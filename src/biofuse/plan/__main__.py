@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from biofuse.errors import BiofuseError, NoRoomError, one_line
 from biofuse.options import ViewOptions
+from biofuse.stores.secrets import redact
 
 
 class _Abandonment:
@@ -68,6 +69,8 @@ def main() -> int:
     said = 0.0
 
     def say(**message) -> None:
+        if "error" in message:
+            message["error"] = redact(message["error"])
         try:
             print(json.dumps(message), flush=True)
         except BrokenPipeError:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -59,7 +59,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         If the store cannot be shown as asked.
     """
     began_ns = time.time_ns()
-    location = located(Location(**options.store))
+    location = located(Location.planned(options.store, options.secrets))
     group = open_group(location)
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)
@@ -113,7 +113,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
         stem=options.stem,
-        store={**asdict(location), "plan": None},
+        store={**location.public(), "plan": None},
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=index.count,

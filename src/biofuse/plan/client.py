@@ -19,6 +19,7 @@ from biofuse.plan.cache import PlanCache
 from biofuse.plan.progress import Progress
 from biofuse.plan.saved import saved_version
 from biofuse.stores.location import Location
+from biofuse.stores.secrets import secret_variables
 
 DEADLINE = 120.0
 # Seconds that a process has to be gone in once it is killed.
@@ -69,7 +70,7 @@ def get_plan(
     BiofuseError
         If the store cannot be shown as asked, or does not answer.
     """
-    location = Location(**options.store)
+    location = Location.planned(options.store, options.secrets)
     key = options.digest(f"{__version__} {PLAN_FORMAT} {saved_version(location)}")
     if location.engine not in (None, "obstore"):
         # There is no cheap way to tell whether such a store changed.
@@ -120,7 +121,7 @@ def _make(
 ) -> None:
     process = subprocess.Popen(
         python_command("biofuse.plan"),
-        env=child_environment(),
+        env={**child_environment(), **secret_variables(options.secrets)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

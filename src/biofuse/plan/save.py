@@ -57,7 +57,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     BiofuseError
         If the store cannot be shown as asked.
     """
-    location = located(Location(**options.store))
+    location = located(Location.planned(options.store, options.secrets))
     if location.engine not in (None, "obstore"):
         raise BiofuseError(
             f"a plan of {location.path} cannot be saved: it is read through {location.engine}"
@@ -76,7 +76,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
         build_plan(trial, os.path.join(work, "trial"), lambda done, total: None)
         size = os.path.getsize(path)
         if is_url:
-            write_object(Location(out, location.backend, location.options), path)
+            write_object(location.beside(out), path)
         else:
             os.replace(path, out)
         return size

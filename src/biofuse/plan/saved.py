@@ -29,7 +29,7 @@ def saved_version(location: Location) -> str:
     """
     if location.plan is None:
         return ""
-    place = Location(location.plan, location.backend, location.options)
+    place = location.beside(location.plan)
     if place.is_url:
         return object_version(place)
     try:

@@ -1,6 +1,7 @@
 """Where a store is, and how to open it."""
 
 import json
+import logging
 import os
 import re
 import threading
@@ -11,6 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
+from biofuse.stores.secrets import (
+    Secrets,
+    given_secrets,
+    join_secrets,
+    split_secrets,
+    whole_paths,
+)
 
 if TYPE_CHECKING:
     from biofuse.stores.far_files import FarFiles
@@ -38,19 +46,52 @@ class Location:
     Attributes
     ----------
     path : str
-        A directory, a zip file or a URL.
+        A directory, a zip file or a URL, of which what is secret is left out.
     backend : str or None
         None for what is local; "fsspec", "obstore" or "icechunk" for the rest.
     options : dict
-        What the backend is given.
+        What the backend is given, but for secrets.
     plan : str or None
         A file that `biofuse plan` has made, to be asked instead for what it has of the store.
+    secrets : dict
+        What `joined` adds to path and options.
     """
 
     path: str
     backend: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     plan: str | None = None
+    secrets: Secrets = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def typed(
+        cls, path: str, backend: str | None, options: dict[str, Any], plan: str | None = None
+    ) -> "Location":
+        """The place that a user has named, whatever is secret in that."""
+        path, options, secrets = split_secrets(path, whole_paths(options))
+        return cls(path, backend, options, plan, secrets)
+
+    @classmethod
+    def planned(cls, store: dict[str, Any], secrets: Secrets | None = None) -> "Location":
+        """The place of a plan, with its secrets or those that this process was started with."""
+        return cls(**store, secrets=secrets or given_secrets())
+
+    def beside(self, path: str) -> "Location":
+        """Another place that is reached in the same way."""
+        return Location.typed(path, self.backend, self.joined()[1])
+
+    def public(self) -> dict[str, Any]:
+        """What may be written to a plan, as `planned` takes it."""
+        return {
+            "path": self.path,
+            "backend": self.backend,
+            "options": self.options,
+            "plan": self.plan,
+        }
+
+    def joined(self) -> tuple[str, dict[str, Any]]:
+        """Path and options with what is secret."""
+        return join_secrets(self.path, self.options, self.secrets)
 
     @property
     def is_url(self) -> bool:
@@ -74,10 +115,10 @@ class Location:
         """The same place for a process with another working directory."""
         if self.backend is None and self.path.lower().startswith("file://"):
             path = unquote(urlsplit(self.path).path)
-            return Location(path, None, self.options, self.plan)
+            return replace(self, path=path)
         if self.is_url or not self.path:
             return self
-        return Location(os.path.abspath(self.path), self.backend, self.options, self.plan)
+        return replace(self, path=os.path.abspath(self.path))
 
     def check(self) -> None:
         """Raise `BiofuseError` if there can be no store here."""
@@ -96,7 +137,7 @@ class Location:
                     "--backend-storage fsspec may read it"
                 )
             return
-        if self.options:
+        if self.options or self.secrets:
             raise BiofuseError("--storage-option needs --backend-storage")
         try:
             os.stat(self.path)
@@ -177,7 +218,7 @@ def open_saved(location: Location) -> "SavedStore":
 
 def _open_plan(location: Location, path: str) -> "ZipStore | ZipObjects":
     """The file that a part of a store was saved in, which is reached as the store is."""
-    place = Location(path, location.backend, location.options)
+    place = location.beside(path)
     from biofuse.stores.zip import ZipStore
 
     try:
@@ -197,7 +238,7 @@ def _fetch_plan(place: Location) -> "ZipStore | ZipObjects":
     from biofuse.stores.zip import ZipStore
 
     folder, _, name = place.path.rpartition("/")
-    parent = cast("ObjectStore", _open_far(replace(place, path=folder), is_zip=False))
+    parent = cast("ObjectStore", _open_far(place.beside(folder), is_zip=False))
     piece = parent.get(name, _WHOLE_PLAN).result()
     if piece is None:
         raise FileNotFoundError(place.path)
@@ -215,7 +256,7 @@ def _fetch_plan(place: Location) -> "ZipStore | ZipObjects":
 def object_version(place: Location) -> str:
     """What tells the version of an object; empty if it does not exist."""
     folder, _, name = place.path.rpartition("/")
-    return _open_far(replace(place, path=folder), is_zip=False).signature([name]) or ""
+    return _open_far(place.beside(folder), is_zip=False).signature([name]) or ""
 
 
 def write_object(location: Location, path: str) -> None:
@@ -241,7 +282,7 @@ def write_object(location: Location, path: str) -> None:
     folder, _, name = location.path.rpartition("/")
     try:
         with open(path, "rb") as file:
-            obstore.put(open_place(folder, location.options), name, file)
+            obstore.put(open_place(folder, location.joined()[1]), name, file)
     except BiofuseError:
         raise
     except Exception as error:
@@ -273,17 +314,18 @@ def _open_far(
     from biofuse.stores.requests import Requests
     from biofuse.stores.zip_objects import ZipObjects
 
-    name = json.dumps([location.path, location.options], sort_keys=True, default=str)
+    path, options = location.joined()
+    name = json.dumps([path, options], sort_keys=True, default=str)
     with _far_lock:
         if name in _far:
             return _far[name]
-        url = location.path if location.is_url else Path(location.path).as_uri()
+        url = path if location.is_url else Path(path).as_uri()
         base = re.split(r"[?#]", url)[0]
         query = url[len(base) :]
         folder, _, file = base.rstrip("/").rpartition("/")
         is_zip = location.is_zip if is_zip is None else is_zip
         try:
-            client = open_place(f"{folder if is_zip else base}{query}", location.options)
+            client = open_place(f"{folder if is_zip else base}{query}", options)
         except BiofuseError:
             raise
         except Exception as error:
@@ -292,10 +334,10 @@ def _open_far(
         place = f"{folder if is_zip else base}{query}"
 
         def reopen() -> Any:
-            region = bucket_region(place, location.options)
+            region = bucket_region(place, options)
             if region is None:
                 return None
-            return open_place(place, {**location.options, "region": region})
+            return open_place(place, {**options, "region": region})
 
         link, pinned = Link(), Pins(pins, opened_ns)
         requests = Requests(
@@ -390,6 +432,9 @@ def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
     from biofuse.stores import codecs
 
     codecs.install()
+    # zarr-python asks for several objects at once; of what fails one error is told, and asyncio
+    # would dump the others.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         if files is not None:
             from biofuse.stores.adapter import ReadOnlyStore
@@ -398,7 +443,8 @@ def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
         from biofuse.stores.backends import backend_store
 
         assert location.backend is not None
-        remote = backend_store(location.path, location.backend, location.options)
+        path, options = location.joined()
+        remote = backend_store(path, location.backend, options)
         return zarr.open_group(remote, mode="r")
     except BiofuseError:
         raise

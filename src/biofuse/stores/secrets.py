@@ -41,6 +41,15 @@ _HARMLESS = frozenset((
 # fmt: on
 # Of an option's name, which obstore takes with and without.
 _PREFIXES = ("aws_", "google_", "azure_storage_", "azure_")
+# Options that name files.
+_FILES = (
+    "application_credentials",
+    "container_authorization_token_file",
+    "federated_token_file",
+    "service_account",
+    "service_account_path",
+    "web_identity_token_file",
+)
 # Variables whose values are secrets, by a word in their names.
 _SECRET_VARIABLE = re.compile(
     r"(AWS|AZURE|GOOGLE|GCS)_(?!.*(_FILE|_ID|_PATH|_ENDPOINT|_URI|_HOST)$)"
@@ -121,9 +130,19 @@ def join_secrets(
     return secrets.get("path", path), _merged(options, secrets.get("options", {}))
 
 
+def whole_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options whose files a process in another directory finds too."""
+    return {
+        key: os.path.abspath(value)
+        if plain_name(key) in _FILES and isinstance(value, str) and os.path.exists(value)
+        else value
+        for key, value in options.items()
+    }
+
+
 def secret_variables(secrets: Secrets) -> dict[str, str]:
-    """What is added to the variables of a process that is to have these."""
-    return {VARIABLE: json.dumps(secrets)} if secrets else {}
+    """What is added to the variables of a process that is to have these, and no others."""
+    return {VARIABLE: json.dumps(secrets) if secrets else ""}
 
 
 def given_secrets() -> Secrets:
