@@ -1,8 +1,9 @@
-"""`python -m biofuse.plan`: make a plan, as a line of JSON on standard input says.
+"""`python -m biofuse.plan FD`: make a plan, as a line of JSON on standard input says.
 
-Lines of JSON on standard output tell how it goes: {"progress": [done, total]}, and at
+Lines of JSON on the descriptor FD tell how it goes: {"progress": [done, total]}, and at
 the end {"done": true} or {"error": text}, with "full" where there is no room on the disk.
-Standard input stays open until then: if it ends before, whoever wanted the plan is gone.
+Standard output is no part of that, whatever a package prints. Standard input stays open until
+then: if it ends before, whoever wanted the plan is gone.
 """
 
 import errno
@@ -63,6 +64,9 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a user should know is in the plan; the rest is for the worker's log.
     logging.getLogger("biofuse").addHandler(logging.NullHandler())
+    told = int(sys.argv[1])
+    # For this process alone, and none that a package starts.
+    os.set_inheritable(told, False)
     request = json.loads(sys.stdin.readline())
     directory = request["directory"]
     abandonment = _Abandonment(directory)
@@ -72,7 +76,7 @@ def main() -> int:
         if "error" in message:
             message["error"] = redact(message["error"])
         try:
-            print(json.dumps(message), flush=True)
+            os.write(told, f"{json.dumps(message)}\n".encode())
         except BrokenPipeError:
             abandonment.end()
 

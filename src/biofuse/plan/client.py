@@ -19,11 +19,13 @@ from biofuse.plan.cache import PlanCache
 from biofuse.plan.progress import Progress
 from biofuse.plan.saved import saved_version
 from biofuse.stores.location import Location
-from biofuse.stores.secrets import secret_variables
+from biofuse.stores.secrets import redact, secret_variables
 
 DEADLINE = 120.0
 # Seconds that a process has to be gone in once it is killed.
 _KILLED = 2.0
+# Bytes of what such a process has printed that are looked at.
+_TAIL = 4096
 
 
 @dataclass(frozen=True)
@@ -119,20 +121,33 @@ def _make(
     progress: Callable[[int, int], None],
     timeout: float,
 ) -> None:
-    process = subprocess.Popen(
-        python_command("biofuse.plan"),
-        env={**child_environment(), **secret_variables(options.secrets)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    error = "the process that makes the plan ended unexpectedly"
+    debug = bool(os.environ.get("BIOFUSE_DEBUG"))
+    # Whatever packages print: neither part of the protocol nor of what a command says.
+    printed = os.memfd_create("biofuse-plan")
+    reader, writer = os.pipe()
+    try:
+        process = subprocess.Popen(
+            python_command("biofuse.plan", str(writer)),
+            env={**child_environment(), **secret_variables(options.secrets)},
+            stdin=subprocess.PIPE,
+            stdout=None if debug else subprocess.DEVNULL,
+            stderr=None if debug else printed,
+            pass_fds=[writer],
+        )
+    except BaseException:
+        os.close(reader)
+        os.close(printed)
+        raise
+    finally:
+        os.close(writer)
+    assert process.stdin is not None
+    error = None
     full = False
     try:
         request = json.dumps({"options": options.to_json(), "directory": directory})
         process.stdin.write(f"{request}\n".encode())
         process.stdin.flush()
-        for line in _lines(process, timeout):
+        for line in _lines(process, reader, timeout):
             message = json.loads(line)
             if "progress" in message:
                 progress(*message["progress"])
@@ -153,13 +168,24 @@ def _make(
                 process.wait(_KILLED)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        process.stdout.close()
+        os.close(reader)
+        last = _last_line(printed)
+        os.close(printed)
     if code != 0:
+        error = error or f"the process that makes the plan ended unexpectedly{last}"
         if code < 0:
             error += f" (signal {-code}; out of memory?)"
         if full:
             raise _NoRoomError(f"{error}; TMPDIR chooses another folder, or --cache-dir")
         raise BiofuseError(error)
+
+
+def _last_line(fd: int) -> str:
+    """What a process has printed last, as the end of a sentence; nothing if it did not."""
+    size = os.fstat(fd).st_size
+    text = os.pread(fd, _TAIL, max(0, size - _TAIL)).decode(errors="replace")
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    return f": {redact(lines[-1])}" if lines else ""
 
 
 class _StuckError(Exception):
@@ -170,18 +196,17 @@ class _StuckError(Exception):
         self.seconds = seconds
 
 
-def _lines(process: subprocess.Popen[bytes], timeout: float) -> Iterator[bytes]:
-    """What a process says, line by line, as long as it says or does something.
+def _lines(process: subprocess.Popen[bytes], reader: int, timeout: float) -> Iterator[bytes]:
+    """What a process says on a pipe, line by line, as long as it says or does something.
 
     Raises
     ------
     _StuckError
         If it did not for so many seconds.
     """
-    assert process.stdout is not None
     done = Progress(process.pid)
     poll = select.poll()
-    poll.register(process.stdout, select.POLLIN)
+    poll.register(reader, select.POLLIN)
     step = min(1.0, timeout / 4)
     # Counted, not taken from a clock, which goes on while both are stopped.
     quiet = 0.0
@@ -197,7 +222,7 @@ def _lines(process: subprocess.Popen[bytes], timeout: float) -> Iterator[bytes]:
             quiet += step
             continue
         quiet = 0.0
-        data = os.read(process.stdout.fileno(), 1 << 16)
+        data = os.read(reader, 1 << 16)
         if not data:
             return
         *lines, rest = (rest + data).split(b"\n")
