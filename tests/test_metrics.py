@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from support import reference
 from support.commands import finish, wait_mounted
-from support.program import mounts_below
-from support.stores import make_store, random_genotypes
+from support.places import PLAIN, consolidated
+from support.program import mounts_below, wait_until
+from support.stores import copy_store, make_store, random_genotypes
 
 import biofuse as package
 from biofuse.address import Address, parse_address
 from biofuse.errors import BiofuseError
 from biofuse.serve import listen
-from biofuse.serve.counters import Counters, caches_to_json
-from biofuse.serve.exposition import CACHE_COUNTERS, COUNTERS, render
+from biofuse.serve.counters import Counters, caches_to_json, requests_to_json
+from biofuse.serve.exposition import CACHE_COUNTERS, COUNTERS, STORE_COUNTERS, STORE_GAUGES, render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.listen import Listener, open_listener
 from biofuse.serve.loop import READ, Loop
@@ -93,15 +94,42 @@ def test_metrics_are_what_status_tells(store, biofuse):
         assert found[name,] == status["counters"][key], name
     for key, (name, _) in CACHE_COUNTERS.items():
         assert found[name,] == status["caches"][key], name
+    for key, (name, _) in {**STORE_COUNTERS, **STORE_GAUGES}.items():
+        # Of a local store nothing is asked in this way.
+        assert found[name,] == status["requests"][key] == 0, name
     assert found["biofuse_cache_size_bytes",] == status["caches"]["size"] > 0
     assert found["biofuse_plane_cache_misses_total",] > 0
     assert found["biofuse_served_bytes_total",] >= len(BED)
     assert found["biofuse_read_errors_total",] == 0
 
 
+@pytest.mark.parametrize("place", PLAIN)
+def test_requests_to_a_store_at_some_distance(place, store, tmp_path, placer, biofuse):
+    there = placer.put(place, consolidated(copy_store(store, tmp_path / "x.vcz")), delay=0.02)
+    with there.mount(biofuse, "--metrics", "0", "--format", "plink") as mount:
+        assert mount.bed.read_bytes() == BED
+
+        def both():
+            """Status and metrics, if nothing has changed in between."""
+            status = mount.status()
+            found = fetch(status["metrics"])
+            same = mount.status()["requests"] == status["requests"]
+            return (status, found) if same and not status["requests"]["under_way"] else None
+
+        status, found = wait_until(both, "nothing is asked for any more")
+    for key, (name, _) in {**STORE_COUNTERS, **STORE_GAUGES}.items():
+        assert found[name,] == status["requests"][key], name
+    # Fifteen objects of calls at least.
+    assert found["biofuse_store_requests_total",] >= 15
+    assert found["biofuse_store_received_bytes_total",] > 0
+    assert found["biofuse_store_retries_total",] == 0
+    assert 0.02 <= found["biofuse_store_delay_seconds",] < 10
+
+
 def test_every_counter_is_a_metric():
     assert set(COUNTERS) == set(Counters().to_json(Table()))
     assert {"size", *CACHE_COUNTERS} == set(caches_to_json(Table()))
+    assert {*STORE_COUNTERS, *STORE_GAUGES} == set(requests_to_json(Table()))
     # A total's unit comes before it.
     for key, (name, _) in COUNTERS.items():
         assert name.endswith("_bytes_total" if "bytes" in key else "_total")
@@ -123,6 +151,7 @@ def test_labels_of_any_text(name, store):
         "processes": [],
         "counters": Counters().to_json(Table()) | {"reads": 7},
         "caches": caches_to_json(Table()),
+        "requests": requests_to_json(Table()),
     }
     text = render(status)
     found = parse(text)

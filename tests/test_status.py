@@ -12,13 +12,18 @@ import sys
 import pytest
 from support import reference
 from support.commands import finish
+from support.damage import read_uncached
+from support.places import PLAIN, consolidated
 from support.program import wait_until
-from support.stores import make_store, random_genotypes
+from support.stores import copy_store, make_store, random_genotypes
 
 from biofuse.cli.live import MountEndedError, ProcessGoneError, read_status
+from biofuse.cli.status_text import requests_text
 from biofuse.cli.watch import History, sparkline, watch_lines
+from biofuse.encode.report import RequestReport
 from biofuse.errors import BiofuseError
-from biofuse.serve.counters import CACHES, Counters, caches_to_json
+from biofuse.serve.counters import CACHES, Counters, caches_to_json, requests_to_json
+from biofuse.stores.link import LinkUse
 from biofuse.table import COUNTERS, Table
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
@@ -79,9 +84,83 @@ def test_what_the_worker_counts_is_told():
         ("cache_size" if name == "size" else name): value
         for name, value in caches_to_json(ours).items()
     }
+    requests = requests_to_json(ours)
+    told["store_delay_us"] = round(requests.pop("delay") * 1e6)
+    told |= {f"store_{name}": value for name, value in requests.items()}
     expected = {name: 5 + number for number, name in enumerate(COUNTERS)}
     assert told == expected | {"worker_starts": 0, "worker_deaths": 0, "errors": 3}
     assert set(CACHES) <= set(expected)
+
+
+def test_requests_of_one_worker_after_another():
+    """Totals go on; what a worker has not measured is as the one before has seen it."""
+    table = Table()
+    RequestReport(table).update(LinkUse(5, 1000, 1, 2, 0.02, 8e6, 3, 70))
+    second = RequestReport(table)
+    second.update(LinkUse(0, 0, 0, 0, 0.0, 0.0))
+    second.update(LinkUse(1, 10, 0, 1, 0.0, 0.0))
+    second.update(LinkUse(3, 50, 2, 1, 0.5, 0.0, 1, 7))
+    assert requests_to_json(table) == {
+        "requests": 8,
+        "bytes": 1050,
+        "retries": 3,
+        "kept": 4,
+        "bytes_kept": 77,
+        "under_way": 1,
+        "delay": 0.5,
+        "bandwidth": 8_000_000,
+    }
+
+
+def test_requests_in_words():
+    some = {"requests": 1041, "bytes": 1 << 20, "retries": 0, "under_way": 0, "kept": 0}
+    assert requests_text({**some, "delay": 0.0204, "bandwidth": 0}) == (
+        "1,041 (0 again), 1.0 MiB, delay 20 ms"
+    )
+    some |= {"retries": 3, "under_way": 12, "kept": 7, "bytes_kept": 3 << 20}
+    assert requests_text({**some, "delay": 0.00042, "bandwidth": 85_123_456}) == (
+        "1,041 (3 again), 1.0 MiB, delay 0.4 ms, 85.1 MB/s, 12 under way, "
+        "3.0 MiB from --chunk-cache"
+    )
+
+
+@pytest.mark.parametrize("place", PLAIN)
+def test_requests_to_a_store_at_some_distance(place, store, tmp_path, placer, biofuse):
+    there = placer.put(place, consolidated(copy_store(store, tmp_path / "x.vcz")), delay=0.02)
+    line = re.compile(r"^  requests   [\d,]+ \(\d+ again\), .*, delay \d+ ms", re.MULTILINE)
+    with there.mount(biofuse, "--format", "plink", "--idle-timeout", "0.5") as mount:
+        assert mount.bed.read_bytes() == BED
+        wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
+        first = mount.status()["requests"]
+        assert first["requests"] >= 15
+        assert first["bytes"] > 0
+        assert (first["retries"], first["under_way"]) == (0, 0)
+        assert first["delay"] >= 0.02
+        assert line.search(biofuse("status", mount.dir).stdout)
+        # Another worker's requests are added, the one that is made again too.
+        there.proxy.clear()
+        fault = there.proxy.fault("answer", "*/call_genotype/*", status=503, times=1)
+        read_uncached(mount.bed, 3, 10)
+        wait_until(lambda: mount.status()["requests"]["under_way"] == 0, "all have ended")
+        second = mount.status()["requests"]
+        assert fault.happened == 1
+        assert second["retries"] == 1
+        assert second["requests"] == first["requests"] + len(there.proxy.traffic)
+    value = json.loads(biofuse("info", there.url, "--json").stdout)["requests"]
+    assert set(value) == set(first)
+    assert value["requests"] > 0
+    assert re.search(
+        r"^requests    \d+ \(0 again\), ", biofuse("info", there.url).stdout, re.MULTILINE
+    )
+
+
+def test_nothing_is_told_of_requests_to_a_local_store(store, biofuse):
+    with biofuse.mount(store) as mount:
+        mount.bed.read_bytes()
+        assert set(mount.status()["requests"].values()) == {0}
+        assert "requests" not in biofuse("status", mount.dir).stdout
+    assert json.loads(biofuse("info", store, "--json").stdout)["requests"] is None
+    assert "requests" not in biofuse("info", store).stdout
 
 
 def test_keys_that_scripts_depend_on(store, biofuse):

@@ -10,7 +10,8 @@ import os
 import struct
 from typing import NamedTuple
 
-# What the worker counts, in the order in which the page has it: unsigned, of 64 bits each.
+# What the worker counts, in the order in which the page has it: unsigned, of 64 bits each. The
+# engine knows the first ones by their places (`native/counters.h`).
 COUNTERS = (
     "reads",
     "bytes_served",
@@ -22,9 +23,19 @@ COUNTERS = (
     "chunk_hits",
     "chunk_misses",
     "cache_size",
+    # Of a store at some distance; the last three are no totals.
+    "store_requests",
+    "store_bytes",
+    "store_retries",
+    "store_kept",
+    "store_bytes_kept",
+    "store_under_way",
+    "store_delay_us",
+    "store_bandwidth",
 )
-# The one that is not a total.
+# What is no total, and nothing when there is no worker.
 CACHE_SIZE = COUNTERS.index("cache_size")
+UNDER_WAY = COUNTERS.index("store_under_way")
 
 SLOTS = 4096
 _FIRST_SLOT = 4096

@@ -7,6 +7,7 @@ import click
 from biofuse import signals
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
+from biofuse.cli.status_text import requests_text
 from biofuse.memory import budget_warning, default_budget, format_size
 
 MULTIALLELIC_WARNING = (
@@ -85,6 +86,24 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
             *view_notices(location, group, shown),
         ],
         "views": views,
+        "requests": _requests(open_store(location)),
+    }
+
+
+def _requests(store) -> dict | None:
+    """What a store at some distance was asked for; None where nobody has counted."""
+    use = getattr(store, "use", None)
+    if use is None:
+        return None
+    return {
+        "requests": use.requests,
+        "bytes": use.bytes_fetched,
+        "retries": use.retries,
+        "kept": use.kept,
+        "bytes_kept": use.bytes_kept,
+        "under_way": use.under_way,
+        "delay": use.delay,
+        "bandwidth": use.bandwidth,
     }
 
 
@@ -111,5 +130,7 @@ def _lines(value: dict):
         else:
             about = "" if view["exact"] else "about "
             yield "view", f"{name}: {view['file']}, {about}{format_size(view['size'])}"
+    if value["requests"] is not None:
+        yield "requests", requests_text(value["requests"])
     for warning in value["warnings"]:
         yield "warning", warning

@@ -32,6 +32,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         f"  caches     {format_size(caches['size'])} (budget {format_size(status['budget'])}); "
         f"found there: {planes} of blocks, {chunks} of tables and decoded chunks"
     )
+    if status["requests"]["requests"]:
+        lines.append(f"  requests   {requests_text(status['requests'])}")
     waiting = f", {status['under_way']} wait" if status["under_way"] else ""
     lines.append(
         f"  served     {format_size(counters['bytes_served'])} in {counters['reads']:,} reads"
@@ -42,6 +44,22 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         + (f", see {status['log']}" if counters["errors"] and status["log"] else "")
     )
     return lines
+
+
+def requests_text(requests: dict[str, Any]) -> str:
+    """What a store at some distance was asked for, as `serve.counters.requests_to_json` has it."""
+    words = [
+        f"{requests['requests']:,} ({requests['retries']:,} again)",
+        format_size(requests["bytes"]),
+        f"delay {1000 * requests['delay']:.{0 if requests['delay'] >= 0.01 else 1}f} ms",
+    ]
+    if requests["bandwidth"]:
+        words.append(f"{requests['bandwidth'] / 1e6:.3g} MB/s")
+    if requests["under_way"]:
+        words.append(f"{requests['under_way']:,} under way")
+    if requests["kept"]:
+        words.append(f"{format_size(requests['bytes_kept'])} from --chunk-cache")
+    return ", ".join(words)
 
 
 def _rate(hits: int, misses: int) -> str:

@@ -27,6 +27,7 @@ from biofuse.encode.budget import share_budget
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import AnswerError, Answers, Buffer, Use
+from biofuse.encode.report import RequestReport
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
@@ -307,6 +308,8 @@ def main() -> None:
     location = Location.planned(plan.store)
     far = not location.is_local
     shares = share_budget(plan, config["memory"])
+    table = Table(config["table"])
+    report = RequestReport(table)
 
     def open_it() -> Store:
         """The store; one at some distance is the same for all who open it here."""
@@ -318,6 +321,7 @@ def main() -> None:
         )
         if far:
             cast(FarStore, store).hold(shares.scratch // 2)
+            cast(FarStore, store).link.tell(report.update)
         return store
 
     def open_fast() -> FastPath:
@@ -348,7 +352,7 @@ def main() -> None:
     worker = Worker(
         socket.socket(fileno=config["socket"]),
         config["fuse"],
-        Table(config["table"]),
+        table,
         open_fast,
         open_answers,
         tables.release_pages,

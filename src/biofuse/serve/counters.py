@@ -13,6 +13,18 @@ CACHES = (
     "chunk_hits",
     "chunk_misses",
 )
+# And of the store, where that is at some distance.
+STORE = (
+    "store_requests",
+    "store_bytes",
+    "store_retries",
+    "store_kept",
+    "store_bytes_kept",
+    "store_under_way",
+    "store_delay_us",
+    "store_bandwidth",
+)
+_MICROSECOND = 1e-6
 
 
 @dataclass
@@ -32,7 +44,8 @@ class Counters:
 
     def to_json(self, table: Table) -> dict[str, int]:
         """These, and the table's: reads, bytes and records."""
-        kept = {name: value for name, value in table.counters().items() if name not in CACHES}
+        others = {*CACHES, *STORE}
+        kept = {name: value for name, value in table.counters().items() if name not in others}
         return kept | asdict(self)
 
 
@@ -40,3 +53,15 @@ def caches_to_json(table: Table) -> dict[str, int]:
     """What the workers' caches have done, and what the one that is alive keeps."""
     found = table.counters()
     return {name.removeprefix("cache_"): found[name] for name in CACHES}
+
+
+def requests_to_json(table: Table) -> dict[str, int | float]:
+    """What the workers have asked the store for; the delay is in seconds.
+
+    All are 0 for a local store, and for one that another backend reads.
+    """
+    counted = table.counters()
+    found: dict[str, int | float] = {
+        name.removeprefix("store_"): counted[name] for name in STORE if name != "store_delay_us"
+    }
+    return found | {"delay": counted["store_delay_us"] * _MICROSECOND}

@@ -29,6 +29,19 @@ CACHE_COUNTERS = {
         "Those that were not kept.",
     ),
 }
+# Of `requests_to_json`.
+STORE_COUNTERS = {
+    "requests": ("biofuse_store_requests_total", "Requests to a store that is not local."),
+    "bytes": ("biofuse_store_received_bytes_total", "Bytes that these brought."),
+    "retries": ("biofuse_store_retries_total", "Requests that were made again."),
+    "kept": ("biofuse_store_kept_objects_total", "Objects found in the cache on disk."),
+    "bytes_kept": ("biofuse_store_kept_bytes_total", "Bytes read of that."),
+}
+STORE_GAUGES = {
+    "under_way": ("biofuse_store_requests_under_way", "Requests that wait for the store."),
+    "delay": ("biofuse_store_delay_seconds", "Time until an answer of the store begins."),
+    "bandwidth": ("biofuse_store_bandwidth_bytes_per_second", "What has come from the store."),
+}
 _MEMORY = {
     "rss": ("biofuse_process_resident_memory_bytes", "Memory resident in a process."),
     "pss": (
@@ -63,6 +76,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         ("biofuse_reads_under_way", "Reads of streamed files that wait.", status["under_way"]),
         ("biofuse_cache_size_bytes", "What the worker's caches hold.", status["caches"]["size"]),
         ("biofuse_plan_size_bytes", "Size of the plan's files on disk.", status["plan"]["size"]),
+        *((*names, status["requests"][key]) for key, names in STORE_GAUGES.items()),
     ]
     for name, text, value in gauges:
         yield from _metric(name, "gauge", text, [({}, value)])
@@ -77,6 +91,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         yield from _metric(name, "counter", text, [({}, status["counters"][key])])
     for key, (name, text) in CACHE_COUNTERS.items():
         yield from _metric(name, "counter", text, [({}, status["caches"][key])])
+    for key, (name, text) in STORE_COUNTERS.items():
+        yield from _metric(name, "counter", text, [({}, status["requests"][key])])
 
 
 def _metric(

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from biofuse.protocol import NO_RECORD, Failure, Request
 from biofuse.serve.counters import Counters
 from biofuse.serve.interrupts import is_ending
-from biofuse.table import ANSWERED, CACHE_SIZE, SLOTS, Slot, Table
+from biofuse.table import ANSWERED, CACHE_SIZE, SLOTS, UNDER_WAY, Slot, Table
 
 logger = logging.getLogger("biofuse.serve")
 
@@ -234,7 +234,7 @@ class Router:
         self._counters.worker_deaths += 1
         logger.warning("%s", how)
         self.look()
-        self._table.set_counter(CACHE_SIZE, 0)
+        self._forget_worker()
         self._free += self._stuck
         self._stuck.clear()
         lost, unsent = list(self._asked.items()), set(self._unsent)
@@ -264,7 +264,12 @@ class Router:
         if self.link.pid is not None and idle and now - self._active_ns >= self._idle_ns:
             logger.debug("idle for %g s", self._idle_ns / _SECOND)
             self.link.stop()
-            self._table.set_counter(CACHE_SIZE, 0)
+            self._forget_worker()
+
+    def _forget_worker(self) -> None:
+        """What a worker that is gone holds and asks for is nothing."""
+        self._table.set_counter(CACHE_SIZE, 0)
+        self._table.set_counter(UNDER_WAY, 0)
 
     def _check_deadlines(self, now: int) -> None:
         """Fail what has taken too long; a worker that is stuck is killed."""

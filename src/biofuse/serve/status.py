@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from biofuse.memory import process_memory
 from biofuse.runtime import full_folder_named
 from biofuse.serve.config import ServeConfig
-from biofuse.serve.counters import caches_to_json
+from biofuse.serve.counters import caches_to_json, requests_to_json
 from biofuse.serve.listen import Connection, Listener, Steps
 from biofuse.serve.loop import Loop
 
@@ -54,6 +54,7 @@ class Status:
             "budget": self._config.memory,
             "under_way": view.router.under_way,
             "caches": caches_to_json(view.table),
+            "requests": requests_to_json(view.table),
             "counters": view.counters.to_json(view.table),
         }
 

@@ -42,6 +42,8 @@ class LinkUse:
         Seconds until an answer begins.
     bandwidth : float
         Bytes a second.
+    kept, bytes_kept : int
+        Objects that were found on disk, and what was read of them.
     """
 
     requests: int = 0
@@ -50,6 +52,8 @@ class LinkUse:
     under_way: int = 0
     delay: float = 0.0
     bandwidth: float = 0.0
+    kept: int = 0
+    bytes_kept: int = 0
 
 
 class Link:
@@ -63,8 +67,10 @@ class Link:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
+        self._told: Callable[[LinkUse], None] | None = None
         self._lock = threading.Lock()
         self._requests = self._bytes = self._retries = self._under_way = 0
+        self._kept = self._bytes_kept = 0
         self._delays: deque[float] = deque(maxlen=_DELAYS)
         self._bandwidth = 0.0
         self._size = 0.0
@@ -77,15 +83,35 @@ class Link:
     def use(self) -> LinkUse:
         """What there was until now."""
         with self._lock:
-            delay = min(self._delays, default=0.0)
-            return LinkUse(
-                self._requests,
-                self._bytes,
-                self._retries,
-                self._under_way,
-                delay,
-                self._bandwidth,
-            )
+            return self._use()
+
+    def _use(self) -> LinkUse:
+        """The same, with the lock held."""
+        delay = min(self._delays, default=0.0)
+        return LinkUse(
+            self._requests,
+            self._bytes,
+            self._retries,
+            self._under_way,
+            delay,
+            self._bandwidth,
+            self._kept,
+            self._bytes_kept,
+        )
+
+    def tell(self, told: Callable[[LinkUse], None]) -> None:
+        """Have this called with what there was, now and whenever that changes.
+
+        It is called by whoever makes requests, and must not take long.
+        """
+        with self._lock:
+            self._told = told
+            self._changed()
+
+    def _changed(self) -> None:
+        """Tell of a change; with the lock held, so that nothing older is told later."""
+        if self._told is not None:
+            self._told(self._use())
 
     @property
     def delay(self) -> float:
@@ -140,6 +166,7 @@ class Link:
             if self._under_way == 0:
                 self._window_began, self._window_bytes = now, 0
             self._under_way += 1
+            self._changed()
         return now
 
     def answered(self, began: float) -> None:
@@ -154,27 +181,35 @@ class Link:
             self._bytes += size
             self._window_bytes += size
             seconds = now - self._window_began
-            if seconds < max(_WINDOW, 2 * min(self._delays, default=0.0)):
-                return
-            found = self._window_bytes / seconds
-            # What is asked for here and there tells nothing of what there could be.
-            self._bandwidth = max(found, self._bandwidth - _WEIGHT * (self._bandwidth - found))
-            self._window_began, self._window_bytes = now, 0
+            if seconds >= max(_WINDOW, 2 * min(self._delays, default=0.0)):
+                found = self._window_bytes / seconds
+                # What is asked for here and there tells nothing of what there could be.
+                self._bandwidth = max(found, self._bandwidth - _WEIGHT * (self._bandwidth - found))
+                self._window_began, self._window_bytes = now, 0
+            self._changed()
 
     def ended(self, began: float, size: int | None) -> None:
         """Count a request's end, and the bytes of its answer if it had one."""
         with self._lock:
             self._under_way -= 1
-            if size is None:
-                return
-            took = self._clock() - began
-            self._took += (took - self._took) * (_WEIGHT if self._took else 1.0)
-            self._size += (size - self._size) * (_WEIGHT if self._size else 1.0)
+            if size is not None:
+                took = self._clock() - began
+                self._took += (took - self._took) * (_WEIGHT if self._took else 1.0)
+                self._size += (size - self._size) * (_WEIGHT if self._size else 1.0)
+            self._changed()
 
     def retried(self) -> None:
         """Count that a request is made again."""
         with self._lock:
             self._retries += 1
+            self._changed()
+
+    def found_kept(self, size: int) -> None:
+        """Count an object of so many bytes that was found on disk."""
+        with self._lock:
+            self._kept += 1
+            self._bytes_kept += size
+            self._changed()
 
     def spare(self) -> None:
         """Ask for less for a while, as the server said."""

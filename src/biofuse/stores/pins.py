@@ -98,6 +98,11 @@ class Pins:
             return self._versions[i], self._sizes[i]
         return None
 
+    def listed(self, key: str) -> int | None:
+        """What tells the version of an object, of which a listing has told; else None."""
+        found = self._find(key)
+        return None if found is None else found[0]
+
     def seen(self, key: str) -> int | None:
         """What tells the version of an object, of which an answer has told; else None."""
         return self._seen.get(number_of(key))
