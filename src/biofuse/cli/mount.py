@@ -48,7 +48,7 @@ def command(
     location = source.location(store)
     options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
-    config = serve_config(store, mountpoint, location.is_local, serving, log)
+    config = serve_config(store, mountpoint, location.is_local, serving, cache, log)
     if foreground:
         run_foreground(make_plan(options, cache, config), config, options.secrets)
     mount_in_background(options, config, cache)

@@ -68,5 +68,5 @@ def command(store, directory, source, serving, cache, log, **what):
     location = source.location(store)
     options = bgen_view(location, **what)
     mountpoint = check_mountpoint(directory)
-    config = serve_config(store, mountpoint, location.is_local, serving, log)
+    config = serve_config(store, mountpoint, location.is_local, serving, cache, log)
     run_foreground(make_plan(options, cache, config), config, options.secrets)

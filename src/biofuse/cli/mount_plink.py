@@ -39,5 +39,5 @@ def command(store, directory, view, selection, format_options, source, serving, 
     view = dataclasses.replace(view, format_names=("plink",))
     options = view_options(location, view, selection, format_options)
     mountpoint = check_mountpoint(directory)
-    config = serve_config(store, mountpoint, location.is_local, serving, log)
+    config = serve_config(store, mountpoint, location.is_local, serving, cache, log)
     run_foreground(make_plan(options, cache, config), config, options.secrets)

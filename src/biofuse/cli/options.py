@@ -301,6 +301,23 @@ cache_options = options(
         {"type": Name("dir"), "help": "Where plans are kept between mounts."},
     ),
     (("--no-cache",), {"is_flag": True, "help": "Neither use nor keep a plan."}),
+    (
+        ("--chunk-cache",),
+        {
+            "type": Name("dir"),
+            "metavar": "DIR",
+            "help": "Keep chunks of a store that is not local here, for all mounts of this "
+            "machine.",
+        },
+    ),
+    (
+        ("--chunk-cache-size",),
+        {
+            "type": Size(),
+            "metavar": "SIZE",
+            "help": "As much of them; those unused for longest go.  [default: 10GiB]",
+        },
+    ),
 )
 
 log_options = options(

@@ -106,7 +106,7 @@ def command(store, command_line, view, selection, format_options, source, servin
         os.mkdir(directory)
         if not log.log_file:
             log = dataclasses.replace(log, log_file=os.path.join(private, "log"))
-        config = serve_config(store, directory, location.is_local, serving, log)
+        config = serve_config(store, directory, location.is_local, serving, cache, log)
         config = dataclasses.replace(config, private_dir=private)
         try:
             mount_in_background(options, config, cache, bound=True)

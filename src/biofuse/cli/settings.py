@@ -24,6 +24,7 @@ _LOCAL_THREADS = 4
 _REMOTE_THREADS = 8
 _LOCAL_TIMEOUT = 30.0
 _REMOTE_TIMEOUT = 120.0
+CHUNK_CACHE_SIZE = 10 << 30
 # Bytes of a file's name, of which the longest suffix takes some.
 _MAX_NAME = 255
 
@@ -130,10 +131,12 @@ class ServingOptions:
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Where plans are kept between mounts."""
+    """Where plans, and chunks of stores that are not local, are kept between mounts."""
 
     cache_dir: str | None
     no_cache: bool
+    chunk_cache: str | None = None
+    chunk_cache_size: int | None = None
 
     def open(self) -> PlanCache | None:
         """The cache of plans; None if none is to be used, or there is no place for one."""
@@ -302,7 +305,12 @@ def _check_stem(stem: str, chosen: Sequence[str]) -> None:
 
 
 def serve_config(
-    store: str, mountpoint: str, is_local: bool, serving: ServingOptions, log: LogOptions
+    store: str,
+    mountpoint: str,
+    is_local: bool,
+    serving: ServingOptions,
+    cache: CacheOptions,
+    log: LogOptions,
 ) -> ServeConfig:
     """How to serve; the plan is filled in later.
 
@@ -315,8 +323,17 @@ def serve_config(
     is_local : bool
         Whether the store is.
     serving : ServingOptions
+    cache : CacheOptions
     log : LogOptions
+
+    Raises
+    ------
+    BiofuseError
+        If options do not go together.
     """
+    size = cache.chunk_cache_size
+    if cache.chunk_cache is None and size is not None:
+        raise BiofuseError("--chunk-cache-size goes with --chunk-cache")
 
     def absolute(path: str | None) -> str | None:
         return os.path.abspath(path) if path else None
@@ -342,4 +359,6 @@ def serve_config(
         log_file=absolute(log.log_file),
         log_level=log.log_level,
         metrics=serving.metrics,
+        chunk_cache=absolute(cache.chunk_cache),
+        chunk_cache_size=CHUNK_CACHE_SIZE if size is None else size,
     )

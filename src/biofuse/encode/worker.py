@@ -32,7 +32,7 @@ from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
-from biofuse.stores import FarStore, Location, Store, open_store
+from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
 from biofuse.stores.secrets import redact, redact_logs
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
@@ -322,6 +322,8 @@ def main() -> None:
         if far:
             cast(FarStore, store).hold(shares.scratch // 2)
             cast(FarStore, store).link.tell(report.update)
+            if config["chunk_cache"]:
+                keep_chunks(store, location, *config["chunk_cache"])
         return store
 
     def open_fast() -> FastPath:

@@ -48,6 +48,10 @@ class ServeConfig:
         Formats of the plan that are not shown.
     private_dir : str or None
         Folder of a `biofuse run`, with the mountpoint in it, that goes with the run.
+    chunk_cache : str or None
+        Directory in which chunks of a store at some distance are kept.
+    chunk_cache_size : int
+        Bytes that may be kept there.
     """
 
     plan_dir: str
@@ -72,6 +76,8 @@ class ServeConfig:
     metrics: str | None = None
     left_out: Sequence[str] = ()
     private_dir: str | None = None
+    chunk_cache: str | None = None
+    chunk_cache_size: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -47,7 +47,13 @@ class WorkerConfig:
         Library to preload.
     trim : bool
         Whether freed memory is given back when there is nothing to do.
+    timeout : float
+        Seconds in which a read must be answered.
     log_level : str
+    chunk_cache : str or None
+        Directory in which chunks of a store at some distance are kept.
+    chunk_cache_size : int
+        Bytes that may be kept there.
     """
 
     plan_fd: int
@@ -63,9 +69,12 @@ class WorkerConfig:
     trim: bool = True
     timeout: float = 60.0
     log_level: str = "warning"
+    chunk_cache: str | None = None
+    chunk_cache_size: int = 0
 
     def to_json(self, sock: int) -> str:
         """A worker's one argument."""
+        kept = [self.chunk_cache, self.chunk_cache_size] if self.chunk_cache else None
         return json.dumps(
             {
                 "plan": self.plan_fd,
@@ -81,6 +90,7 @@ class WorkerConfig:
                 "trim": self.trim,
                 "timeout": self.timeout,
                 "log_level": self.log_level,
+                "chunk_cache": kept,
                 "parent": os.getpid(),
             }
         )

@@ -209,6 +209,8 @@ class MountedView:
                 trim=config.trim,
                 timeout=config.timeout,
                 log_level=config.log_level,
+                chunk_cache=config.chunk_cache,
+                chunk_cache_size=config.chunk_cache_size,
             ),
             self.router.on_message,
             self.router.send,

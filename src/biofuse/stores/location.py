@@ -202,6 +202,30 @@ def open_store(
     return ZarrStore(open_group(location).store)
 
 
+def keep_chunks(store: Store, location: Location, parent: str, size: int) -> None:
+    """Have the chunks of a store kept on disk, if it is one of objects at some distance.
+
+    Parameters
+    ----------
+    store : Store
+        As `open_store` has it.
+    location : Location
+        The store's.
+    parent : str
+        The directory, as `ChunkCache` takes it.
+    size : int
+        Bytes that may be kept there.
+    """
+    keep = getattr(store, "keep", None)
+    if keep is None:
+        return
+    from biofuse.stores.chunk_cache import ChunkCache
+    from biofuse.stores.kept import place_name
+
+    url = location.path if location.is_url else Path(location.path).as_uri()
+    keep(ChunkCache(parent, size), place_name(url, location.options))
+
+
 def open_saved(location: Location) -> "SavedStore":
     """A store of which a part was saved, and what has that part."""
     from biofuse.stores.saved import SavedPlan, SavedStore

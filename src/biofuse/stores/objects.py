@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
@@ -12,6 +13,10 @@ from biofuse.stores.link import Link, LinkUse
 from biofuse.stores.listing import Listing
 from biofuse.stores.pins import Pins, number_of, version_of
 from biofuse.stores.requests import Objects, Requests
+
+if TYPE_CHECKING:
+    from biofuse.stores.chunk_cache import ChunkCache
+    from biofuse.stores.kept import KeptObjects
 
 # Bytes of objects that are fetched before anybody asks, and of those that somebody has asked for
 # and may again.
@@ -49,6 +54,38 @@ class ObjectStore:
         self._known: dict[str, list[str]] | None = None
         self._signatures: dict[tuple[str, ...], tuple[float, str]] = {}
         self._signing: dict[tuple[str, ...], Future[str]] = {}
+        self._kept: KeptObjects | None = None
+
+    def keep(self, cache: "ChunkCache", place: str) -> None:
+        """Have chunks kept on disk, and taken from there.
+
+        Parameters
+        ----------
+        cache : ChunkCache
+        place : str
+            What tells this store's place from all others.
+        """
+        from biofuse.stores.kept import KeptObjects
+
+        if self._kept is None:
+            self._kept = KeptObjects(
+                cache,
+                place,
+                self._requests,
+                self.pins,
+                lambda: self._objects("") if self.lists else None,
+            )
+
+    def _fetch(
+        self,
+        key: str,
+        start: int = 0,
+        stop: int | None = None,
+        ahead: bool = False,
+        whole: bool = False,
+    ) -> "Future[Piece | None]":
+        """`Requests.get`, or what is on disk."""
+        return (self._kept or self._requests).get(key, start, stop, ahead, whole)
 
     @property
     def use(self) -> LinkUse:
@@ -78,20 +115,20 @@ class ObjectStore:
         ahead : bool
             Whether nobody waits for it yet.
         """
-        return self._requests.get(key, 0, most, ahead, whole=True)
+        return self._fetch(key, 0, most, ahead, whole=True)
 
     def request(
         self, key: str, start: int, stop: int, ahead: bool = False
     ) -> "Future[Piece | None]":
         """Have a part of an object fetched."""
-        return self._requests.get(key, start, stop, ahead)
+        return self._fetch(key, start, stop, ahead)
 
     def _hinted_or_new(self, wanted: Range) -> "Future[Piece | None]":
         found = self._hints.take(wanted.key)
-        return found or self._requests.get(wanted.key, wanted.start, wanted.stop)
+        return found or self._fetch(wanted.key, wanted.start, wanted.stop)
 
     def _ahead(self, key: str) -> "Future[Piece | None]":
-        return self._requests.get(key, ahead=True)
+        return self._fetch(key, ahead=True)
 
     def hint(self, keys: Sequence[str]) -> None:
         if self.lists:

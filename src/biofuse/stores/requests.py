@@ -10,9 +10,10 @@ import itertools
 import random
 import re
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from biofuse.errors import BiofuseError
@@ -184,7 +185,25 @@ class Requests:
         ahead: bool = False,
         whole: bool = False,
     ) -> "Future[Piece | None]":
-        """Have bytes of an object fetched; None if it does not exist.
+        """Have bytes of an object fetched; None if it does not exist. See `fetch`.
+
+        Returns
+        -------
+        Future
+            Whose exception is a `BiofuseError`.
+        """
+        return event_loop().submit(self.fetch(key, start, stop, ahead, whole))
+
+    async def fetch(
+        self,
+        key: str,
+        start: int = 0,
+        stop: int | None = None,
+        ahead: bool = False,
+        whole: bool = False,
+        unless: str | None = None,
+    ) -> "Answer | None":
+        """Bytes of an object; None if it does not exist.
 
         Parameters
         ----------
@@ -196,21 +215,20 @@ class Requests:
             Whether nobody waits for it yet.
         whole : bool
             Whether nothing is wanted of an object that is larger.
+        unless : str, optional
+            An ETag; nothing is wanted of an object that has it.
 
-        Returns
-        -------
-        Future
-            Whose exception is a `BiofuseError`.
+        Raises
+        ------
+        NotModifiedError
+            If the object has that ETag.
+        BiofuseError
+            If it cannot be read.
         """
-        return event_loop().submit(self._get(key, start, stop, ahead, whole))
-
-    async def _get(
-        self, key: str, start: int, stop: int | None, ahead: bool, whole: bool
-    ) -> Piece | None:
         async with self._gate.passing(ahead):
             try:
-                found: Piece = await self._persist(
-                    lambda progress: self._once(key, start, stop, whole, progress), key
+                found: Answer = await self._persist(
+                    lambda progress: self._once(key, start, stop, whole, unless, progress), key
                 )
             except FileNotFoundError:
                 self._pins.check_absent(key)
@@ -389,29 +407,35 @@ class Requests:
                 task.cancel()
 
     async def _once(
-        self, key: str, start: int, stop: int | None, only_whole: bool, progress: _Progress
-    ) -> Piece:
+        self,
+        key: str,
+        start: int,
+        stop: int | None,
+        only_whole: bool,
+        unless: str | None,
+        progress: _Progress,
+    ) -> "Answer":
         whole = start == 0 and (stop is None or stop >= _WHOLE or only_whole)
         whole = whole or not self._has_ranges
         try:
             most = stop if start == 0 and (only_whole or self._has_ranges) else None
-            return await self._request(key, None if whole else (start, stop), most, progress)
+            wanted = None if whole else (start, stop)
+            return await self._request(key, wanted, most, unless, progress)
         except _TooLargeError as large:
             if only_whole:
-                return Piece(b"", 0, large.size, large.version)
-            return await self._request(key, (start, stop), stop, progress)
+                return Answer(b"", 0, large.size, large.version)
+            return await self._request(key, (start, stop), stop, None, progress)
         except (FileNotFoundError, BiofuseError, asyncio.CancelledError):
             raise
         except Exception as error:
             text = str(error)
             if not whole and _NO_RANGES.search(text):
                 self._has_ranges = False
-                piece = await self._request(key, None, None, progress)
-                return piece
+                return await self._request(key, None, None, unless, progress)
             if not whole and _BEYOND.search(text):
                 meta = await self._obstore.head_async(self._client, key)
                 self._pins.check(key, meta)
-                return Piece(b"", start, int(meta["size"]), version_of(meta))
+                return Answer(b"", start, int(meta["size"]), version_of(meta))
             raise
 
     async def _request(
@@ -419,10 +443,11 @@ class Requests:
         key: str,
         wanted: tuple[int, int | None] | None,
         most: int | None,
+        unless: str | None,
         progress: _Progress,
-    ) -> Piece:
+    ) -> "Answer":
         """One request. Raises `_TooLargeError` if the whole object is larger than wanted."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {} if unless is None else {"if_none_match": unless}
         if wanted is not None:
             start, stop = wanted
             options["range"] = {"offset": start} if stop is None else (start, stop)
@@ -441,10 +466,13 @@ class Requests:
             if len(data) != last - first:
                 raise ConnectionError(f"{len(data)} bytes came of {last - first}")
             size = len(data)
+        except self._not_modified:
+            self.link.answered(began)
+            raise NotModifiedError(key) from None
         finally:
             self.link.ended(began, size)
         version = version_of(meta) if tells_version(meta) else None
-        return Piece(data, first, int(meta["size"]), version)
+        return Answer(data, first, int(meta["size"]), version, meta)
 
     async def _body(self, result: Any, size: int, progress: _Progress) -> memoryview | bytes:
         if size < _LARGE:
@@ -457,6 +485,23 @@ class Requests:
             self.link.received(len(part))
             progress.note()
         return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Piece):
+    """Bytes of an object as a server told them.
+
+    Attributes
+    ----------
+    meta : mapping or None
+        What obstore says of the object, where bytes were wanted.
+    """
+
+    meta: Mapping[str, Any] | None = None
+
+
+class NotModifiedError(BiofuseError):
+    """An object is what it was."""
 
 
 class _TooLargeError(Exception):
