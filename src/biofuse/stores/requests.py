@@ -5,6 +5,7 @@ somebody waits for goes before what is read ahead.
 """
 
 import asyncio
+import atexit
 import heapq
 import itertools
 import random
@@ -26,6 +27,8 @@ T = TypeVar("T")
 # What obstore says of objects.
 Objects: TypeAlias = list[dict[str, Any]]
 
+# Seconds in which the loop must end.
+_ENDING = 2.0
 # Seconds before a request is made again, doubled each time.
 _BACKOFF, _MAX_BACKOFF = 0.1, 5.0
 # Of the time that a read has, what requests for it may take.
@@ -58,7 +61,15 @@ class EventLoop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(lambda loop, context: None)
-        threading.Thread(target=self.loop.run_forever, name="requests", daemon=True).start()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="requests", daemon=True)
+        self._thread.start()
+        # A thread that Python ends while it ends itself takes the process with it.
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        """Run no more."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(_ENDING)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine."""
