@@ -80,7 +80,7 @@ MEASUREMENTS: dict[str, Callable[[Comparison], None]] = {
     "--python",
     default=sys.executable,
     show_default="this Python",
-    help="The Python with pyfuse3 that serves the null file.",
+    help="The Python that serves the null file.",
 )
 @click.option(
     "--peer-env", type=DIRECTORY, help="Environment of the peer.  [default: made in WORK]"

@@ -41,13 +41,15 @@ class Peak:
 
 
 @contextmanager
-def sampling(mount: Mount) -> Iterator[Peak]:
+def sampling(mount: Mount, seconds: float = SAMPLE_SECONDS) -> Iterator[Peak]:
     """Sample a mount's memory for the length of a ``with`` block.
 
     Parameters
     ----------
     mount : Mount
         The mount.
+    seconds : float
+        Between two samples.
 
     Yields
     ------
@@ -58,7 +60,7 @@ def sampling(mount: Mount) -> Iterator[Peak]:
     stopped = threading.Event()
 
     def sample() -> None:
-        while not stopped.wait(SAMPLE_SECONDS):
+        while not stopped.wait(seconds):
             peak.sample(mount)
 
     thread = threading.Thread(target=sample, daemon=True)

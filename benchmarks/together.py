@@ -7,12 +7,15 @@ from pathlib import Path
 
 from .compare import Comparison, default_read_ahead
 from .measure import drop_caches, warm_memory
+from .memory import sampling
 from .mounts import NULL, TIMED_OPTIONS
 
 READERS = (1, 4, 16, 64)
 # Readers are told to begin when all of them are there.
 _START = 1.0
 _START_EACH = 0.02
+# Rarely, since looking takes time that the readers would have.
+_SAMPLE_SECONDS = 0.5
 _HERE = Path(__file__).parent
 
 
@@ -50,7 +53,10 @@ def read_together(path: Path, readers: int, seconds: float) -> float:
 
 
 def many_readers(comparison: Comparison) -> None:
-    """One reader of `wide_bench`, and several at once, cold, for some seconds each."""
+    """One reader of `wide_bench`, and several at once, cold, for some seconds each.
+
+    Of all of them together what they get, and the most that the mount's processes hold.
+    """
     seconds = min(5.0, comparison.read_seconds)
     for view, name in comparison.chosen("wide_bench"):
         store = comparison.maker.store(name)
@@ -61,12 +67,13 @@ def many_readers(comparison: Comparison) -> None:
                     window, options = default_read_ahead(side), TIMED_OPTIONS.get(side)
                     with comparison.mounter.mount(side, store, view, window, options) as mount:
                         warm_memory(0 if side != NULL else 1 << 30)
-                        found = read_together(mount.file, readers, seconds)
-                    comparison.results.add(
-                        f"readers of {view.suffix}",
-                        name,
-                        side,
-                        f"{readers} at once",
-                        "MB/s",
-                        found / 1e6,
-                    )
+                        with sampling(mount, _SAMPLE_SECONDS) as peak:
+                            found = read_together(mount.file, readers, seconds)
+                    held = peak.memory.pss / 2**20
+                    for measure, unit, value in (
+                        (f"readers of {view.suffix}", "MB/s", found / 1e6),
+                        (f"memory of readers of {view.suffix}, PSS", "MiB", held),
+                    ):
+                        comparison.results.add(
+                            measure, name, side, f"{readers} at once", unit, value
+                        )

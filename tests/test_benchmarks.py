@@ -47,6 +47,7 @@ def test_the_comparison(stores, tmp_path):
         assert ("whole .bed", side) in found
         assert ("core-seconds of whole .bed", side) in found
         assert ("readers of .bed", side) in found
+        assert ("memory of readers of .bed, PSS", side) in found
         assert ("random 25 KB of .bed", side) in found
         assert ("memory .bed peak", side) in found
     assert any("touched and freed" in str(fact) for fact in results["facts"].values())
