@@ -56,14 +56,13 @@ def inside_cells(row: dict) -> list[str]:
 
 
 def mount_cells(row: dict) -> list[str]:
-    """PSS at each moment, pages of the memfd, each role's peak, first reads."""
+    """PSS at each moment, each role's peak, first reads."""
     high = row["high_water"]
     # The peer has one process, of another name.
     roles = [high.get(role, 0) for role in ROLES] if set(high) & set(ROLES) else [*high.values()]
     seconds = [row["first reads"].get(name) for name in FIRST_READS]
     return [
         *(mib(row[moment]["pss"]) for moment in SIZE_MOMENTS),
-        mib(row["peak"]["memfd"]),
         " + ".join(mib(size) for size in roles),
         *("" if one is None else f"{one:.3f}" for one in seconds),
     ]
@@ -77,7 +76,7 @@ def main(results):
     kinds = {
         "inside": ([*MOMENTS, "VmHWM"], inside_cells, "In process, RSS, MiB"),
         "mounts": (
-            [*SIZE_MOMENTS, "memfd at most", "VmHWM: serve + encode"]
+            [*SIZE_MOMENTS, "VmHWM: serve + encode"]
             + [f"first {name} after idle, s" for name in FIRST_READS],
             mount_cells,
             "End to end, PSS of all processes, MiB",

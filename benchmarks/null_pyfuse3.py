@@ -1,6 +1,6 @@
 """A FUSE directory with one file of constant bytes: the ceiling for any pyfuse3 file system.
 
-Run as ``python null_fuse.py MOUNTPOINT --name wide.bed --size 615275002``; it
+Run as ``python null_pyfuse3.py MOUNTPOINT --name wide.bed --size 615275002``; it
 stays in the foreground until it is unmounted. Reads are answered with slices of
 one buffer, so what is measured is the kernel, libfuse, pyfuse3 and trio alone.
 """

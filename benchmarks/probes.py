@@ -233,7 +233,7 @@ def table(kind: str, title: str, rows: Sequence[dict]) -> Table:
     """
     columns = MOMENTS if kind == "inside" else ("mounted", "peak", "2 s later", "idle")
     unit = "RSS, MiB" if kind == "inside" else "PSS, MiB; VmHWM is the sum of each role's"
-    more = () if kind == "inside" else ("memfd", *FIRST_READS)
+    more = () if kind == "inside" else FIRST_READS
     made = Table(title=f"{title}: {unit}", title_justify="left")
     for column in ("side", "setting", *columns, "VmHWM", *more):
         made.add_column(column, justify="left" if column in ("side", "setting") else "right")
@@ -246,7 +246,7 @@ def table(kind: str, title: str, rows: Sequence[dict]) -> Table:
             cells = map(_mib, sizes)
         else:
             sizes = [row[column]["pss"] for column in columns]
-            sizes += [sum(row["high_water"].values()), row["peak"]["memfd"]]
+            sizes += [sum(row["high_water"].values())]
             reads = row["first reads"]
             seconds = [f"{reads[name]:.3f} s" if name in reads else "" for name in FIRST_READS]
             cells = [*map(_mib, sizes), *seconds]

@@ -5,13 +5,13 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from .mounts import Mount
-from .processes import held_by_each, memfd_bytes, memory
+from .processes import held_by_each, memory
 
 STEP_SECONDS = 0.25
 
 
 def snapshot(mount: Mount) -> dict:
-    """Measure a mount now: all processes together, each of them, and the memfd's pages.
+    """Measure a mount now: all processes together, and each of them.
 
     Parameters
     ----------
@@ -26,7 +26,6 @@ def snapshot(mount: Mount) -> dict:
     processes = mount.processes()
     return {
         **asdict(memory(processes)),
-        "memfd": memfd_bytes(processes),
         "processes": [asdict(held) for held in held_by_each(processes)],
     }
 
