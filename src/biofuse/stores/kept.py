@@ -17,9 +17,10 @@ from urllib.parse import parse_qsl, urlsplit
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
 from biofuse.stores.chunk_cache import ChunkCache, Kept
+from biofuse.stores.loop import event_loop
 from biofuse.stores.metadata import is_metadata
 from biofuse.stores.pins import Pins, number_of, version_of
-from biofuse.stores.requests import Answer, NotModifiedError, Objects, Requests, event_loop
+from biofuse.stores.requests import Answer, NotModifiedError, Objects, Requests
 
 # Threads that read and write.
 _THREADS = 4

@@ -5,30 +5,25 @@ somebody waits for goes before what is read ahead.
 """
 
 import asyncio
-import atexit
-import heapq
 import itertools
 import random
 import re
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
 from biofuse.stores.explain import is_absent, is_refused, is_wrong_region, server_status
-from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
+from biofuse.stores.link import Link
+from biofuse.stores.loop import Gate, Progress, event_loop
 from biofuse.stores.pins import Pins, tells_version, version_of
 
 T = TypeVar("T")
 # What obstore says of objects.
 Objects: TypeAlias = list[dict[str, Any]]
 
-# Seconds in which the loop must end.
-_ENDING = 2.0
 # Seconds before a request is made again, doubled each time.
 _BACKOFF, _MAX_BACKOFF = 0.1, 5.0
 # Of the time that a read has, what requests for it may take.
@@ -55,89 +50,8 @@ _FINAL = (*range(400, 408), *range(409, 429), *range(430, 500), 501, 505)
 _STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
 
 
-class EventLoop:
-    """An event loop that a thread of its own runs, until the process ends."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(lambda loop, context: None)
-        self._thread = threading.Thread(target=self.loop.run_forever, name="requests", daemon=True)
-        self._thread.start()
-        # A thread that Python ends while it ends itself takes the process with it.
-        atexit.register(self._end)
-
-    def _end(self) -> None:
-        """Run no more."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(_ENDING)
-
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Run a coroutine."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-
-_loop: EventLoop | None = None
-_loop_lock = threading.Lock()
-
-
-def event_loop() -> EventLoop:
-    """The process's event loop for requests."""
-    global _loop
-    with _loop_lock:
-        if _loop is None:
-            _loop = EventLoop()
-        return _loop
-
-
 class RefusedError(BiofuseError):
     """A server wants other credentials, or none will do."""
-
-
-class _Gate:
-    """Lets so many pass at a time, those first who somebody waits for. Of one event loop."""
-
-    def __init__(self, link: Link):
-        self._link = link
-        self._inside = 0
-        self._numbers = itertools.count()
-        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
-
-    def _has_room(self, ahead: bool) -> bool:
-        limit = self._link.at_once
-        return self._inside < (limit if ahead or limit < FIRST_AT_ONCE else MAX_AT_ONCE)
-
-    @asynccontextmanager
-    async def passing(self, ahead: bool) -> Any:
-        """Wait for a place; as a context manager, which gives it back."""
-        if self._waiting or not self._has_room(ahead):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (ahead, next(self._numbers), turn))
-            self._let_in()
-            await turn
-        else:
-            self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._let_in()
-
-    def _let_in(self) -> None:
-        while self._waiting and self._has_room(self._waiting[0][0]):
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                self._inside += 1
-                turn.set_result(None)
-
-
-class _Progress:
-    """When a request was last seen to come on, by the loop's clock."""
-
-    def __init__(self) -> None:
-        self.at = asyncio.get_running_loop().time()
-
-    def note(self) -> None:
-        self.at = asyncio.get_running_loop().time()
 
 
 class Requests:
@@ -185,7 +99,7 @@ class Requests:
         self._reopen = reopen
         self._moving = asyncio.Lock()
         self._has_moved = False
-        self._gate = _Gate(link)
+        self._gate = Gate(link)
         self._has_ranges = True
 
     def get(
@@ -281,7 +195,7 @@ class Requests:
         return event_loop().submit(ask())
 
     async def _version(self, key: str, known: str = "") -> str | None:
-        async def ask(progress: _Progress) -> str:
+        async def ask(progress: Progress) -> str:
             began = self.link.began()
             try:
                 if not known:
@@ -326,7 +240,7 @@ class Requests:
         names = [str(each["path"]).rpartition("/")[2] for each in found["objects"]]
         return [str(p).rstrip("/").rpartition("/")[2] for p in found["common_prefixes"]], names
 
-    async def _persist(self, ask: Callable[[_Progress], Awaitable[T]], key: str) -> T:
+    async def _persist(self, ask: Callable[[Progress], Awaitable[T]], key: str) -> T:
         """Ask again, later and later, as long as there is time and it may help."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -381,10 +295,10 @@ class Requests:
                     self._client, self._has_moved = moved, True
         return self._has_moved
 
-    async def _doubled(self, ask: Callable[[_Progress], Awaitable[T]]) -> T:
+    async def _doubled(self, ask: Callable[[Progress], Awaitable[T]]) -> T:
         """Ask, and once more where nothing comes; the first answer counts."""
         loop = asyncio.get_running_loop()
-        progress = _Progress()
+        progress = Progress()
         took = self.link.took
         patience = max(_LEAST_STALL, min(_MOST_STALL, _STALLED * took)) if took else _UNKNOWN_STALL
         tasks = {loop.create_task(_awaited(ask(progress)))}
@@ -424,7 +338,7 @@ class Requests:
         stop: int | None,
         only_whole: bool,
         unless: str | None,
-        progress: _Progress,
+        progress: Progress,
     ) -> "Answer":
         whole = start == 0 and (stop is None or stop >= _WHOLE or only_whole)
         whole = whole or not self._has_ranges
@@ -455,7 +369,7 @@ class Requests:
         wanted: tuple[int, int | None] | None,
         most: int | None,
         unless: str | None,
-        progress: _Progress,
+        progress: Progress,
     ) -> "Answer":
         """One request. Raises `_TooLargeError` if the whole object is larger than wanted."""
         options: dict[str, Any] = {} if unless is None else {"if_none_match": unless}
@@ -485,7 +399,7 @@ class Requests:
         version = version_of(meta) if tells_version(meta) else None
         return Answer(data, first, int(meta["size"]), version, meta)
 
-    async def _body(self, result: Any, size: int, progress: _Progress) -> memoryview | bytes:
+    async def _body(self, result: Any, size: int, progress: Progress) -> memoryview | bytes:
         if size < _LARGE:
             data = await result.bytes_async()
             self.link.received(len(data))
