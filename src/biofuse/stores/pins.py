@@ -73,9 +73,14 @@ class Pins:
             self._sizes = numbers[2 * count :]
 
     def add(self, metas: Iterable[Mapping[str, Any]]) -> None:
-        """Take note of objects as a listing tells of them, by their keys."""
+        """Take note of objects as a listing tells of them, by their keys.
+
+        Those that the table has stay as it has them: a later listing tells what became of them.
+        """
         for meta in metas:
-            self._listed[number_of(meta["path"])] = number_of(version_of(meta)), int(meta["size"])
+            number = number_of(meta["path"])
+            if self._in_table(number) is None:
+                self._listed[number] = number_of(version_of(meta)), int(meta["size"])
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._listed)
@@ -91,8 +96,9 @@ class Pins:
 
     def _find(self, key: str) -> tuple[int, int] | None:
         number = number_of(key)
-        if number in self._listed:
-            return self._listed[number]
+        return self._listed.get(number) or self._in_table(number)
+
+    def _in_table(self, number: int) -> tuple[int, int] | None:
         i = bisect_left(self._keys, number)
         if i < len(self._keys) and self._keys[i] == number:
             return self._versions[i], self._sizes[i]
@@ -142,7 +148,8 @@ class Pins:
     def to_bytes(self) -> bytes:
         """All that listings told, as `Pins` takes it: a number of objects, then of each its
         key's hash, ascending, then its version's, then its size."""
-        known = sorted(self._listed.items())
+        table = zip(self._keys, zip(self._versions, self._sizes, strict=True), strict=True)
+        known = sorted({**dict(table), **self._listed}.items())
         columns = array("Q", (number for number, _ in known))
         columns.extend(version for _, (version, _) in known)
         columns.extend(size for _, (_, size) in known)
