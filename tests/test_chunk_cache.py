@@ -32,11 +32,9 @@ CALLS = "*/call_genotype/[0-9]*"
 FORMATS = ("--format", "plink")
 
 
-def make(genotypes):
+def make(genotypes, encoding="v2-blosc-zstd-bit"):
     def make_it(folder):
-        path = make_store(
-            folder / "x.vcz", genotypes, chunks=(20, 1200), encoding="v2-blosc-zstd-bit"
-        )
+        path = make_store(folder / "x.vcz", genotypes, chunks=(20, 1200), encoding=encoding)
         return consolidated(path)
 
     return make_it
@@ -124,10 +122,42 @@ def test_another_worker_of_the_same_mount(place, old, kept, placer, biofuse):
 
 
 @pytest.mark.parametrize("place", PLAIN)
+def test_with_a_plan_in_a_file(place, old, new, kept, placer, biofuse, tmp_path):
+    """Which was made some time ago: what has been replaced since is not shown."""
+    there = placer.put(place, old)
+    biofuse.env.update(there.env)
+    biofuse("plan", there.url, "-o", tmp_path / "p", *FORMATS)
+    fill(there, biofuse, kept)
+    more = ("--plan", tmp_path / "p", "--no-cache")
+    with mount(there, biofuse, kept, *more) as second:
+        assert second.bed.read_bytes() == BED
+        assert fetched(there) == 0
+    key = str(chunk_files(new)[-1].relative_to(new))
+    there.replace(key, (new / key).read_bytes())
+    with mount(there, biofuse, kept, *more) as second:
+        second.expect_log("call_genotype")
+        errors = read_everywhere(second.bed, BED, 3 * RECORD)
+        assert set(errors.values()) == {errno.ESTALE}
+
+
+@pytest.mark.parametrize("place", PLAIN)
+@pytest.mark.parametrize("encoding", ["v3-zstd", pytest.param("v2-none", marks=pytest.mark.slow)])
+def test_chunks_that_are_decoded_whole(place, encoding, kept, placer, biofuse, made):
+    there = placer.put(place, made(f"kept-{encoding}", make(GENOTYPES, encoding)))
+    fill(there, biofuse, kept)
+    with mount(there, biofuse, kept) as second:
+        assert second.bed.read_bytes() == BED
+        assert fetched(there) == 0
+
+
+@pytest.mark.parametrize("place", PLAIN)
 def test_what_was_replaced_is_shown_by_a_new_mount(place, old, new, kept, placer, biofuse):
     there = placer.put(place, old)
     fill(there, biofuse, kept)
     replace(there, new)
+    # Files of the web server are dated ahead, and what is later than a plan is refused.
+    dated = time.time() + 5
+    wait_until(lambda: place == "s3" or time.time() > dated, "the files are of the past")
     with mount(there, biofuse, kept) as second:
         assert second.bed.read_bytes() == OTHER_BED
         wait_until(lambda: len(entries(kept)) == 2 * CHUNKS, "all chunks are kept")
