@@ -167,6 +167,7 @@ def test_locations():
         "path": "https://h/x.vcz",
         "backend": "obstore",
         "options": {"anon": True},
+        "plan": None,
     }
     assert location.absolute().joined() == (
         f"https://me:{SECRET}@h/x.vcz",

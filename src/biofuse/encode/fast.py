@@ -156,6 +156,11 @@ class FastPath:
             plan.signature,
         )
 
+    @property
+    def is_near(self) -> bool:
+        """Whether chunks are read in place, not fetched."""
+        return self._fetcher is None
+
     def record_at(self, file: int, offset: int) -> int:
         """The record that has a byte of a file; the first one for the header's."""
         return max(0, self._records[file].at(offset))
@@ -224,7 +229,9 @@ class FastPath:
         except (BiofuseError, OSError, native.NativeError):
             return False
         assert self._fetcher is not None
-        return wanted.is_request and self._fetcher.want(*row)
+        return wanted.is_request and self._fetcher.want(
+            *row, wanted.file, wanted.offset + wanted.size
+        )
 
     def _missing(self, number: int, chunk_row: int) -> list[tuple[int, str]]:
         """Chunks of a row: their index among those that are read, and their key."""

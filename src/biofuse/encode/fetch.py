@@ -123,8 +123,18 @@ class Fetcher:
         self._timer = _Timer(_LOOK, _REST, self.look)
         self._changed = False
 
-    def want(self, number: int, chunk_row: int) -> bool:
-        """Have a chunk row for a request that waits.
+    def want(self, number: int, chunk_row: int, file: int, stop: int) -> bool:
+        """Have a chunk row for a request that waits, and begin with what else it will want.
+
+        Parameters
+        ----------
+        number : int
+            The array's.
+        chunk_row : int
+        file : int
+            The streamed file's.
+        stop : int
+            Where in it the request ends.
 
         Returns
         -------
@@ -145,6 +155,8 @@ class Fetcher:
                 if name in self._refused or not self._is_worth(name):
                     return False
                 row = self._begin(name, ahead=False)
+            if row is not None:
+                self._begin_rest(chunk_row, number, file, stop)
         if row is not None:
             row.done.wait()
             if row.error is not None:
@@ -157,6 +169,26 @@ class Fetcher:
             raise StoreChangedError("the store changed while it was mounted; mount it again")
         self._timer.start()
         return True
+
+    def _begin_rest(self, chunk_row: int, number: int, file: int, stop: int) -> None:
+        """Begin to fetch the chunk rows that a request will want after this one."""
+        records, arrays = self._files[file]
+        most = self._kept // max(1, self._engine.runs)
+        last = self._variant(records, stop - 1)
+        variant: int | None = chunk_row * self._arrays[number].chunks[0]
+        size = 0
+        while variant is not None and variant <= last:
+            heights = [self._arrays[each].chunks[0] for each in arrays]
+            for each, height in zip(arrays, heights, strict=True):
+                name = (each, variant // height)
+                size += self._size(name)
+                if size > most:
+                    return
+                there = name in self._flight or name in self._refused
+                if not there and not self._engine.has_row(*name):
+                    self._begin(name, ahead=False)
+            nexts = [(variant // height + 1) * height for height in heights]
+            variant = self._from(records, min(nexts))
 
     def _check(self) -> "Future[str] | None":
         """Have it looked whether the store is what it was, if that was not done just now."""

@@ -46,6 +46,8 @@ AHEAD = 2 << 20
 _FAR_THREADS = 16
 # Times that the engine is given what it wants for a request, which is two arrays' chunks.
 MAX_GIFTS = 8
+# Chunk rows of a store at some distance that a request may want.
+_MAX_ROWS = 4096
 # Freed memory that the heap's end keeps while there is work.
 _FREED = 4 << 20
 # struct fuse_out_header of linux/fuse.h: length, error, unique.
@@ -181,7 +183,7 @@ class Worker:
 
     def _resolve(self, fast: FastPath, wanted: native.Wanted) -> None:
         """Give the fast path what it wants for a request, or answer that in the other way."""
-        for _ in range(MAX_GIFTS):
+        for _ in range(MAX_GIFTS if fast.is_near else _MAX_ROWS):
             try:
                 if not fast.give(wanted):
                     break

@@ -22,6 +22,8 @@ _KEPT_PART = 4
 _ABSENT = Piece(b"", 0, 0, "absent")
 # The largest block that is read here.
 _MAX_BLOCK = 8 << 20
+# What blocks have, but for those that were made to be larger.
+_USUAL_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,9 @@ class FrameReader:
     def block_size(self, chunk_row: int) -> int:
         """Bytes of a decompressed block; as large as can be where no frame tells."""
         largest = min(self._raw_size, _MAX_BLOCK)
+        if self._store.far:
+            # Which would be a round of requests.
+            return min(largest, _USUAL_BLOCK)
         try:
             return self._shape(chunk_row).block or largest
         except (BiofuseError, native.NativeError):

@@ -86,7 +86,8 @@ class AbsentChunks:
                 if found is not None and found.absent:
                     self._check_needed(found, what)
         found = self._presence("variant_contig")
-        if found is not None and found.absent:
+        # Far away, who asks for a region does not pay for a look at all the others.
+        if found is not None and found.absent and not (by_region and self._store.far):
             self._check_contigs(found)
         if "variant_id" in self._group:
             found = self._presence("variant_id")

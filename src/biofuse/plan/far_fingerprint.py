@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from biofuse.plan.grid import Grid
@@ -9,8 +10,8 @@ from biofuse.stores import Location, open_store
 from biofuse.stores.members import Members
 from biofuse.stores.pins import Pins
 
-# Of each array of a store that is not listed as a whole, so many objects are looked at.
-_SAMPLED = 8
+# Of a store that is not listed as a whole, so many objects of all arrays are looked at.
+_SAMPLED = 10
 _LOOKED_THROUGH = 100_000
 
 
@@ -42,7 +43,8 @@ class FarFingerprint:
     def to_json(self) -> dict[str, Any]:
         """The value for `still_holds`."""
         store: Any = open_store(self._location)
-        keys = [key for grid in self._grids for key in _sample(grid, store.pins)]
+        each = [_sample(grid, store.pins) for grid in self._grids]
+        keys = [key for some in zip_longest(*each) for key in some if key is not None][:_SAMPLED]
         value = {"far": True, "roots": self._roots, "names": self._names, "keys": keys}
         return {**value, "digest": _digest(self._location, value)}
 
@@ -64,5 +66,5 @@ def _sample(grid: Grid, pins: Pins) -> list[str]:
     known = [key for key in keys if pins.seen(key) is not None] or keys
     if not known:
         return []
-    last = len(known) - 1
-    return [known[i] for i in sorted({j * last // (_SAMPLED - 1) for j in range(_SAMPLED)})]
+    # The last first: it is of another time where a store has grown.
+    return list(dict.fromkeys((known[-1], known[0], known[len(known) // 2])))
