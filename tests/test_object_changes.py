@@ -1,6 +1,7 @@
 """Objects that are replaced or removed under a mount: old bytes or ESTALE, never a mixture."""
 
 import errno
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -240,6 +241,9 @@ def test_a_plan_is_not_used_for_a_store_that_has_changed(place, pair, placer, bi
     for file in sorted(new.rglob("*")):
         if file.is_file():
             there.replace(str(file.relative_to(new)), file.read_bytes())
+    # What is dated later than a plan is refused, and these files are dated ahead.
+    dated = time.time() + 5
+    wait_until(lambda: place == "s3" or time.time() > dated, "the files are of the past")
     with there.mount(biofuse) as mount:
         assert mount.bed.read_bytes() == reference.bed(OTHERS)
 

@@ -36,6 +36,8 @@ _FIRST, _GROWTH = 1 << 20, 8
 # Who reads here and there gets a whole chunk row if that takes so much longer than a block: a
 # part of the time that an answer takes to begin.
 _WORTH = 0.3
+# And no more bytes than these.
+_MOST_WORTH = 2 << 20
 # Seconds between two looks at how far runs are, and after which nobody reads any more.
 _LOOK, _REST = 0.004, 1.0
 # Chunk rows whose sizes are remembered.
@@ -218,7 +220,7 @@ class Fetcher:
             self._begun.popitem(last=False)
         if any(self._has_come_to(run, name) for run in self._runs()):
             return True
-        return size <= _WORTH * self._store.bytes_per_delay
+        return size <= min(_MOST_WORTH, _WORTH * self._store.bytes_per_delay)
 
     def _runs(self) -> list[_Run]:
         """Runs of reads that go on, or that began where a file does."""

@@ -61,9 +61,9 @@ def _digest(location: Location, value: dict[str, Any]) -> str:
 
 
 def _sample(grid: Grid, pins: Pins) -> list[str]:
-    """Some of an array's objects, of those whose versions are known if there are any."""
+    """Some of an array's objects, of those whose versions are known."""
     keys = [grid.key(number) for number in range(min(len(grid), _LOOKED_THROUGH))]
-    known = [key for key in keys if pins.seen(key) is not None] or keys
+    known = [key for key in keys if pins.known(key) is not None]
     if not known:
         return []
     # The last first: it is of another time where a store has grown.

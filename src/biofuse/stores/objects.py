@@ -227,7 +227,7 @@ class ObjectStore:
 
     def _versions(self, keys: Sequence[str]) -> list[str]:
         """Keys, and the versions that answers have told, now or before."""
-        seen = {key: self.pins.seen(key) for key in keys}
+        seen = {key: self.pins.known(key) for key in keys}
         futures = {key: self._requests.version(key) for key in keys if seen[key] is None}
         for key, future in futures.items():
             version = future.result()

@@ -113,6 +113,11 @@ class Pins:
         """What tells the version of an object, of which an answer has told; else None."""
         return self._seen.get(number_of(key))
 
+    def known(self, key: str) -> int | None:
+        """What tells the version of an object, of which a listing or an answer has told."""
+        listed = self.listed(key)
+        return self.seen(key) if listed is None else listed
+
     def check(self, key: str, meta: Mapping[str, Any]) -> None:
         """Raise `StoreChangedError` if an answer is of another version than is pinned.
 
@@ -138,12 +143,14 @@ class Pins:
         """Raise `StoreChangedError` if an object that is not there was there."""
         if self._find(key) is not None or number_of(key) in self._seen:
             raise StoreChangedError(
-                f"{key} was removed after the store was mounted; mount it again"
+                f"{key} was removed after the store was mounted, which has changed; mount it again"
             )
 
     @staticmethod
     def _changed(key: str) -> StoreChangedError:
-        return StoreChangedError(f"{key} was replaced after the store was mounted; mount it again")
+        return StoreChangedError(
+            f"{key} was replaced after the store was mounted, which has changed; mount it again"
+        )
 
     def to_bytes(self) -> bytes:
         """All that listings told, as `Pins` takes it: a number of objects, then of each its
