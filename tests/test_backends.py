@@ -15,7 +15,7 @@ from support.stores import make_store, random_genotypes
 from zarr.core.buffer import cpu
 
 from biofuse.errors import BiofuseError
-from biofuse.stores import Location, Range, backends, open_store
+from biofuse.stores import Location, Range, open_store
 from biofuse.stores.backends import backend_store
 
 GENOTYPES = random_genotypes(60, 23, seed=11)
@@ -58,7 +58,8 @@ def server(store):
                 return self.send_error(404)
             data = path.read_bytes()
             asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-            first, last = map(int, asked.groups()) if asked else (0, len(data) - 1)
+            first, last = map(int, asked.groups()) if asked else (0, len(data))
+            last = min(last, len(data) - 1)
             self.send_response(206 if asked else 200)
             if asked:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
@@ -125,41 +126,5 @@ def test_nothing_is_made_where_there_is_nothing(biofuse, tmp_path):
 def test_a_backend_that_is_not_installed(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     name = module.partition(".")[0]
-    with pytest.raises(BiofuseError, match=rf"needs the Python package {name}\b.*pip install"):
+    with pytest.raises(BiofuseError, match=rf"needs the Python package {name}: pip install 'biof"):
         backend_store("s3://bucket/x.vcz", name, {})
-
-
-class FakeIcechunk:
-    """Says what storage it was asked for."""
-
-    def __getattr__(self, name):
-        return lambda **place: (name, place)
-
-
-@pytest.mark.parametrize(
-    ("url", "storage", "place"),
-    [
-        ("s3://b/c/x.icechunk", "s3_storage", {"bucket": "b", "prefix": "c/x.icechunk"}),
-        ("gs://b/x", "gcs_storage", {"bucket": "b", "prefix": "x"}),
-        ("az://a/c/p/q", "azure_storage", {"account": "a", "container": "c", "prefix": "p/q"}),
-        (
-            "abfs://c@a.dfs.core.windows.net/p/q",
-            "azure_storage",
-            {"account": "a", "container": "c", "prefix": "p/q"},
-        ),
-    ],
-)
-def test_where_icechunk_looks(url, storage, place):
-    found = backends._icechunk_storage(FakeIcechunk(), url, {"x": 1})
-    assert found == (storage, {**place, "from_env": True, "x": 1})
-    # Credentials can be those of the options alone.
-    assert backends._icechunk_storage(FakeIcechunk(), url, {"from_env": False})[1] == {
-        **place,
-        "from_env": False,
-    }
-
-
-@pytest.mark.parametrize("url", ["ftp://a/x", "az://account", "az:///c/p"])
-def test_places_that_icechunk_has_not(url):
-    with pytest.raises(BiofuseError, match=r"Icechunk|ACCOUNT"):
-        backends._icechunk_storage(FakeIcechunk(), url, {})

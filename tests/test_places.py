@@ -108,7 +108,7 @@ def test_one_object(ask, server):
 
 
 def test_buckets_have_names():
-    for url in ("s3://", "gs:///x", "az://", "az://container"):
+    for url in ("s3://", "gs:///x", "az://", "az://container", "az:///c/p"):
         with pytest.raises(BiofuseError, match="names no"):
             open_place(url, {})
 

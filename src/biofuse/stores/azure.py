@@ -80,7 +80,7 @@ def azure_place(url: str, given: Given) -> tuple[str | None, str, str, str | Non
             # As az://ACCOUNT/CONTAINER/PREFIX, where nothing else tells the account.
             account = container
             container, _, prefix = prefix.partition("/")
-    if not container:
+    if not container or not (account or azure_account(given)):
         raise BiofuseError(
             f"{url.partition('?')[0]} names no container and account: set "
             "AZURE_STORAGE_ACCOUNT_NAME, or name both as abfss://CONTAINER@ACCOUNT"

@@ -8,9 +8,12 @@ import zarr.core.buffer
 import zarr.core.sync
 from zarr.abc.store import RangeByteRequest
 
+from biofuse.errors import BiofuseError
 from biofuse.stores.base import Part, Piece, Range
+from biofuse.stores.icechunk import icechunk_error
 from biofuse.stores.link import Link
 from biofuse.stores.listing import Listing
+from biofuse.stores.metadata import is_metadata
 
 # Requests under way at a time, of one call.
 _AT_ONCE = 32
@@ -72,27 +75,59 @@ class ZarrStore:
         return list(await asyncio.gather(*(get(wanted) for wanted in ranges)))
 
     async def _get(self, wanted: Range) -> Piece | None:
-        size = self._sizes.get(wanted.key)
+        known = self._sizes.get(wanted.key)
+        if known is None and wanted.start == 0 and wanted.stop != 0:
+            return await self._get_beginning(wanted)
+        size = await self._size(wanted.key) if known is None else known
         if size is None:
-            try:
-                size = await self._store.getsize(wanted.key)
-            except FileNotFoundError:
-                return None
-            if len(self._sizes) >= _MAX_SIZES:
-                self._sizes.clear()
-            self._sizes[wanted.key] = size
+            return None
         stop = size if wanted.stop is None else min(wanted.stop, size)
         if stop <= wanted.start:
             return Piece(b"", wanted.start, size, size)
         whole = wanted.start == 0 and stop == size
-        request = None if whole else RangeByteRequest(wanted.start, stop)
-        buffer = await self._store.get(wanted.key, self._prototype, request)
-        if buffer is None:
+        data = await self._read(wanted.key, None if whole else (wanted.start, stop))
+        if data is None:
             return None
-        data = memoryview(buffer.as_numpy_array()).cast("B")
         # Some servers answer with the whole object, whatever was asked for.
         start = 0 if len(data) == size else wanted.start
         return Piece(data, start, size, size)
+
+    async def _get_beginning(self, wanted: Range) -> Piece | None:
+        """The beginning of an object of unknown size, or all of it: without asking for the size.
+
+        An object that is shorter than what was asked for tells it itself.
+        """
+        data = await self._read(wanted.key, None if wanted.stop is None else (0, wanted.stop))
+        if data is None:
+            return None
+        if wanted.stop is None or len(data) != wanted.stop:
+            size: int | None = len(data)
+        else:
+            size = await self._size(wanted.key)
+        if size is None:
+            return None
+        self._remember(wanted.key, size)
+        return Piece(data, 0, size, size)
+
+    async def _size(self, key: str) -> int | None:
+        """Bytes of an object; None if there is none."""
+        try:
+            size = int(await self._store.getsize(key))
+        except FileNotFoundError:
+            return None
+        self._remember(key, size)
+        return size
+
+    def _remember(self, key: str, size: int) -> None:
+        if len(self._sizes) >= _MAX_SIZES:
+            self._sizes.clear()
+        self._sizes[key] = size
+
+    async def _read(self, key: str, part: tuple[int, int] | None) -> memoryview | None:
+        """An object, or a part of it; None if there is none."""
+        request = None if part is None else RangeByteRequest(*part)
+        buffer = await self._store.get(key, self._prototype, request)
+        return None if buffer is None else memoryview(buffer.as_numpy_array()).cast("B")
 
     def part(self, key: str) -> Part | None:
         return None
@@ -123,3 +158,25 @@ class ZarrStore:
 
     def close(self) -> None:
         self._store.close()
+
+
+class IcechunkStore(ZarrStore):
+    """A session of an Icechunk repository, of one snapshot.
+
+    It knows the sizes of all chunks, without a request. What is asked for must lie within an
+    object: beyond its end there are errors, or bytes that nobody has written.
+    """
+
+    async def _get(self, wanted: Range) -> Piece | None:
+        key = wanted.key
+        try:
+            # An absent chunk is said to have no bytes, one of no array is an error of its own.
+            size = None if is_metadata(key) else self._sizes.get(key) or await self._size(key)
+            if size:
+                return await super()._get(wanted)
+            data = await self._read(key, None)
+        except KeyError:
+            return None
+        except Exception as error:
+            raise BiofuseError(f"{key} cannot be read: {icechunk_error(error)}") from error
+        return None if data is None else Piece(data, 0, len(data), len(data))
