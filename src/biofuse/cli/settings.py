@@ -15,7 +15,6 @@ from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
-from biofuse.stores.located import located
 from biofuse.stores.location import Location, open_saved, store_stem
 from biofuse.stores.secrets import describe
 
@@ -59,8 +58,7 @@ class StoreOptions:
         if location.secrets:
             hide_words(secret_words(store, self.storage_options, location.secrets))
         location.check()
-        # Of a server, the plan's process finds that out.
-        return located(location, ask=False)
+        return location
 
 
 @dataclass(frozen=True)

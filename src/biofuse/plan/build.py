@@ -37,6 +37,7 @@ from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
+from biofuse.stores.icechunk import pinned
 from biofuse.stores.located import located
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
@@ -59,7 +60,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         If the store cannot be shown as asked.
     """
     began_ns = time.time_ns()
-    location = located(Location.planned(options.store, options.secrets))
+    location = pinned(located(Location.planned(options.store, options.secrets)))
     group = open_group(location)
     check_fields(location, group)
     genotypes = describe_field(group, GENOTYPES)

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Store
+from biofuse.stores.icechunk import is_local_icechunk, open_session
 from biofuse.stores.secrets import (
     Secrets,
     given_secrets,
@@ -67,8 +68,13 @@ class Location:
     def typed(
         cls, path: str, backend: str | None, options: dict[str, Any], plan: str | None = None
     ) -> "Location":
-        """The place that a user has named, whatever is secret in that."""
+        """The place that a user has named, whatever is secret in that.
+
+        A folder that is an Icechunk repository is seen to be one.
+        """
         path, options, secrets = split_secrets(path, whole_paths(options))
+        if backend is None and is_local_icechunk(path):
+            backend = "icechunk"
         return cls(path, backend, options, plan, secrets)
 
     @classmethod
@@ -197,8 +203,10 @@ def open_store(
     location.check()
     if location.engine == "obstore":
         return _open_far(location, opened_ns, pins, timeout)
-    from biofuse.stores.remote import ZarrStore
+    from biofuse.stores.remote import IcechunkStore, ZarrStore
 
+    if location.backend == "icechunk":
+        return IcechunkStore(open_session(*location.joined()).store)
     return ZarrStore(open_group(location).store)
 
 
