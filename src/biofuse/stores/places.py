@@ -76,8 +76,6 @@ _CLIENT = (
 )
 _VARIABLES = {"s3": "AWS_", "gcs": "GOOGLE_", "azure": "AZURE_", "http": "HTTP_STORE_"}
 _S3_ENDPOINTS = ("endpoint", "endpoint_url", "endpoint_url_s3")
-# A setting that earlier versions of obstore don't know, nor the variable of its name.
-_NEW = "aws_endpoint_url_s3"
 # Seconds in which a server tells a bucket's region.
 _REGION_TIME = 5.0
 
@@ -215,7 +213,7 @@ def _s3(stores: Any, url: str, given: Given) -> _Target:
     access = s3_access(given)
     if _scheme(url) in ("http", "https"):
         # Where it is stands in the URL.
-        for name in ("endpoint", _NEW, "region"):
+        for name in ("endpoint", "aws_endpoint_url_s3", "region"):
             access.settings.pop(name, None)
 
         def from_url(**settings: Any) -> Any:
@@ -323,12 +321,8 @@ def _open(url: str, opener: Callable[..., Any], arguments: dict[str, Any]) -> "O
         store: ObjectStore = opener(**arguments)
         return store
     except BaseException as error:
-        name = type(error).__name__
-        if name == "UnknownConfigurationKeyError" and _NEW in str(error) and _NEW in arguments:
-            del arguments[_NEW]
-            return _open(url, opener, arguments)
         # A panic of Rust's is no Exception.
-        if not isinstance(error, Exception) and name != "PanicException":
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise BiofuseError(explain(error, url)) from error
 
