@@ -220,7 +220,16 @@ class Fetcher:
             self._begun.popitem(last=False)
         if any(self._has_come_to(run, name) for run in self._runs()):
             return True
+        if not self._is_known(name):
+            return False
         return size <= min(_MOST_WORTH, _WORTH * self._store.bytes_per_delay)
+
+    def _is_known(self, name: tuple[int, int]) -> bool:
+        """Whether more is known of a chunk row's size than what it has decoded."""
+        if self._typical[name[0]]:
+            return True
+        array, samples = self._arrays[name[0]], self._samples[name[0]]
+        return all(self._store.size(array.key(name[1], c)) is not None for c in samples.chunks)
 
     def _runs(self) -> list[_Run]:
         """Runs of reads that go on, or that began where a file does."""
