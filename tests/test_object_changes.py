@@ -89,9 +89,6 @@ def test_what_was_replaced_after_some_of_it_was_read(place, pair, placer, biofus
         assert set(errors.values()) <= {errno.ESTALE}
         asked = there.proxy.traffic.of("*/call_genotype/*", "GET")
         assert errors or not len(asked)
-        if place == "s3":
-            # All have been listed.
-            assert [str(r) for r in asked if r.if_match is None] == []
 
 
 @pytest.mark.parametrize("place", PLAIN)

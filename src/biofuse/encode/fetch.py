@@ -33,6 +33,8 @@ logger = logging.getLogger("biofuse.encode")
 _AHEAD, _KEPT, _UNDER_WAY = 0.6, 0.5, 0.25
 # A run may be ahead by so much, and by so many times what it has read.
 _FIRST, _GROWTH = 1 << 20, 8
+# The kernel reads what is wanted here and there in more than one piece too: bytes of a run.
+_LONG = 64 << 10
 # Who reads here and there gets a whole chunk row if that takes so much longer than a block: a
 # part of the time that an answer takes to begin.
 _WORTH = 0.3
@@ -237,7 +239,8 @@ class Fetcher:
         return [
             run
             for run in found
-            if run.reads > 1 or run.first <= self._files[run.file][0].header_size
+            if run.first <= self._files[run.file][0].header_size
+            or (run.reads > 1 and run.position - run.first > _LONG)
         ]
 
     def _has_come_to(self, run: _Run, name: tuple[int, int]) -> bool:
