@@ -122,7 +122,7 @@ class Fetcher:
         self._sizes: OrderedDict[tuple[int, int], int] = OrderedDict()
         # Of each array, bytes of the chunk rows that were seen last.
         self._typical = [0.0] * len(arrays)
-        self._begun: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._begun: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._refused: set[tuple[int, int]] = set()
         self._timer = _Timer(_LOOK, _REST, self.look)
         self._changed = False
@@ -156,7 +156,7 @@ class Fetcher:
         with self._lock:
             row = self._flight.get(name)
             if row is None and not self._engine.has_row(number, chunk_row):
-                if name in self._refused or not self._is_worth(name):
+                if name in self._refused or not self._is_worth(name, stop):
                     return False
                 row = self._begin(name, ahead=False)
             if row is not None:
@@ -209,15 +209,15 @@ class Fetcher:
             future.add_done_callback(hold)
         return future
 
-    def _is_worth(self, name: tuple[int, int]) -> bool:
+    def _is_worth(self, name: tuple[int, int], stop: int) -> bool:
         """Whether a chunk row is to be fetched whole, for one who may read here and there."""
         size = self._size(name)
         if size > self._kept // max(1, self._engine.runs):
             # Runs would have each other's chunks dropped.
             return False
-        if name in self._begun:
+        if abs(stop - self._begun.get(name, stop)) > _LONG:
             return True
-        self._begun[name] = None
+        self._begun[name] = stop
         if len(self._begun) > _MAX_SIZES:
             self._begun.popitem(last=False)
         if any(self._has_come_to(run, name) for run in self._runs()):
