@@ -13,6 +13,8 @@ from support.vcf import random_vcf
 
 GENOTYPES = random_genotypes(60, 23, seed=11)
 ZARR_3 = [name for name in ENCODINGS if name.startswith("v3")]
+# Icechunk has chunks of no other names than Zarr v3's own.
+IN_ICECHUNK = [name for name in ZARR_3 if name != "v3-v2-keys"]
 ICECHUNK = [place for place in PLACES if "icechunk" in place]
 OTHERS = [place for place in PLACES if "icechunk" not in place]
 
@@ -67,7 +69,7 @@ def test_layouts(layout, place, made, same_as_local):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["v3-flat", "v3-sharded"])
+@pytest.mark.parametrize("layout", ["v3-sharded"])
 def test_layouts_in_icechunk(layout, made, same_as_local):
     plain = made("objects-v2-blosc-zstd-bit", make("v2-blosc-zstd-bit"))
     store = made(f"objects-laid-{layout}", lambda folder: lay_out(plain, folder / "x", layout))
@@ -82,7 +84,7 @@ def test_encodings(encoding, place, made, same_as_local):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoding", ZARR_3)
+@pytest.mark.parametrize("encoding", IN_ICECHUNK)
 def test_encodings_in_icechunk(encoding, made, same_as_local):
     same_as_local("icechunk", made(f"objects-{encoding}", make(encoding)))
 

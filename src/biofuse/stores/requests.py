@@ -264,7 +264,7 @@ class Requests:
                     raise BiofuseError(self._explain(error)) from error
                 if is_refused(error):
                     # A token that has expired may have been renewed by now.
-                    if refused or not self.link.is_known:
+                    if refused:
                         text = f"{key} cannot be read: {self._explain(error)}"
                         raise RefusedError(text) from error
                     refused = True
