@@ -189,7 +189,7 @@ def test_a_shared_plan(store, placer, biofuse, tmp_path):
     for options, first, last in (
         ([], 0, 400),
         (["-r", "1:700-840"], 99, 120),
-        (["-r", "2"], 267, 400),
+        (["-r", "2"], 266, 400),
     ):
         there.proxy.clear()
         with there.mount(biofuse, "--plan", plan, "--no-cache", *options) as mount:
@@ -213,13 +213,14 @@ def test_a_zip(place, made, placer, biofuse):
         wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
         traffic = there.proxy.traffic
         assert traffic.rounds() <= 8, str(traffic)
-        assert traffic.sizes() <= 1.5 * stored
+        # The end of a zip, with its directory, is all of a small one; and there are two processes.
+        assert traffic.sizes() <= 5 * stored
         there.proxy.clear()
         assert mount.bed.read_bytes() == BED
         settle(there)
         traffic = there.proxy.traffic
         assert len(traffic) <= 60 + 8, str(traffic)
-        assert traffic.sizes() <= 1.5 * stored
+        assert traffic.sizes() <= 5 * stored
 
 
 @pytest.mark.slow
