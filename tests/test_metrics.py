@@ -277,7 +277,9 @@ def exchange(port: int, *requests: bytes, end: bool = True) -> list[bytes]:
         with client:
             client.sendall(request)
             if end:
-                client.shutdown(socket.SHUT_WR)
+                # It may have answered and gone.
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_WR)
             answers.append(b"".join(iter(lambda c=client: c.recv(65536), b"")))
     return answers
 

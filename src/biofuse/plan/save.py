@@ -23,9 +23,10 @@ from biofuse.plan.hints import hint
 from biofuse.plan.saved import local_version
 from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.located import located
-from biofuse.stores.location import open_group, write_object
+from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
 from biofuse.stores.saved import FORMAT, MANIFEST, PINS
+from biofuse.stores.uploads import write_object
 
 # Arrays of which all is saved, of those that a store has.
 _SAVED = (*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index")
