@@ -1,21 +1,18 @@
 """Places as people type them, with credentials of variables and options: what servers are asked."""
 
 import base64
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 import pytest
-from support.accounts import forget_accounts
-from support.scripted import Answer, Asked, Scripted, make_authority, scripted, server_context
+from support.accounts import Ask, asking, forget_accounts, region, signer
+from support.scripted import Answer, Scripted, make_authority, scripted, server_context
 
 from biofuse.errors import BiofuseError
 from biofuse.stores import places
 from biofuse.stores.explain import explain
 from biofuse.stores.places import SCHEMES, bucket_region, open_place
-
-Ask = Callable[..., Asked]
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +30,7 @@ def server() -> Iterator[Scripted]:
 def ask(server) -> Ask:
     """Get an object of a place, and return what the server was asked for it."""
 
-    def get(url: str, key: str = "k", **options) -> Asked:
-        store = open_place(url, options)
-        assert bytes(store.get(key).bytes()) == b"0123456789"
-        return server.asked[-1]
-
-    return get
-
-
-def signer(asked: Asked) -> str | None:
-    """The key that a request to S3 is signed with; None if it is not."""
-    found = re.search(r"Credential=([^/]+)/", asked.headers.get("authorization", ""))
-    return found[1] if found else None
-
-
-def region(asked: Asked) -> str:
-    found = re.search(r"Credential=[^/]+/\d+/([^/]+)/s3/", asked.headers["authorization"])
-    assert found is not None
-    return found[1]
+    return asking(server)
 
 
 def test_every_scheme_is_told_of():

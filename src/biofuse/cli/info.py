@@ -1,5 +1,6 @@
 """`biofuse info`."""
 
+import dataclasses
 import json
 
 import click
@@ -93,18 +94,7 @@ def describe_store(location, missing_chunks: str = "error") -> dict:
 def _requests(store) -> dict | None:
     """What a store at some distance was asked for; None where nobody has counted."""
     use = getattr(store, "use", None)
-    if use is None:
-        return None
-    return {
-        "requests": use.requests,
-        "bytes": use.bytes_fetched,
-        "retries": use.retries,
-        "kept": use.kept,
-        "bytes_kept": use.bytes_kept,
-        "under_way": use.under_way,
-        "delay": use.delay,
-        "bandwidth": use.bandwidth,
-    }
+    return None if use is None else dataclasses.asdict(use)
 
 
 def _lines(value: dict):

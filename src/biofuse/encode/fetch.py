@@ -222,16 +222,10 @@ class Fetcher:
             self._begun.popitem(last=False)
         if any(self._has_come_to(run, name) for run in self._runs()):
             return True
-        if not self._is_known(name):
+        if not self._typical[name[0]] and self._listed_size(name) is None:
+            # Nothing is known of it but what it has decoded.
             return False
         return size <= min(_MOST_WORTH, _WORTH * self._store.bytes_per_delay)
-
-    def _is_known(self, name: tuple[int, int]) -> bool:
-        """Whether more is known of a chunk row's size than what it has decoded."""
-        if self._typical[name[0]]:
-            return True
-        array, samples = self._arrays[name[0]], self._samples[name[0]]
-        return all(self._store.size(array.key(name[1], c)) is not None for c in samples.chunks)
 
     def _runs(self) -> list[_Run]:
         """Runs of reads that go on, or that began where a file does."""
@@ -257,12 +251,22 @@ class Fetcher:
         found = self._sizes.get(name)
         if found is not None:
             return found
+        listed = self._listed_size(name)
+        if listed is not None:
+            return listed
+        decoded = self._arrays[name[0]].decoded_size * len(self._samples[name[0]].chunks)
+        return int(self._typical[name[0]] or decoded * _COMPRESSED)
+
+    def _listed_size(self, name: tuple[int, int]) -> int | None:
+        """Bytes of a chunk row, if the store knows those of all its chunks."""
         array, samples = self._arrays[name[0]], self._samples[name[0]]
-        known = [self._store.size(array.key(name[1], c)) for c in samples.chunks]
-        if None not in known:
-            return sum(size for size in known if size is not None)
-        typical = self._typical[name[0]] or array.decoded_size * len(known) * _COMPRESSED
-        return int(typical)
+        total = 0
+        for chunk in samples.chunks:
+            size = self._store.size(array.key(name[1], chunk))
+            if size is None:
+                return None
+            total += size
+        return total
 
     def _begin(self, name: tuple[int, int], ahead: bool) -> _Row:
         """Begin to fetch a chunk row; with the lock held."""

@@ -5,11 +5,11 @@ import threading
 from biofuse.stores.link import LinkUse
 from biofuse.table import COUNTERS, UNDER_WAY, Table
 
-_REQUESTS = COUNTERS.index("store_requests")
-_BYTES = COUNTERS.index("store_bytes")
-_RETRIES = COUNTERS.index("store_retries")
-_KEPT = COUNTERS.index("store_kept")
-_BYTES_KEPT = COUNTERS.index("store_bytes_kept")
+# Totals, as `LinkUse` names them.
+_TOTALS = {
+    name: COUNTERS.index(f"store_{name}")
+    for name in ("requests", "bytes", "retries", "kept", "bytes_kept")
+}
 _DELAY = COUNTERS.index("store_delay_us")
 _BANDWIDTH = COUNTERS.index("store_bandwidth")
 _MICROSECONDS = 1_000_000
@@ -32,11 +32,8 @@ class RequestReport:
         """Take note of what there was until now; a few words of memory are written."""
         with self._lock:
             last, self._last = self._last, use
-            self._table.add(_REQUESTS, use.requests - last.requests)
-            self._table.add(_BYTES, use.bytes_fetched - last.bytes_fetched)
-            self._table.add(_RETRIES, use.retries - last.retries)
-            self._table.add(_KEPT, use.kept - last.kept)
-            self._table.add(_BYTES_KEPT, use.bytes_kept - last.bytes_kept)
+            for name, number in _TOTALS.items():
+                self._table.add(number, getattr(use, name) - getattr(last, name))
             self._table.set_counter(UNDER_WAY, use.under_way)
             # What this worker has not measured yet is as the one before has seen it.
             if use.delay:

@@ -188,12 +188,8 @@ class Worker:
                 if not fast.give(wanted):
                     break
             except Exception as error:
-                record = fast.record_at(wanted.file, wanted.offset)
-                self._sock.send(
-                    Failure(
-                        wanted.slot, as_errno(error), wanted.unique, record, one_line(error)
-                    ).pack()
-                )
+                known = AnswerError(error, fast.record_at(wanted.file, wanted.offset))
+                self._sock.send(_failure(wanted.slot, wanted.unique, known).pack())
                 return
             again = fast.engine.answer(wanted)
             if again is None:
@@ -239,9 +235,7 @@ class Worker:
             taken = self._write(unique, pieces, size)
         except Exception as error:
             logger.debug("read %d failed", unique, exc_info=True)
-            if isinstance(error, AnswerError):
-                return Failure(slot, error.errno, unique, error.record, redact(str(error)))
-            return Failure(slot, as_errno(error), unique, NO_RECORD, redact(one_line(error)))
+            return _failure(slot, unique, error)
         with self._lock:
             self._count(size if taken else None)
         self._table.mark(slot, unique, size, time.monotonic_ns())
@@ -275,6 +269,13 @@ class Worker:
         for name, value in use.items():
             add(COUNTERS.index(name), value - self._counted[name])
             self._counted[name] = value
+
+
+def _failure(slot: int, unique: int, error: Exception) -> Failure:
+    """What serve is told of a request that cannot be answered."""
+    if isinstance(error, AnswerError):
+        return Failure(slot, error.errno, unique, error.record, redact(str(error)))
+    return Failure(slot, as_errno(error), unique, NO_RECORD, redact(one_line(error)))
 
 
 def _log_answer(unique: int, file: int, size: int, offset: int) -> None:

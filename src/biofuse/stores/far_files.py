@@ -118,8 +118,7 @@ class FarFiles(StoreFiles):
         for key, value in named.items():
             data = json.dumps(value).encode()
             check_metadata(key, data)
-            self._read.setdefault(key, data)
-            if self._read[key] is None:
+            if self._read.get(key) is None:
                 self._read[key] = data
         self._consolidated = True
         return True
@@ -136,8 +135,7 @@ class FarFiles(StoreFiles):
         three = self._read[_JSON3] is not None
         if not three and self._read[_GROUP2] is None:
             return
-        names = [_JSON3] if three else [".zarray"]
-        keys = [f"{folder}/{name}" for folder in folders for name in names]
+        keys = [f"{folder}/{_JSON3 if three else '.zarray'}" for folder in folders]
         self.store.hint([key for key in keys if key not in self._read])
 
     def read_metadata(self, key: str) -> bytes | None:

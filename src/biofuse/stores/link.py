@@ -34,7 +34,7 @@ class LinkUse:
 
     Attributes
     ----------
-    requests, bytes_fetched, retries : int
+    requests, bytes, retries : int
         Since the process began; retries are requests too.
     under_way : int
         Requests, now.
@@ -47,7 +47,7 @@ class LinkUse:
     """
 
     requests: int = 0
-    bytes_fetched: int = 0
+    bytes: int = 0
     retries: int = 0
     under_way: int = 0
     delay: float = 0.0

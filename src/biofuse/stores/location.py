@@ -325,14 +325,14 @@ def _open_far(
         query = url[len(base) :]
         folder, _, file = base.rstrip("/").rpartition("/")
         is_zip = location.is_zip if is_zip is None else is_zip
+        place = f"{folder if is_zip else base}{query}"
         try:
-            client = open_place(f"{folder if is_zip else base}{query}", options)
+            client = open_place(place, options)
         except BiofuseError:
             raise
         except Exception as error:
             text = explain(error, url)
             raise BiofuseError(f"cannot open {location.path}: {text}") from error
-        place = f"{folder if is_zip else base}{query}"
 
         def reopen() -> Any:
             region = bucket_region(place, options)

@@ -211,18 +211,16 @@ class ObjectStore:
         keys : sequence of str
             Those that count where it is not.
         """
-        self.begin()
         self._overview()
         metas = self._objects("").result() if self.lists else None
-        if metas is not None:
-            wanted = set(folders)
-            found = sorted(
-                f"{each['path']}\t{version_of(each)}"
-                for each in metas
-                if str(each["path"]).partition("/")[0] in wanted
-            )
-        else:
-            found = self._versions(keys)
+        if metas is None:
+            return self._versions([*roots, *keys])
+        wanted = set(folders)
+        found = sorted(
+            f"{each['path']}\t{version_of(each)}"
+            for each in metas
+            if str(each["path"]).partition("/")[0] in wanted
+        )
         return self._versions(roots) + found
 
     def _versions(self, keys: Sequence[str]) -> list[str]:
