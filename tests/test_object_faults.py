@@ -90,7 +90,7 @@ def test_what_passes_while_it_is_mounted(name, store, placer, biofuse):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["s3-zip", "http-zip", "s3-icechunk"])
-@pytest.mark.parametrize("name", ["503", "reset-in-the-body", "truncated"])
+@pytest.mark.parametrize("name", ["503", "reset-in-the-body", "truncated", "whole"])
 def test_what_passes_elsewhere(name, place, made, placer, biofuse):
     kind, more = PASSING[name]
 

@@ -43,7 +43,9 @@ _WHOLE = 256 << 10
 # Objects that a server tells of in an answer.
 _PAGE = 1000
 _SLOW_DOWN = re.compile(r"\b(503|429)\b|SlowDown")
-_NO_RANGES = re.compile(r"non-partial response", re.IGNORECASE)
+_NO_RANGES = re.compile(r"non-partial response|range request not supported", re.IGNORECASE)
+# Of a server without ranges, no larger object is fetched for a part of it.
+_LARGEST_WHOLE = 64 << 20
 _BEYOND = re.compile(r"\b416\b|InvalidRange")
 # Answers that will be the same again: that a request is wrong, or of a kind that is not known.
 _FINAL = (*range(400, 408), *range(409, 429), *range(430, 500), 501, 505)
@@ -340,28 +342,38 @@ class Requests:
         unless: str | None,
         progress: Progress,
     ) -> "Answer":
-        whole = start == 0 and (stop is None or stop >= _WHOLE or only_whole)
-        whole = whole or not self._has_ranges
+        if start == 0 and (stop is None or stop >= _WHOLE or only_whole):
+            try:
+                return await self._request(key, None, stop, unless, progress)
+            except _TooLargeError as large:
+                if only_whole:
+                    return Answer(b"", 0, large.size, large.version)
+        return await self._part(key, start, stop, unless, progress)
+
+    async def _part(
+        self, key: str, start: int, stop: int | None, unless: str | None, progress: Progress
+    ) -> "Answer":
+        """A part of an object; all of it, of a server that gives no parts."""
+        if self._has_ranges:
+            try:
+                return await self._request(key, (start, stop), None, unless, progress)
+            except (FileNotFoundError, BiofuseError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                if _BEYOND.search(str(error)):
+                    meta = await self._obstore.head_async(self._client, key)
+                    self._pins.check(key, meta)
+                    return Answer(b"", start, int(meta["size"]), version_of(meta))
+                if not _NO_RANGES.search(str(error)):
+                    raise
+            self._has_ranges = False
         try:
-            most = stop if start == 0 and (only_whole or self._has_ranges) else None
-            wanted = None if whole else (start, stop)
-            return await self._request(key, wanted, most, unless, progress)
+            return await self._request(key, None, _LARGEST_WHOLE, unless, progress)
         except _TooLargeError as large:
-            if only_whole:
-                return Answer(b"", 0, large.size, large.version)
-            return await self._request(key, (start, stop), stop, None, progress)
-        except (FileNotFoundError, BiofuseError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            text = str(error)
-            if not whole and _NO_RANGES.search(text):
-                self._has_ranges = False
-                return await self._request(key, None, None, unless, progress)
-            if not whole and _BEYOND.search(text):
-                meta = await self._obstore.head_async(self._client, key)
-                self._pins.check(key, meta)
-                return Answer(b"", start, int(meta["size"]), version_of(meta))
-            raise
+            raise BiofuseError(
+                f"{key} cannot be read: it has {large.size:,} bytes, and the server does not "
+                "give parts of objects (HTTP range requests)"
+            ) from None
 
     async def _request(
         self,
