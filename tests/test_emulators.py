@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.accounts import forget_accounts
-from support.emulators import ACCOUNT, KEY, Azurite, Gcs, azurite, gcs_emulator, has_azurite
+from support.emulators import ACCOUNT, KEY, Azurite, Gcs, azurite, gcs_emulator
 
 from biofuse.stores.explain import explain, is_absent
 from biofuse.stores.places import open_place
@@ -37,8 +37,6 @@ def gcs(folder) -> Iterator[Gcs]:
 
 @pytest.fixture(scope="module")
 def azure(folder, tmp_path_factory) -> Iterator[Azurite]:
-    if not has_azurite():
-        pytest.skip("azurite is not installed, which takes npm (scripts/setup --test)")
     with azurite(tmp_path_factory.mktemp("azurite")) as emulator:
         emulator.upload(folder, "container", "in/x.vcz")
         yield emulator

@@ -94,16 +94,11 @@ class Azurite:
             assert answer.status == 201
 
 
-def has_azurite() -> bool:
-    """Whether it is installed, which takes npm (scripts/setup)."""
-    return _AZURITE.exists() and shutil.which("node") is not None
-
-
 @contextmanager
 def azurite(home: Path) -> Iterator[Azurite]:
     """Start it, without a container; what it holds is in memory."""
-    node = shutil.which("node")
-    assert node is not None
+    node = shutil.which("node") or shutil.which("node", path=Path(sys.executable).parent)
+    assert node is not None, "there is no Node.js: make setup installs it"
     port = free_port()
     options = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence"]
     options += ["--skipApiVersionCheck", "--disableTelemetry"]
