@@ -107,7 +107,8 @@ def read(fast, plan, record: int) -> bytes | None:
 
 def test_who_reads_here_and_there_gets_no_chunk_row_at_first(tmp_path, monkeypatch):
     # Of chunk rows of 1,300 bytes.
-    monkeypatch.setattr("biofuse.encode.fetch._LONG", 300)
+    monkeypatch.setattr("biofuse.encode.fetch.NEAR", 300)
+    monkeypatch.setattr("biofuse.genotypes.touches.NEAR", 300)
     genotypes = random_genotypes(3000, 50, seed=1)
     path, plan = view(tmp_path, genotypes, chunks=(100, 25))
     store = FarStore(path)

@@ -143,7 +143,7 @@ def test_chunks_that_are_not_stored(place, store, tmp_path, placer, biofuse):
 
 
 def test_a_lone_read_of_a_large_object(made, placer, biofuse):
-    """Two round trips at most."""
+    """Two round trips at most, and little of it, though another read was there before."""
 
     def make_large(folder):
         genotypes = random_genotypes(2000, 12_000, seed=8)
@@ -163,6 +163,7 @@ def test_a_lone_read_of_a_large_object(made, placer, biofuse):
             traffic = there.proxy.traffic
             if rounds:
                 assert traffic.rounds() <= rounds, str(traffic)
+                assert traffic.of(CALLS).sizes() < 200_000, str(traffic)
 
 
 def test_a_region_reads_what_the_index_points_to(made, placer, biofuse):

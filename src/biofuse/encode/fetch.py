@@ -23,6 +23,7 @@ from biofuse.encode.ranges import Records
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks
+from biofuse.genotypes.touches import NEAR, Touches
 from biofuse.stores import FarStore, Piece
 from biofuse.stores.limits import encoded
 
@@ -33,8 +34,6 @@ logger = logging.getLogger("biofuse.encode")
 _AHEAD, _KEPT, _UNDER_WAY = 0.6, 0.5, 0.25
 # A run may be ahead by so much, and by so many times what it has read.
 _FIRST, _GROWTH = 1 << 20, 8
-# The kernel reads what is wanted here and there in more than one piece too: bytes of a run.
-_LONG = 64 << 10
 # Who reads here and there gets a whole chunk row if that takes so much longer than a block: a
 # part of the time that an answer takes to begin.
 _WORTH = 0.3
@@ -122,7 +121,7 @@ class Fetcher:
         self._sizes: OrderedDict[tuple[int, int], int] = OrderedDict()
         # Of each array, bytes of the chunk rows that were seen last.
         self._typical = [0.0] * len(arrays)
-        self._begun: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._touches = Touches()
         self._refused: set[tuple[int, int]] = set()
         self._timer = _Timer(_LOOK, _REST, self.look)
         self._changed = False
@@ -215,11 +214,8 @@ class Fetcher:
         if size > self._kept // max(1, self._engine.runs):
             # Runs would have each other's chunks dropped.
             return False
-        if abs(stop - self._begun.get(name, stop)) > _LONG:
+        if self._touches.suffice(name, stop, size, self._store.bytes_per_delay):
             return True
-        self._begun[name] = stop
-        if len(self._begun) > _MAX_SIZES:
-            self._begun.popitem(last=False)
         if any(self._has_come_to(run, name) for run in self._runs()):
             return True
         if not self._typical[name[0]] and self._listed_size(name) is None:
@@ -234,7 +230,7 @@ class Fetcher:
             run
             for run in found
             if run.first <= self._files[run.file][0].header_size
-            or (run.reads > 1 and run.position - run.first > _LONG)
+            or (run.reads > 1 and run.position - run.first > NEAR)
         ]
 
     def _has_come_to(self, run: _Run, name: tuple[int, int]) -> bool:

@@ -2,14 +2,15 @@
 
 import math
 import threading
-from collections import deque
 from dataclasses import dataclass
+from typing import cast
 
 from biofuse import native
 from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
-from biofuse.stores import Piece, Range, Store
+from biofuse.genotypes.touches import Touches
+from biofuse.stores import FarStore, Piece, Range, Store
 from biofuse.stores.limits import encoded
 
 # Enough for the offset table of a frame of half a GiB, in one read with the header.
@@ -87,9 +88,7 @@ class FrameReader:
         self._raw_size = array.chunks[0] * self._row_size
         # From this many rows on, a frame is read whole.
         self._whole_rows = max(1, math.ceil(_WHOLE_FRACTION * array.chunks[0]))
-        self._lock = threading.Lock()
-        # Chunk rows of which a block was read lately.
-        self._begun: deque[int] = deque(maxlen=_KEPT_PART - 1)
+        self._touches = Touches()
         self._fetching = (threading.Lock(), threading.Lock())
 
     def read(self, chunk_row: int, sizes, first: int, last: int) -> list[Frame | None]:
@@ -110,7 +109,7 @@ class FrameReader:
             With `unsupported` set, if a frame is of another kind than the metadata says.
         """
         keys = self._keys(chunk_row)
-        if self._keeps(chunk_row):
+        if self._keeps(chunk_row, first):
             heads = self._kept(chunk_row, keys)
         else:
             heads = self._heads(keys, last - first + 1 >= self._whole_rows)
@@ -183,18 +182,16 @@ class FrameReader:
             self._cache.put(key, shape, 256)
         return shape
 
-    def _keeps(self, chunk_row: int) -> bool:
-        """Whether frames are read whole, and kept for the blocks that are read next.
-
-        Not for the first block: who reads here and there wants no more.
-        """
+    def _keeps(self, chunk_row: int, row: int) -> bool:
+        """Whether frames are read whole, and kept for the blocks that are read next."""
         if not self._store.far:
             return False
-        with self._lock:
-            if chunk_row not in self._begun:
-                self._begun.append(chunk_row)
-                return False
-        return 0 < self._shape(chunk_row).encoded <= self._cache.limit // _KEPT_PART
+        size = self._shape(chunk_row).encoded
+        if size > self._cache.limit // _KEPT_PART:
+            return False
+        position = row * self._row_size
+        per_delay = cast(FarStore, self._store).bytes_per_delay
+        return self._touches.suffice(chunk_row, position, size, per_delay)
 
     def _kept(self, chunk_row: int, keys: list[str]) -> list[Piece | None]:
         """The whole frames, of two chunk rows at a time: read once where several threads want them.
