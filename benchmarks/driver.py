@@ -3,12 +3,10 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from unittest import mock
 
 from biofuse import native
 from biofuse.encode.budget import share_budget
@@ -20,7 +18,7 @@ from biofuse.encode.worker import AHEAD, MAX_GIFTS
 from biofuse.manifest import MANIFEST, read_plan
 from biofuse.options import ViewOptions
 from biofuse.plan.client import get_plan
-from biofuse.stores import Store, open_store
+from biofuse.stores import open_store
 from biofuse.stores.location import Location
 
 # Bytes of a request: the most that the kernel asks for at a time.
@@ -41,8 +39,6 @@ class Driver:
         The mount's budget.
     trim : bool
         Whether the heap is trimmed when the worker would do so.
-    wrap : callable
-        Given the store, returns what is read in its place.
 
     Attributes
     ----------
@@ -57,7 +53,6 @@ class Driver:
         threads: int,
         memory: int = 128 << 20,
         trim: bool = True,
-        wrap: Callable[[Store], Store] = lambda store: store,
     ):
         self._lock = Lock()
         self._opened_ns = time.time_ns()
@@ -76,13 +71,12 @@ class Driver:
         self.size = self._plan.streamed[0].size
         self._threads = threads
         self._trim = trim
-        self._wrap = wrap
         self._shares = share_budget(self._plan, memory)
         self._fast = FastPath(
             self._plan,
             self._tables.views,
             headers,
-            wrap(open_store(self._location, self._opened_ns)),
+            open_store(self._location, self._opened_ns),
             self._shares.fast,
             threads,
             AHEAD,
@@ -93,17 +87,14 @@ class Driver:
     @cached_property
     def _answers(self) -> Answers:
         """The other way, opened when something is first refused."""
-        with mock.patch(
-            "biofuse.encode.encoder.open_store", lambda *words: self._wrap(open_store(*words))
-        ):
-            encoder = Encoder(
-                self._plan,
-                self._tables.views,
-                self._shares.cache,
-                self._opened_ns,
-                self._shares.scratch,
-                self._threads,
-            )
+        encoder = Encoder(
+            self._plan,
+            self._tables.views,
+            self._shares.cache,
+            self._opened_ns,
+            self._shares.scratch,
+            self._threads,
+        )
         return Answers(self._plan, self._tables.views, self._headers, encoder, self._shares.kept)
 
     def trim(self) -> None:

@@ -87,17 +87,6 @@ def test_what_cannot_be_probed_is_said(stores, tmp_path):
 
 
 @pytest.mark.slow
-def test_latency(stores, tmp_path):
-    output = tmp_path / "latency.json"
-    words = ["--stores", stores, "--view", "bgen", "--latency", "local,1", "--threads", "1,3"]
-    text = run("benchmarks.latency", *words, "--json", output)
-    results = json.loads(output.read_text())
-    assert len(results) == 2 * 2
-    assert all(one["bytes"] > 0 and one["peak_rss"] > 0 for one in results)
-    assert "1 ms" in text
-
-
-@pytest.mark.slow
 def test_stores_at_a_distance(stores, tmp_path):
     words = ["--stores", stores, "--work", tmp_path, "--only", "ours,plain,local", "--on", "wide"]
     words += ["--measure", "whole,random,idle,mount,memory,icechunk", "--delay", "30"]

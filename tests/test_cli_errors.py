@@ -66,7 +66,7 @@ BAD_STORES = {
     "nobody.vcz": ["an empty sample ID cannot be right"],
     "short.vcz": ["damaged", "variant_position", "19", "20"],
     "flat.vcz": ["call_genotype has 2 dimensions"],
-    "s3://bucket/x.vcz": ["is a URL", "--backend-storage"],
+    "ftp://host/x.vcz": ["is a URL of a kind that is not known", "--backend-storage fsspec"],
 }
 
 

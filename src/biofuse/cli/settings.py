@@ -109,7 +109,7 @@ class ServingOptions:
         """Threads of the worker.
 
         For a local store they compute, and more than there are cores bring nothing. Where each
-        read takes its time they mostly wait (benchmarks/latency.py).
+        read takes its time they mostly wait.
         """
         if self.threads is not None:
             return self.threads

@@ -53,7 +53,7 @@ class _Run(NamedTuple):
     file: int
     first: int
     position: int
-    reads: int
+    goes_on: bool
 
 
 @dataclass
@@ -230,7 +230,7 @@ class Fetcher:
             run
             for run in found
             if run.first <= self._files[run.file][0].header_size
-            or (run.reads > 1 and run.position - run.first > NEAR)
+            or (run.goes_on and run.position - run.first > NEAR)
         ]
 
     def _has_come_to(self, run: _Run, name: tuple[int, int]) -> bool:

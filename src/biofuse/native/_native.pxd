@@ -258,6 +258,7 @@ cdef extern from "engine.h" nogil:
         bf_run *runs
 
     int bf_run_is_active(const bf_runs *, const bf_run *)
+    int bf_run_goes_on(const bf_run *)
 
     ctypedef struct bf_engine:
         int folder

@@ -469,7 +469,7 @@ cdef class Engine:
 
     def list_runs(self):
         """The runs of reads that are under way, each as its file, the byte that it began at, the
-        byte that it has come to, and its reads."""
+        byte that it has come to, and whether more reads of it are to be expected."""
         cdef bf_run runs[BF_MAX_RUNS]
         cdef int i, count = 0
         with nogil:
@@ -479,7 +479,8 @@ cdef class Engine:
                     runs[count] = self.engine.runs.runs[i]
                     count += 1
             pthread_mutex_unlock(&self.engine.lock)
-        return [(runs[i].file, runs[i].first, runs[i].position, runs[i].reads)
+        return [(runs[i].file, runs[i].first, runs[i].position,
+                 bool(bf_run_goes_on(&runs[i])))
                 for i in range(count)]
 
     def refuse(self):

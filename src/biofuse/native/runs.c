@@ -39,6 +39,7 @@ bf_runs_observe(bf_runs *self, uint32_t file, uint64_t start, uint64_t stop)
     best->reads++;
     best->used = ++self->clock;
     best->last_size = stop - start;
+    best->asked += stop - start;
     if (stop > best->position) {
         best->position = stop;
     }

@@ -17,6 +17,7 @@ typedef struct {
     uint64_t position;    /* the furthest byte that was asked for */
     uint64_t used;        /* when the last one joined, counted in reads */
     uint64_t last_size;   /* bytes of it */
+    uint64_t asked;       /* bytes of all of them */
     uint64_t passed;      /* the record before which nothing is wanted any more */
     uint64_t parts[2];    /* records that reads took a part of, plus 1; the latter is newer */
     uint64_t ahead;       /* the record that is to be prepared next */
@@ -33,11 +34,12 @@ typedef struct {
 /* Take note of a read of bytes [start, stop) of a file; returns the run that it belongs to. */
 bf_run *bf_runs_observe(bf_runs *self, uint32_t file, uint64_t start, uint64_t stop);
 
-/* Whether more reads of it are to be expected. */
+/* Whether more reads of it are to be expected: not if they are here and there in a small part
+ * of the file. */
 static inline int
 bf_run_goes_on(const bf_run *run)
 {
-    return run->reads > 1;
+    return run->reads > 1 && 4 * run->asked >= run->position - run->first;
 }
 
 /* Whether reads have joined it of late. */

@@ -22,6 +22,8 @@ _WINDOW = 0.1
 # Before anything is known: seconds, and bytes a second.
 _DELAY, _BANDWIDTH = 0.05, 100e6
 _SIZE = 256 << 10
+# Bytes of an answer that tell how fast one comes.
+_TELLING = 32 << 10
 # Of a new measurement, what counts at once.
 _WEIGHT = 0.2
 # Seconds for which a server that is overloaded is asked for less.
@@ -72,7 +74,7 @@ class Link:
         self._requests = self._bytes = self._retries = self._under_way = 0
         self._kept = self._bytes_kept = 0
         self._delays: deque[float] = deque(maxlen=_DELAYS)
-        self._bandwidth = 0.0
+        self._bandwidth = self._alone = 0.0
         self._size = 0.0
         self._took = 0.0
         self._window_began = 0.0
@@ -121,9 +123,9 @@ class Link:
 
     @property
     def bandwidth(self) -> float:
-        """Bytes a second of all requests together; never 0."""
+        """Bytes a second of all requests together, or that one takes; never 0."""
         with self._lock:
-            return self._bandwidth or _BANDWIDTH
+            return max(self._bandwidth, min(self._alone, _BANDWIDTH)) or _BANDWIDTH
 
     @property
     def size(self) -> int:
@@ -169,10 +171,12 @@ class Link:
             self._changed()
         return now
 
-    def answered(self, began: float) -> None:
-        """Count an answer that has begun."""
+    def answered(self, began: float) -> float:
+        """Count an answer that has begun. Returns the time."""
+        now = self._clock()
         with self._lock:
-            self._delays.append(max(0.0, self._clock() - began))
+            self._delays.append(max(0.0, now - began))
+        return now
 
     def received(self, size: int) -> None:
         """Count bytes."""
@@ -188,12 +192,24 @@ class Link:
                 self._window_began, self._window_bytes = now, 0
             self._changed()
 
-    def ended(self, began: float, size: int | None) -> None:
-        """Count a request's end, and the bytes of its answer if it had one."""
+    def ended(self, began: float, size: int | None, answered: float | None = None) -> None:
+        """Count a request's end, and the bytes of its answer if it had one.
+
+        Parameters
+        ----------
+        began : float
+            As `began` told.
+        size : int or None
+        answered : float, optional
+            As `answered` told.
+        """
+        now = self._clock()
         with self._lock:
             self._under_way -= 1
             if size is not None:
-                took = self._clock() - began
+                if answered is not None and size >= _TELLING:
+                    self._alone = max(self._alone, size / max(now - answered, 1e-6))
+                took = now - began
                 self._took += (took - self._took) * (_WEIGHT if self._took else 1.0)
                 self._size += (size - self._size) * (_WEIGHT if self._size else 1.0)
             self._changed()

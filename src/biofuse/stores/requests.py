@@ -389,10 +389,10 @@ class Requests:
             start, stop = wanted
             options["range"] = {"offset": start} if stop is None else (start, stop)
         began = self.link.began()
-        size = None
+        size = answered = None
         try:
             result = await self._obstore.get_async(self._client, key, options=options or None)
-            self.link.answered(began)
+            answered = self.link.answered(began)
             progress.note()
             meta = result.meta
             self._pins.check(key, meta)
@@ -407,7 +407,7 @@ class Requests:
             self.link.answered(began)
             raise NotModifiedError(key) from None
         finally:
-            self.link.ended(began, size)
+            self.link.ended(began, size, answered)
         version = version_of(meta) if tells_version(meta) else None
         return Answer(data, first, int(meta["size"]), version, meta)
 
