@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biofuse.cli import mount, mount_bgen
-from biofuse.cli.settings import view_options
+from biofuse.api.settings import view_options
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables

@@ -10,7 +10,7 @@ import click
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
-from biofuse.cli.settings import MAX_THREADS, StoreOptions, ViewChoices
+from biofuse.api.settings import MAX_THREADS, StoreOptions, ViewChoices
 from biofuse.memory import format_size
 
 _EPILOG = """\b

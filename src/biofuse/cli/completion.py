@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 from click.shell_completion import CompletionItem
 
-from biofuse.cli.settings import StoreOptions
+from biofuse.api.settings import StoreOptions
 
 # More are of no use to anyone who reads them.
 _MOST = 200

@@ -8,21 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 
 import click
 
+from biofuse.api.planning import plan_view
+from biofuse.api.settings import CacheOptions
 from biofuse.children import child_environment, python_command
 from biofuse.cli.live import end_mount
 from biofuse.cli.progress import progress_bar
-from biofuse.cli.settings import CacheOptions
 from biofuse.errors import BiofuseError
 from biofuse.fuse import mounting
-from biofuse.manifest import Plan
-from biofuse.memory import budget_warning, check_records
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
-from biofuse.plan.client import PlanDirectory, get_plan, open_plan
+from biofuse.plan.client import PlanDirectory
 from biofuse.runtime import open_log, path_for, runtime_dir, sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.signals import ignore_signals
@@ -76,42 +74,10 @@ def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) ->
         How it will be served.
     """
     with progress_bar("reading variants", not sys.stderr.isatty()) as progress:
-        plan = get_plan(options, cache.open(), progress, config.timeout)
-    try:
-        made = open_plan(plan.path)
-        made.check_has(options.required)
-        too_large = _too_large(made, config.memory, options.required)
-        budget = budget_warning(made.decoded_chunk, config.memory)
-        shown = [name for name in options.formats if name not in too_large]
-        notices = [text for name in shown for text in made.notices.get(name, [])]
-        warnings = [*made.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
-        for warning in warnings:
-            click.echo(f"biofuse: {warning}", err=True)
-    except BaseException:
-        if plan.temporary:
-            shutil.rmtree(plan.path, ignore_errors=True)
-        raise
-    return dataclasses.replace(plan, left_out=tuple(too_large))
-
-
-def _too_large(plan: Plan, memory: int, required: Sequence[str]) -> dict[str, str]:
-    """Formats with records that do not fit the budget, and a line on each.
-
-    Raises
-    ------
-    BiofuseError
-        If one of them is required, or none is left.
-    """
-    found: dict[str, str] = {}
-    for streamed in plan.streamed:
-        try:
-            check_records(streamed.max_record, memory)
-        except BiofuseError as error:
-            if streamed.format in required or len(found) + 1 == len(plan.streamed):
-                raise
-            suffix = streamed.name.removeprefix(plan.stem)
-            found[streamed.format] = f"there is no {suffix}: {error}"
-    return found
+        planned = plan_view(options, cache.open(), config.memory, config.timeout, progress)
+    for warning in planned.warnings:
+        click.echo(f"biofuse: {warning}", err=True)
+    return planned.directory
 
 
 class ServingProcess:

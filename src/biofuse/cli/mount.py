@@ -10,7 +10,7 @@ from biofuse.cli.launch import (
     run_foreground,
 )
 from biofuse.cli.params import Command, Name
-from biofuse.cli.settings import serve_config, view_options
+from biofuse.api.settings import serve_config, view_options
 
 _EPILOG = """\b
 Examples:

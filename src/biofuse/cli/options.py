@@ -12,9 +12,10 @@ import click
 
 from biofuse import formats
 from biofuse.allocators import NAMES as ALLOCATORS
-from biofuse.cli import settings
+from biofuse.api import settings
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
+from biofuse.cli.source import TypedStore
 from biofuse.memory import MIN_BUDGET
 from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
 from biofuse.selection_files import read_selection
@@ -22,7 +23,7 @@ from biofuse.selection_files import read_selection
 _SELECTION = Part("selection", read_selection)
 _VIEW = Part("view", settings.ViewChoices)
 _FORMATS = Part("format_options", settings.format_options)
-_SOURCE = Part("source", settings.StoreOptions)
+_SOURCE = Part("source", TypedStore)
 _SERVING = Part("serving", settings.ServingOptions)
 _CACHE = Part("cache", settings.CacheOptions)
 _LOG = Part("log", settings.LogOptions)

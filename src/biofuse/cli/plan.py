@@ -9,7 +9,7 @@ from biofuse import signals
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
-from biofuse.cli.settings import FormatOptions, StoreOptions, ViewChoices, view_options
+from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices, view_options
 from biofuse.memory import format_size
 from biofuse.options import Selection
 

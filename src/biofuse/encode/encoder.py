@@ -66,6 +66,8 @@ class Encoder:
         encoded chunks, decompressed blocks, planes and values.
     threads : int
         Calls at a time, at most.
+    location : Location, optional
+        The store's, with its secrets; else that of the plan.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class Encoder:
         opened_ns: int,
         scratch_bytes: int = 32 << 20,
         threads: int = 1,
+        location: Location | None = None,
     ):
-        location = Location.planned(plan.store)
+        location = location or Location.planned(plan.store)
         samples = tables[plan.samples].cast("I") if plan.samples else None
         self._plan = plan
         self._store = open_store(location, opened_ns)

@@ -27,6 +27,9 @@ _BLOCK = 512 << 10
 _MAX_BLOCK = 2 << 20
 # Planes of a block: where there are more than two alleles, all of them.
 _PLANES, _WIDE_PLANES = 2, 8
+# What the engine may want for a request: two arrays' chunks; of a store at some distance, chunk
+# rows.
+_MAX_GIFTS, _MAX_ROWS = 8, 4096
 # Of the budget, scratch of calls takes at most this part.
 _SCRATCH_PART = 4
 # Of a store at some distance, what is under way takes this part of the cache's room.
@@ -71,13 +74,13 @@ class FastPath:
         ahead_bytes: int,
         opened_ns: int,
     ):
+        self._folder = -1
         self._store = store
         self._arrays = fast_arrays(plan)
         kept = tables[plan.samples].cast("I") if plan.samples else None
         self._samples = [
             plan_sample_chunks(each.shape[1], each.chunks[1], kept) for each in self._arrays
         ]
-        self._folder = -1
         if isinstance(store, LocalStore):
             self._folder = os.open(store.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
@@ -116,12 +119,7 @@ class FastPath:
                 opened_ns,
                 max_block,
             )
-        try:
-            usable = self._watch(plan) and open_of_a_call <= most_open
-        except OSError:
-            if self._folder >= 0:
-                os.close(self._folder)
-            raise
+        usable = self._watch(plan) and open_of_a_call <= most_open
         for streamed, header in zip(plan.streamed, headers, strict=True):
             self._add_file(streamed, header, tables, usable)
         self._records = [Records(streamed, tables) for streamed in plan.streamed]
@@ -157,9 +155,18 @@ class FastPath:
         )
 
     @property
-    def is_near(self) -> bool:
-        """Whether chunks are read in place, not fetched."""
-        return self._fetcher is None
+    def most_gifts(self) -> int:
+        """How often the engine may be given what it wants for one request."""
+        return _MAX_GIFTS if self._fetcher is None else _MAX_ROWS
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more."""
+        if self._fetcher is not None:
+            self._fetcher.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_folder", -1) >= 0:
+            os.close(self._folder)
 
     def record_at(self, file: int, offset: int) -> int:
         """The record that has a byte of a file; the first one for the header's."""

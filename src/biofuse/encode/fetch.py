@@ -173,6 +173,10 @@ class Fetcher:
         self._timer.start()
         return True
 
+    def close(self) -> None:
+        """Fetch nothing ahead any more."""
+        self._timer.stop()
+
     def _begin_rest(self, chunk_row: int, number: int, file: int, stop: int) -> None:
         """Begin to fetch the chunk rows that a request will want after this one."""
         records, arrays = self._files[file]
@@ -420,10 +424,16 @@ class _Timer:
         self._look = look
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End, for good."""
+        self._stopped = True
+        self._wake.set()
 
     def start(self) -> None:
         """Go on, or begin."""
-        if self._thread is None:
+        if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
             self._thread.start()
         self._wake.set()
@@ -434,6 +444,8 @@ class _Timer:
             self._wake.clear()
             last, quiet = -1, 0
             while quiet < self._most:
+                if self._stopped:
+                    return
                 try:
                     found = self._look()
                 except Exception:

@@ -20,19 +20,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Protocol, cast
+from typing import Protocol
 
 from biofuse import native
-from biofuse.encode.budget import share_budget
-from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
-from biofuse.encode.ranges import AnswerError, Answers, Buffer, Use
+from biofuse.encode.opening import Opening
+from biofuse.encode.ranges import AnswerError, Buffer, Use
 from biofuse.encode.report import RequestReport
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
-from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
+from biofuse.stores import Location
 from biofuse.stores.secrets import redact, redact_logs
 from biofuse.table import CACHE_SIZE, COUNTERS, Table
 
@@ -40,14 +39,6 @@ logger = logging.getLogger("biofuse.encode")
 
 # Seconds without a request after which the heap is trimmed.
 _TRIM_AFTER = 0.2
-# Of a file that is read on in, for how many bytes planes are made ahead.
-AHEAD = 2 << 20
-# Threads that fetch from a store at some distance.
-_FAR_THREADS = 16
-# Times that the engine is given what it wants for a request, which is two arrays' chunks.
-MAX_GIFTS = 8
-# Chunk rows of a store at some distance that a request may want.
-_MAX_ROWS = 4096
 # Freed memory that the heap's end keeps while there is work.
 _FREED = 4 << 20
 # struct fuse_out_header of linux/fuse.h: length, error, unique.
@@ -183,7 +174,7 @@ class Worker:
 
     def _resolve(self, fast: FastPath, wanted: native.Wanted) -> None:
         """Give the fast path what it wants for a request, or answer that in the other way."""
-        for _ in range(MAX_GIFTS if fast.is_near else _MAX_ROWS):
+        for _ in range(fast.most_gifts):
             try:
                 if not fast.give(wanted):
                     break
@@ -308,63 +299,31 @@ def main() -> None:
         plan = read_plan(f.read())
     tables = MappedTables(config["tables"])
     headers = {int(number): fd for number, fd in config["headers"].items()}
-    location = Location.planned(plan.store)
-    far = not location.is_local
-    shares = share_budget(plan, config["memory"])
     table = Table(config["table"])
     report = RequestReport(table)
-
-    def open_it() -> Store:
-        """The store; one at some distance is the same for all who open it here."""
-        store = open_store(
-            location,
-            plan.modified_ns if far else config["opened_ns"],
-            tables.views[plan.pins] if plan.pins else None,
-            config["timeout"],
-        )
-        if far:
-            cast(FarStore, store).hold(shares.scratch // 2)
-            cast(FarStore, store).link.tell(report.update)
-            if config["chunk_cache"]:
-                keep_chunks(store, location, *config["chunk_cache"])
-        return store
-
-    def open_fast() -> FastPath:
-        return FastPath(
-            plan,
-            tables.views,
-            [os.pread(headers[i], each.header_size, 0) for i, each in enumerate(plan.streamed)],
-            open_it(),
-            shares.fast,
-            config["threads"],
-            config["ahead_bytes"] or AHEAD,
-            config["opened_ns"],
-        )
-
-    def open_answers() -> Answers:
-        if far:
-            open_it()
-        encoder = Encoder(
-            plan,
-            tables.views,
-            shares.cache,
-            config["opened_ns"],
-            shares.scratch,
-            config["threads"],
-        )
-        return Answers(plan, tables.views, headers, encoder, shares.kept)
-
+    opening = Opening(
+        plan,
+        Location.planned(plan.store),
+        tables,
+        headers,
+        config["memory"],
+        config["threads"],
+        config["opened_ns"],
+        config["timeout"],
+        config["ahead_bytes"],
+        config["chunk_cache"],
+        report.update,
+    )
     worker = Worker(
         socket.socket(fileno=config["socket"]),
         config["fuse"],
         table,
-        open_fast,
-        open_answers,
+        opening.fast,
+        opening.answers,
         tables.release_pages,
         config["trim"],
     )
-    # Threads that wait for a network take no processor's time.
-    worker.run(max(config["threads"], _FAR_THREADS) if far else config["threads"])
+    worker.run(opening.all_threads)
     # At once, whatever threads are at: the session ends with the last who holds it.
     os._exit(0)
 

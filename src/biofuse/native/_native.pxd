@@ -308,6 +308,11 @@ cdef extern from "counters.h" nogil:
     void bf_count(uint64_t *, int, uint64_t)
 
 
+cdef extern from "write.h" nogil:
+    void bf_copy_out(const iovec *, int, uint8_t *)
+    int bf_write_at(int, iovec *, int, uint64_t)
+
+
 cdef extern from "answer.h" nogil:
     ctypedef struct bf_request:
         uint32_t slot

@@ -6,6 +6,7 @@ by the objects that were given them. No numpy is needed: any object with the
 buffer protocol and the right item type will do.
 """
 
+import os
 from array import array
 
 cimport cython

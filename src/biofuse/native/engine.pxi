@@ -493,22 +493,64 @@ cdef class Engine:
 
     def read(self, uint32_t file, uint64_t offset, uint64_t size):
         """Bytes of a streamed file, fewer at its end; or what is `Wanted` first."""
+        out = bytearray(size)
+        found = self.read_into(file, offset, out)
+        return bytes(memoryview(out)[:found]) if isinstance(found, int) else found
+
+    def read_into(self, uint32_t file, uint64_t offset, uint8_t[::1] out not None):
+        """Put bytes of a streamed file where they are wanted.
+
+        Returns
+        -------
+        int or Wanted
+            How many, fewer at the file's end; or what is wanted first.
+        """
+        cdef uint64_t size = out.shape[0]
+        return self.make(file, offset, size, &out[0] if size > 0 else NULL, -1, 0)
+
+    def write(self, uint32_t file, uint64_t offset, uint64_t size, int fd, uint64_t at):
+        """Write bytes of a streamed file to another, from byte `at` on.
+
+        Returns
+        -------
+        int or Wanted
+            How many, fewer at the file's end; or what is wanted first.
+
+        Raises
+        ------
+        OSError
+            If they cannot be written.
+        """
+        return self.make(file, offset, size, NULL, fd, at)
+
+    cdef make(self, uint32_t file, uint64_t offset, uint64_t size, uint8_t *out, int fd,
+              uint64_t at):
+        """Make bytes, and copy them to `out` or, where that is NULL, write them."""
         cdef bf_error err
         cdef bf_place place
         cdef bf_request request
         cdef bf_context *context
         cdef bf_status status
-        cdef int i
+        cdef uint64_t made = 0
+        cdef int i, failed = 0
+        if size == 0:
+            return 0
         with nogil:
             context = bf_engine_enter(&self.engine, 1)
             status = bf_engine_read(&self.engine, context, file, offset, size, &place, &err)
-        try:
             if status == BF_OK:
-                return b"".join([(<const uint8_t *> context.iov[i].iov_base)[:context.iov[i].iov_len]
-                                 for i in range(1, context.num_iov)])
-        finally:
+                for i in range(1, context.num_iov):
+                    made += context.iov[i].iov_len
+                if out != NULL:
+                    bf_copy_out(&context.iov[1], context.num_iov - 1, out)
+                else:
+                    failed = bf_write_at(fd, &context.iov[1], context.num_iov - 1, at)
             bf_engine_end(&self.engine, context)
             bf_engine_leave(&self.engine, context)
+        if failed:
+            raise OSError(failed, os.strerror(failed))
+        if status == BF_OK:
+            return made
         request.slot = 0
         request.unique = 0
         request.file = file

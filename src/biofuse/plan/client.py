@@ -18,7 +18,7 @@ from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 from biofuse.plan.progress import Progress
 from biofuse.plan.saved import saved_version
-from biofuse.stores.location import Location
+from biofuse.stores import Location, forget
 from biofuse.stores.secrets import redact, secret_variables
 
 DEADLINE = 120.0
@@ -72,7 +72,21 @@ def get_plan(
     BiofuseError
         If the store cannot be shown as asked, or does not answer.
     """
-    location = Location.planned(options.store, options.secrets)
+    # Whoever asks again later in this process wants to know how it is then.
+    location = Location.planned(options.store, options.secrets).scoped()
+    try:
+        return _get_plan(options, location, cache, progress, timeout)
+    finally:
+        forget(location)
+
+
+def _get_plan(
+    options: ViewOptions,
+    location: Location,
+    cache: PlanCache | None,
+    progress: Callable[[int, int], None],
+    timeout: float,
+) -> PlanDirectory:
     key = options.digest(f"{__version__} {PLAN_FORMAT} {saved_version(location)}")
     if location.engine not in (None, "obstore"):
         # There is no cheap way to tell whether such a store changed.
@@ -100,7 +114,7 @@ def get_plan(
         if not isinstance(error, _NoRoomError) or cache is None:
             raise
         # A home directory's quota is often used up where there is room elsewhere.
-        return get_plan(options, None, progress, timeout)
+        return _get_plan(options, location, None, progress, timeout)
 
 
 def open_plan(directory: str) -> Plan:

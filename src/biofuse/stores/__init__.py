@@ -5,7 +5,7 @@ knows what lies behind one.
 """
 
 from biofuse.stores.base import FarStore, ListedStore, Piece, Range, Store, read_whole
-from biofuse.stores.location import Location, keep_chunks, open_store, store_stem
+from biofuse.stores.location import Location, forget, keep_chunks, open_store, store_stem
 
 __all__ = [
     "FarStore",
@@ -14,6 +14,7 @@ __all__ = [
     "Piece",
     "Range",
     "Store",
+    "forget",
     "keep_chunks",
     "open_store",
     "read_whole",

@@ -1,5 +1,6 @@
 """Where a store is, and how to open it."""
 
+import itertools
 import json
 import logging
 import os
@@ -56,6 +57,9 @@ class Location:
         A file that `biofuse plan` has made, to be asked instead for what it has of the store.
     secrets : dict
         What `joined` adds to path and options.
+    scope : int
+        Places of one scope share what is known of a store at some distance; those of another
+        find it out anew. See `scoped`.
     """
 
     path: str
@@ -63,6 +67,7 @@ class Location:
     options: dict[str, Any] = field(default_factory=dict)
     plan: str | None = None
     secrets: Secrets = field(default_factory=dict, repr=False, compare=False)
+    scope: int = field(default=0, repr=False, compare=False)
 
     @classmethod
     def typed(
@@ -82,9 +87,13 @@ class Location:
         """The place of a plan, with its secrets or those that this process was started with."""
         return cls(**store, secrets=secrets or given_secrets())
 
+    def scoped(self) -> "Location":
+        """The same place, of which nothing is known yet; `forget` ends that."""
+        return replace(self, scope=next(_scopes))
+
     def beside(self, path: str) -> "Location":
         """Another place that is reached in the same way."""
-        return Location.typed(path, self.backend, self.joined()[1])
+        return replace(Location.typed(path, self.backend, self.joined()[1]), scope=self.scope)
 
     def public(self) -> dict[str, Any]:
         """What may be written to a plan, as `planned` takes it."""
@@ -296,8 +305,16 @@ _far_metadata: dict[int, "FarFiles"] = {}
 # Of this process, by name: files that were saved.
 _saved: dict[str, "SavedPlan"] = {}
 # Of this process, by location: connections, and what was listed, are of use to all who read.
-_far: dict[str, "ObjectStore | ZipObjects"] = {}
+_far: dict[tuple[int, str], "ObjectStore | ZipObjects"] = {}
 _far_lock = threading.RLock()
+_scopes = itertools.count(1)
+
+
+def forget(location: Location) -> None:
+    """Let go of the stores at some distance that a place's scope has."""
+    with _far_lock:
+        for name in [name for name in _far if name[0] == location.scope]:
+            _far_metadata.pop(id(_far.pop(name)), None)
 
 
 def _open_far(
@@ -316,7 +333,7 @@ def _open_far(
     from biofuse.stores.zip_objects import ZipObjects
 
     path, options = location.joined()
-    name = json.dumps([path, options], sort_keys=True, default=str)
+    name = (location.scope, json.dumps([path, options], sort_keys=True, default=str))
     with _far_lock:
         if name in _far:
             return _far[name]

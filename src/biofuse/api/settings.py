@@ -1,4 +1,4 @@
-"""What the options of a command come to: the store, the view, how to serve it."""
+"""What options come to, of a command or a function: the store, the view, how to serve it."""
 
 import dataclasses
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 from biofuse import formats
 from biofuse.allocators import find_allocator
-from biofuse.cli.words import hide_words, secret_words
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
@@ -55,8 +54,6 @@ class StoreOptions:
         if plan is not None and not Location(plan).is_url:
             plan = os.path.abspath(plan)
         location = Location.typed(store, self.backend_storage, options, plan).absolute()
-        if location.secrets:
-            hide_words(secret_words(store, self.storage_options, location.secrets))
         location.check()
         return location
 

@@ -1,0 +1,7 @@
+"""Python's face: filesets, file objects, mounts for a while."""
+
+from biofuse.api.file import ViewFile
+from biofuse.api.fileset import Fileset, open_fileset
+from biofuse.api.options import MountOptions, Options
+
+__all__ = ["Fileset", "MountOptions", "Options", "ViewFile", "open_fileset"]

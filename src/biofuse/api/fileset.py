@@ -1,0 +1,234 @@
+"""A view's files in this process, without FUSE."""
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from biofuse.api.errors import public
+from biofuse.api.file import ViewFile
+from biofuse.api.options import Options, Path
+from biofuse.api.planning import Planned, plan_view
+from biofuse.api.settings import CHUNK_CACHE_SIZE, CacheOptions, ServingOptions
+from biofuse.encode.maker import Maker
+from biofuse.encode.opening import Opening
+from biofuse.encode.tables import MappedTables
+from biofuse.errors import BiofuseError
+from biofuse.manifest import PlanFolder, StaticFile, StreamedFile
+from biofuse.options import ViewOptions
+from biofuse.stores import Location, forget
+
+
+class Fileset:
+    """The files that a mount of a store would show, without one. Thread-safe.
+
+    Made by `biofuse.open`. Use as a context manager, or close it.
+
+    Attributes
+    ----------
+    stem : str
+        Name of the files, without suffix.
+    files : mapping of str to int
+        The files' names, and their sizes in bytes.
+    num_samples, num_variants : int
+    warnings : tuple of str
+        What their user should know, a line each.
+    """
+
+    def __init__(
+        self,
+        view: ViewOptions,
+        planned: Planned,
+        serving: ServingOptions,
+        cache: CacheOptions,
+    ):
+        self._view = view
+        self._location = Location.planned(planned.plan.store, view.secrets).scoped()
+        self._descriptors = contextlib.ExitStack()
+        self._lock = threading.Lock()
+        self._closed = False
+        plan = self._plan = planned.plan
+        left_out = planned.directory.left_out
+        self._static = {each.name: each for each in plan.static if each.format not in left_out}
+        self._streamed = {
+            each.name: i for i, each in enumerate(plan.streamed) if each.format not in left_out
+        }
+        self.stem = plan.stem
+        self.num_samples = plan.num_samples
+        self.num_variants = plan.num_variants
+        self.warnings = planned.warnings
+        shown: list[StaticFile | StreamedFile] = [*self._static.values()]
+        shown += [plan.streamed[i] for i in self._streamed.values()]
+        self.files: Mapping[str, int] = MappingProxyType(
+            {each.name: each.size for each in sorted(shown, key=lambda each: each.name)}
+        )
+        self._maker: Maker | None = None
+        try:
+            self._opening = self._open(planned.directory.path, serving, cache)
+        except BaseException:
+            self._descriptors.close()
+            raise
+        finally:
+            if planned.directory.temporary:
+                # What is open stays.
+                shutil.rmtree(planned.directory.path, ignore_errors=True)
+
+    def _open(self, path: str, serving: ServingOptions, cache: CacheOptions) -> Opening:
+        plan = self._plan
+        with PlanFolder(path) as folder:
+
+            def held(name: str) -> int:
+                fd = folder.open(name)
+                self._descriptors.callback(os.close, fd)
+                return fd
+
+            self._fds = {each.name: held(each.path) for each in self._static.values()}
+            tables = MappedTables({name: held(name) for name in plan.table_names()})
+            headers = {i: held(each.header) for i, each in enumerate(plan.streamed)}
+        is_local = self._location.is_local
+        kept = None
+        if cache.chunk_cache is not None and not is_local:
+            size = cache.chunk_cache_size
+            kept = (os.path.abspath(cache.chunk_cache), CHUNK_CACHE_SIZE if size is None else size)
+        return Opening(
+            plan,
+            self._location,
+            tables,
+            headers,
+            serving.budget,
+            serving.num_threads(is_local),
+            time.time_ns(),
+            serving.seconds_to_answer(is_local),
+            chunk_cache=kept,
+        )
+
+    def __enter__(self) -> "Fileset":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Fileset {', '.join(self.files)}>"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.files
+
+    @cached_property
+    def samples(self) -> tuple[str, ...]:
+        """IDs of the samples, in the files' order."""
+        from biofuse.plan.selection import read_field
+        from biofuse.stores.location import open_group
+
+        with public():
+            names = read_field(open_group(self._location), "sample_id")
+            kept = self._plan.samples
+            if kept is None:
+                return tuple(name for name in names.tolist() if name)
+            return tuple(names[list(self._opening.tables.views[kept].cast("I"))].tolist())
+
+    @property
+    def maker(self) -> Maker:
+        """What makes the streamed files' bytes."""
+        with self._lock:
+            if self._maker is None:
+                try:
+                    self._maker = Maker(self._opening)
+                except OSError as error:
+                    raise BiofuseError(f"cannot open the store: {error}") from error
+            return self._maker
+
+    def open(self, name: str, mode: str = "rb") -> ViewFile:
+        """Open one of the files, in binary.
+
+        Parameters
+        ----------
+        name : str
+            One of `files`.
+        mode : str
+            ``"rb"`` or ``"r"``: the files are bytes, and are not written.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        BiofuseError
+            If the store cannot be opened.
+        """
+        if mode not in ("rb", "r"):
+            raise ValueError(f"mode {mode!r}: the files are read-only, and of bytes")
+        if self._closed:
+            raise ValueError("the fileset is closed")
+        if name not in self.files:
+            raise FileNotFoundError(f"there is no {name}, but {', '.join(self.files)}")
+        size = self.files[name]
+        if name in self._fds:
+            fd = os.dup(self._fds[name])
+            return ViewFile(
+                name,
+                size,
+                lambda offset, out: _pread(fd, offset, out, name),
+                lambda: os.close(fd),
+            )
+        number = self._streamed[name]
+        with public():
+            maker = self.maker
+        return ViewFile(name, size, lambda offset, out: maker.read_into(number, offset, out))
+
+    def close(self) -> None:
+        """Let go of everything: what is open of the streamed files cannot be read any more."""
+        with self._lock:
+            self._closed = True
+            if self._maker is not None:
+                self._maker.close()
+            # The maps of the tables go with whoever uses them.
+            self._descriptors.close()
+        forget(self._location)
+
+
+def _pread(fd: int, offset: int, out: memoryview, name: str) -> None:
+    while out:
+        done = os.preadv(fd, [out], offset)
+        if done == 0:
+            raise BiofuseError(f"{name} of the plan is shorter than it was")
+        out, offset = out[done:], offset + done
+
+
+def open_fileset(store: Path, options: Options | None = None, **keywords: Any) -> Fileset:
+    """Open the files that a mount of a store would show, without one.
+
+    Parameters
+    ----------
+    store : path-like
+        A VCF Zarr store: a directory, a zip file or a URL.
+    options : Options, optional
+    **keywords
+        Options by name, such as ``regions="20"``; see `Options`.
+
+    Raises
+    ------
+    BiofuseError
+        If the store cannot be shown as asked.
+
+    Examples
+    --------
+    >>> with biofuse.open("cohort.vcz", formats="plink", regions="20") as fileset:
+    ...     with fileset.open("cohort.bed") as bed:
+    ...         magic = bed.read(3)
+    """
+    chosen = Options.of(options, keywords)
+    with public():
+        location = chosen.location(store)
+        view = chosen.view(location)
+        serving, cache = chosen.serving(), chosen.caches()
+        timeout = serving.seconds_to_answer(location.is_local)
+        planned = plan_view(view, cache.open(), serving.budget, timeout)
+        return Fileset(view, planned, serving, cache)

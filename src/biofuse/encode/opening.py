@@ -1,0 +1,145 @@
+"""What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from biofuse.encode.budget import Shares, share_budget
+from biofuse.encode.encoder import Encoder
+from biofuse.encode.fast import FastPath
+from biofuse.encode.ranges import Answers
+from biofuse.encode.tables import MappedTables
+from biofuse.manifest import Plan
+from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
+from biofuse.stores.link import LinkUse
+
+# Of a file that is read on in, for how many bytes planes are made ahead.
+AHEAD = 2 << 20
+# Threads that fetch from a store at some distance: they take no processor's time.
+FAR_THREADS = 16
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A plan, its files, and how much its bytes may take to make.
+
+    Attributes
+    ----------
+    plan : Plan
+    location : Location
+        The store's, with its secrets.
+    tables : MappedTables
+    headers : mapping of int to int
+        Descriptors of the streamed files' headers, by the files' index.
+    memory : int
+        Bytes.
+    threads : int
+        That make bytes.
+    opened_ns : int
+        When the view was opened, in nanoseconds since 1970.
+    timeout : float
+        Seconds in which a read must be answered.
+    ahead_bytes : int or None
+        Of a file, for how many bytes planes are made ahead of a run; None for `AHEAD`.
+    chunk_cache : tuple of str and int, or None
+        Directory that chunks of a store at some distance are kept in, and bytes.
+    tell : callable or None
+        Called with what was asked of a store at some distance, whenever that changes.
+    """
+
+    plan: Plan
+    location: Location
+    tables: MappedTables
+    headers: Mapping[int, int]
+    memory: int
+    threads: int
+    opened_ns: int
+    timeout: float
+    ahead_bytes: int | None = None
+    chunk_cache: tuple[str, int] | None = None
+    tell: Callable[[LinkUse], None] | None = None
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the store is at some distance."""
+        return not self.location.is_local
+
+    @property
+    def all_threads(self) -> int:
+        """Threads that requests are taken by."""
+        return max(self.threads, FAR_THREADS) if self.is_far else self.threads
+
+    @cached_property
+    def _shares(self) -> Shares:
+        return share_budget(self.plan, self.memory)
+
+    def store(self) -> Store:
+        """The store; one at some distance is the same for all who open it here.
+
+        Raises
+        ------
+        BiofuseError
+            If it cannot be opened.
+        """
+        pins = self.plan.pins
+        store = open_store(
+            self.location,
+            self.plan.modified_ns if self.is_far else self.opened_ns,
+            self.tables.views[pins] if pins else None,
+            self.timeout,
+        )
+        if self.is_far:
+            far = cast(FarStore, store)
+            far.hold(self._shares.scratch // 2)
+            if self.tell is not None:
+                far.link.tell(self.tell)
+            if self.chunk_cache:
+                keep_chunks(store, self.location, *self.chunk_cache)
+        return store
+
+    def fast(self) -> FastPath:
+        """What makes most bytes.
+
+        Raises
+        ------
+        BiofuseError, OSError
+            If the store cannot be opened.
+        """
+        headers = [
+            os.pread(self.headers[i], each.header_size, 0)
+            for i, each in enumerate(self.plan.streamed)
+        ]
+        return FastPath(
+            self.plan,
+            self.tables.views,
+            headers,
+            self.store(),
+            self._shares.fast,
+            self.threads,
+            self.ahead_bytes or AHEAD,
+            self.opened_ns,
+        )
+
+    def answers(self) -> Answers:
+        """What makes the others.
+
+        Raises
+        ------
+        BiofuseError, OSError
+            If the store cannot be opened.
+        """
+        if self.is_far:
+            self.store()
+        shares = self._shares
+        encoder = Encoder(
+            self.plan,
+            self.tables.views,
+            shares.cache,
+            self.opened_ns,
+            shares.scratch,
+            self.threads,
+            self.location,
+        )
+        return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
