@@ -17,7 +17,7 @@ from support.places import PLAIN, consolidated
 from support.program import wait_until
 from support.stores import copy_store, make_store, random_genotypes
 
-from biofuse.cli.live import MountEndedError, ProcessGoneError, read_status
+from biofuse.api.live import MountEndedError, ProcessGoneError, read_status
 from biofuse.cli.status_text import requests_text
 from biofuse.cli.watch import History, sparkline, watch_lines
 from biofuse.encode.report import RequestReport

@@ -4,16 +4,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from biofuse.api import Fileset as Fileset
+    from biofuse.api import Mount as Mount
     from biofuse.api import MountOptions as MountOptions
     from biofuse.api import Options as Options
     from biofuse.api import ViewFile as ViewFile
+    from biofuse.api import mounted as mounted
     from biofuse.api import open_fileset as open
     from biofuse.errors import BiofuseError as BiofuseError
 
 # The build puts the version in, which meson.build has.
 __version__ = "@VERSION@"
 
-__all__ = ["BiofuseError", "Fileset", "MountOptions", "Options", "ViewFile", "open"]  # noqa: F822
+__all__ = [
+    "BiofuseError",
+    "Fileset",
+    "Mount",
+    "MountOptions",
+    "Options",
+    "ViewFile",
+    "mounted",
+    "open",
+]
 
 # Where each name is, so that to import this imports none of them.
 _PLACES = {name: ("biofuse.api", name) for name in __all__} | {

@@ -16,4 +16,4 @@ def public() -> Iterator[None]:
     except BiofuseError as error:
         said = BiofuseError(redact(str(error)), error.errno)
     if said is not None:
-        raise said
+        raise said from None

@@ -7,10 +7,10 @@ import time
 
 import click
 
+from biofuse.api.settings import MAX_THREADS, StoreOptions, ViewChoices
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
-from biofuse.api.settings import MAX_THREADS, StoreOptions, ViewChoices
 from biofuse.memory import format_size
 
 _EPILOG = """\b

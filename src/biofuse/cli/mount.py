@@ -2,6 +2,7 @@
 
 import click
 
+from biofuse.api.settings import serve_config, view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import (
     check_mountpoint,
@@ -10,7 +11,6 @@ from biofuse.cli.launch import (
     run_foreground,
 )
 from biofuse.cli.params import Command, Name
-from biofuse.api.settings import serve_config, view_options
 
 _EPILOG = """\b
 Examples:

@@ -4,10 +4,10 @@ import dataclasses
 
 import click
 
+from biofuse.api.settings import serve_config, view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 from biofuse.cli.params import Command, Name
-from biofuse.api.settings import serve_config, view_options
 
 _EPILOG = """\b
 Examples:

@@ -17,11 +17,11 @@ from typing import Any
 import click
 
 from biofuse import formats, signals
+from biofuse.api.live import end_mount, read_status
+from biofuse.api.settings import FormatOptions, serve_config, view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
-from biofuse.cli.live import end_mount, read_status
 from biofuse.cli.params import Command, Name
-from biofuse.api.settings import FormatOptions, serve_config, view_options
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint

@@ -5,7 +5,7 @@ import os
 
 import click
 
-from biofuse.cli.live import read_status
+from biofuse.api.live import read_status
 from biofuse.cli.params import Name
 from biofuse.cli.status_text import status_lines
 from biofuse.errors import BiofuseError

@@ -2,7 +2,7 @@
 
 import click
 
-from biofuse.cli.live import end_mount
+from biofuse.api.live import end_mount
 from biofuse.cli.params import Name
 from biofuse.errors import BiofuseError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from biofuse.cli.live import MountEndedError
+from biofuse.api.live import MountEndedError
 from biofuse.cli.status_text import status_lines, total_memory
 from biofuse.memory import format_size
 
