@@ -136,6 +136,19 @@ class Fileset:
             return tuple(names[list(self._opening.tables.views[kept].cast("I"))].tolist())
 
     @property
+    def opening(self) -> Opening:
+        """What the streamed files' bytes are made from."""
+        return self._opening
+
+    def number_of(self, name: str) -> int | None:
+        """The number of a streamed file in the plan; None for a sidecar."""
+        return self._streamed.get(name)
+
+    def descriptor_of(self, name: str) -> int:
+        """A sidecar, open."""
+        return self._fds[name]
+
+    @property
     def maker(self) -> Maker:
         """What makes the streamed files' bytes."""
         with self._lock:

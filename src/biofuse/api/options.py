@@ -243,21 +243,7 @@ class Options:
         memory = _size(self.memory)
         if memory is not None and memory < MIN_BUDGET:
             raise BiofuseError(f"memory={self.memory} is below the least, {MIN_BUDGET} bytes")
-        values: dict[str, Any] = {
-            "memory": memory,
-            "allocator": "system",
-            "trim": True,
-            "threads": self.threads,
-            "readahead_workers": None,
-            "readahead_buffer_size": None,
-            "idle_timeout": 10.0,
-            "timeout": self.timeout,
-            "read_ahead_kb": 1024,
-            "direct_io": (),
-            "metrics": None,
-            "allow_other": False,
-        }
-        return ServingOptions(**(values | more))
+        return ServingOptions(memory=memory, threads=self.threads, timeout=self.timeout, **more)
 
     def caches(self) -> CacheOptions:
         """Where plans and chunks are kept."""

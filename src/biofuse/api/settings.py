@@ -84,18 +84,18 @@ class ViewChoices:
 class ServingOptions:
     """How a mount is served; as `--help` says."""
 
-    memory: int | None
-    allocator: str
-    trim: bool
-    threads: int | None
-    readahead_workers: int | None
-    readahead_buffer_size: int | None
-    idle_timeout: float
-    timeout: float | None
-    read_ahead_kb: int
-    direct_io: tuple[str, ...]
-    metrics: str | None
-    allow_other: bool
+    memory: int | None = None
+    allocator: str = "system"
+    trim: bool = True
+    threads: int | None = None
+    readahead_workers: int | None = None
+    readahead_buffer_size: int | None = None
+    idle_timeout: float = 10.0
+    timeout: float | None = None
+    read_ahead_kb: int = 1024
+    direct_io: tuple[str, ...] = ()
+    metrics: str | None = None
+    allow_other: bool = False
 
     @property
     def budget(self) -> int:

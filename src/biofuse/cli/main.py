@@ -15,6 +15,7 @@ _COMMANDS = {
     "mount": ("mount", "Show a store as files in a directory."),
     "umount": ("umount", "End a mount."),
     "run": ("run", "Mount a store, run a command on its files, unmount."),
+    "export": ("export", "Write the files that a mount would show, compressed if wanted."),
     "status": ("status", "Show live mounts and what they hold."),
     "info": ("info", "Describe a store and the views it has."),
     "check": ("check", "Read every chunk of a store, and tell what is missing or wrong."),

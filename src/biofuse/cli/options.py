@@ -196,18 +196,36 @@ plan_option = options(
     ),
 )
 
+_MEMORY: Row = (
+    ("--memory",),
+    {
+        "type": Size(least=MIN_BUDGET),
+        "metavar": "SIZE",
+        "help": "Memory for caches and scratch together.  [default: 128MiB; in a "
+        "job or container at most a quarter of its limit]",
+    },
+)
+_THREADS: Row = (
+    ("--threads",),
+    {
+        "type": click.IntRange(1, settings.MAX_THREADS),
+        "help": "Threads that encode.  [default: cores, up to 4; 8 for a store that is not local]",
+    },
+)
+_TIMEOUT: Row = (
+    ("--timeout",),
+    {
+        "type": Seconds(),
+        "metavar": "SECONDS",
+        "help": "A read that the store does not answer for this long fails, and so does the "
+        "mount while it is made.  [default: 30; 120 for a store that is not local]",
+    },
+)
+
 serving_options = options(
     _SERVING,
     "Serving",
-    (
-        ("--memory",),
-        {
-            "type": Size(least=MIN_BUDGET),
-            "metavar": "SIZE",
-            "help": "Memory for caches and scratch together.  [default: 128MiB; in a "
-            "job or container at most a quarter of its limit]",
-        },
-    ),
+    _MEMORY,
     (
         ("--allocator",),
         {
@@ -225,14 +243,7 @@ serving_options = options(
             "help": "Give freed memory of the encoder process back when it has nothing to do.",
         },
     ),
-    (
-        ("--threads",),
-        {
-            "type": click.IntRange(1, settings.MAX_THREADS),
-            "help": "Threads that encode.  [default: cores, up to 4; 8 for a store that is not "
-            "local]",
-        },
-    ),
+    _THREADS,
     (
         ("--readahead-workers",),
         {
@@ -254,15 +265,7 @@ serving_options = options(
             "help": "Give memory back after this long without a read.",
         },
     ),
-    (
-        ("--timeout",),
-        {
-            "type": Seconds(),
-            "metavar": "SECONDS",
-            "help": "A read that the store does not answer for this long fails, and so does the "
-            "mount while it is made.  [default: 30; 120 for a store that is not local]",
-        },
-    ),
+    _TIMEOUT,
     (
         ("--read-ahead-kb",),
         {
@@ -293,6 +296,8 @@ serving_options = options(
     ),
     (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
 )
+
+making_options = options(_SERVING, "Making", _MEMORY, _THREADS, _TIMEOUT)
 
 cache_options = options(
     _CACHE,

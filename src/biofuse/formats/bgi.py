@@ -8,12 +8,15 @@ import mmap
 import os
 from array import array
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Variants
 
-_FIRST_BYTES = 1000
+if TYPE_CHECKING:
+    import sqlite3
+
+FIRST_BYTES = 1000
 # Bytes of pages that are written at a time.
 _SOME_PAGES = 1 << 20
 # Where in a database's header its number of pages is, in four bytes, the highest first.
@@ -125,23 +128,33 @@ def _error(error: Exception) -> BiofuseError:
     return BiofuseError(f"the .bgi index cannot be written: {error}")
 
 
-def _make_database(path: str, main: MainFile) -> tuple[int, int]:
+def new_index(
+    path: str, name: str, size: int, modified_ns: int, first_bytes: bytes
+) -> "sqlite3.Connection":
     """Make a database that has no variants yet, but what bgenix checks.
+
+    Parameters
+    ----------
+    path : str
+        What is made.
+    name : str
+        Of the `.bgen`.
+    size, modified_ns : int
+        Its bytes, and its time stamp in nanoseconds since 1970.
+    first_bytes : bytes
+        Of it, up to 1,000.
 
     Returns
     -------
-    root : int
-        The page that the variants' tree begins with.
-    num_pages : int
+    sqlite3.Connection
+        With a transaction that is open.
     """
     import sqlite3
 
     from biofuse import native
 
-    # A name that is not UTF-8 cannot be a text of SQLite.
-    name = os.fsencode(main.name).decode(errors="replace")
-    seconds = main.modified_ns // 10**9
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
         for pragma in (
             f"page_size = {native.BgiPages.PAGE_SIZE}",
             "auto_vacuum = NONE",
@@ -156,10 +169,29 @@ def _make_database(path: str, main: MainFile) -> tuple[int, int]:
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
         now = "datetime('now', 'localtime')"
+        # A name that is not UTF-8 cannot be a text of SQLite.
+        text = os.fsencode(name).decode(errors="replace")
         db.execute(
             f"INSERT INTO Metadata VALUES (?, ?, ?, ?, {now})",
-            (name, main.size, seconds, main.read_first(_FIRST_BYTES)),
+            (text, size, modified_ns // 10**9, first_bytes[:FIRST_BYTES]),
         )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _make_database(path: str, main: MainFile) -> tuple[int, int]:
+    """Make an index that has no variants yet.
+
+    Returns
+    -------
+    root : int
+        The page that the variants' tree begins with.
+    num_pages : int
+    """
+    first = main.read_first(FIRST_BYTES)
+    with contextlib.closing(new_index(path, main.name, main.size, main.modified_ns, first)) as db:
         db.execute("COMMIT")
         [(root,)] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'Variant'")
         [(num_pages,)] = db.execute("PRAGMA page_count")

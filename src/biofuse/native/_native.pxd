@@ -308,6 +308,17 @@ cdef extern from "counters.h" nogil:
     void bf_count(uint64_t *, int, uint64_t)
 
 
+cdef extern from "bgen_compress.h" nogil:
+    ctypedef enum bf_bgen_method:
+        BF_BGEN_ZLIB
+        BF_BGEN_ZSTD
+
+    uint64_t bf_bgen_compress_room(uint64_t, uint64_t)
+    bf_status bf_bgen_compress(
+        const uint8_t *, const uint64_t *, uint64_t, bf_bgen_method, int, uint8_t *, uint64_t,
+        uint64_t *, bf_error *)
+
+
 cdef extern from "write.h" nogil:
     void bf_copy_out(const iovec *, int, uint8_t *)
     int bf_write_at(int, iovec *, int, uint64_t)

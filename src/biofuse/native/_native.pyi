@@ -167,6 +167,9 @@ def bgen_heads(
     alleles1: Texts,
     alleles2: Texts,
 ) -> tuple[bytes, array[int]]: ...
+def bgen_compress(
+    records: _Buffer, ends: _Buffer, method: str, level: int
+) -> tuple[memoryview, array[int]]: ...
 def bgen_samples(samples: Texts) -> bytes: ...
 def bgi_rows(
     chroms: Texts,

@@ -1,0 +1,139 @@
+"""`biofuse export`."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from biofuse.api.fileset import Fileset
+from biofuse.api.planning import plan_view
+from biofuse.api.settings import (
+    CacheOptions,
+    FormatOptions,
+    ServingOptions,
+    StoreOptions,
+    ViewChoices,
+    view_options,
+)
+from biofuse.cli import options as o
+from biofuse.cli.params import Command, Name
+from biofuse.cli.progress import byte_bar, progress_bar
+from biofuse.errors import BiofuseError
+from biofuse.memory import format_size
+from biofuse.options import Selection
+from biofuse.stores import Location, store_stem
+
+_EPILOG = """\b
+Examples:
+  biofuse export cohort.vcz out/cohort
+  biofuse export cohort.vcz chr20 --format plink -r 20
+  biofuse export cohort.vcz cohort --format bgen --compress zstd
+  biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
+"""
+
+
+@click.command("export", cls=Command, epilog=_EPILOG)
+@click.argument("store", type=Name())
+@click.argument("out", metavar="OUT", type=Name())
+@o.format_choice
+@o.contig_options()
+@o.all_format_options
+@o.variant_options
+@click.option(
+    "--compress",
+    metavar="METHOD[:LEVEL]",
+    help="Compress the .bgen, which a mount cannot: zlib (1 to 12, 6 unless told) or zstd (1 to "
+    "22, 3).",
+)
+@click.option(
+    "--verify", is_flag=True, help="Read what was written, and compare it with what it should be."
+)
+@o.selection_options
+@o.missing_chunks_option
+@o.store_options
+@o.plan_option
+@o.making_options
+@o.cache_options
+def command(
+    store: str,
+    out: str,
+    compress: str | None,
+    verify: bool,
+    view: ViewChoices,
+    selection: Selection,
+    format_options: FormatOptions,
+    source: StoreOptions,
+    serving: ServingOptions,
+    cache: CacheOptions,
+    **more: Any,
+) -> None:
+    """Write the files that a mount of STORE would show: OUT.bed, OUT.bgen and so on.
+
+    OUT is a path without suffix, a folder if it ends with /, or the URL of an object without
+    suffix. The files are there once they are whole. What was ended, by whatever, goes on with
+    the same command.
+    """
+    location = source.location(store)
+    folder, stem = split_out(out, location)
+    view = _named(view, stem)
+    compression = None
+    if compress is not None:
+        from biofuse.export.compress import Compression
+
+        compression = Compression.parse(compress)
+        if view.format_names and "bgen" not in view.format_names:
+            raise BiofuseError("--compress is for --format bgen, which is not among the formats")
+    used = ["bgen"] if compression else []
+    options = view_options(location, view, selection, format_options, used)
+    quiet = not sys.stderr.isatty()
+    timeout = serving.seconds_to_answer(location.is_local)
+    with progress_bar("reading variants", quiet) as progress:
+        planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
+    for warning in planned.warnings:
+        click.echo(f"biofuse: {warning}", err=True)
+    with Fileset(options, planned, serving, cache) as fileset, byte_bar(quiet) as show:
+        digest = options.digest("export")
+        if Location(folder).is_url:
+            from biofuse.export.objects import export_to_place
+
+            place = location.beside(folder)
+            written = export_to_place(
+                fileset, place, compression=compression, verify=verify, progress=show
+            )
+        else:
+            from biofuse.export.local import export_to_folder
+
+            written = export_to_folder(
+                fileset, folder, digest, compression=compression, verify=verify, progress=show
+            )
+    for path, size in sorted(written.items()):
+        click.echo(f"{path}: {format_size(size)}")
+
+
+def split_out(out: str, location: Location) -> tuple[str, str]:
+    """The folder and the stem that OUT means.
+
+    Raises
+    ------
+    BiofuseError
+        If there is no such folder.
+    """
+    if Location(out).is_url and not out.lower().startswith("file://"):
+        folder, _, stem = out.rpartition("/")
+        return folder, stem or store_stem(location.path)
+    path = Location(out).absolute().path if out else ""
+    if not path:
+        raise BiofuseError("the name of what is to be written is empty")
+    if out.endswith("/") or os.path.isdir(path):
+        path = os.path.join(path, store_stem(location.path))
+    folder, stem = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise BiofuseError(f"there is no folder {folder}; make it with 'mkdir -p {folder}'")
+    return folder, stem
+
+
+def _named(view: ViewChoices, stem: str) -> ViewChoices:
+    import dataclasses
+
+    return dataclasses.replace(view, basename=stem)

@@ -1,0 +1,317 @@
+"""Write a `.bgen` whose records are compressed, and its index.
+
+A mount cannot: where a record begins would depend on the genotypes of all before it.
+Specification: https://www.chg.ox.ac.uk/~gav/bgen_format/spec/v1.2.html.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from biofuse import native
+from biofuse.encode.maker import Maker
+from biofuse.encode.ranges import Records
+from biofuse.errors import BiofuseError
+from biofuse.export.journal import Journal
+from biofuse.formats.bgi import FIRST_BYTES, new_index
+
+# Bytes of records that are compressed at a time, by each thread.
+_BLOCK = 4 << 20
+# Blocks under way for each thread, so that all are busy while one is waited for.
+_UNDER_WAY = 3
+# Bytes after which what is written is had on disk.
+_SYNC_BYTES = 256 << 20
+# Where the header has its flags, whose two lowest bits say how data are compressed.
+_FLAGS = 20
+_FLAG = {"zlib": 1, "zstd": 2}
+_LEVELS = {"zlib": (1, 6, 12), "zstd": (1, 3, 22)}
+_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How a file's records are compressed.
+
+    Attributes
+    ----------
+    method : str
+        zlib or zstd.
+    level : int
+    """
+
+    method: str
+    level: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Compression":
+        """The meaning of METHOD[:LEVEL].
+
+        Raises
+        ------
+        BiofuseError
+            If it has none.
+        """
+        found = re.fullmatch(r"(zlib|zstd)(?::(\d{1,2}))?", text)
+        if found is None:
+            raise BiofuseError(
+                f"{text!r} is no way to compress: write zlib, zstd, or with a level zlib:6"
+            )
+        least, usual, most = _LEVELS[found[1]]
+        level = usual if found[2] is None else int(found[2])
+        if not least <= level <= most:
+            raise BiofuseError(f"the level of {found[1]} is {least} to {most}, not {level}")
+        return cls(found[1], level)
+
+    def header(self, header: bytes) -> bytes:
+        """A BGEN header that says so."""
+        flags = int.from_bytes(header[_FLAGS : _FLAGS + 4], "little") & ~3 | _FLAG[self.method]
+        return header[:_FLAGS] + flags.to_bytes(4, "little") + header[_FLAGS + 4 :]
+
+
+class CompressedFile:
+    """A `.bgen` that is being written.
+
+    Parameters
+    ----------
+    maker : Maker
+    file : int
+        The number of the `.bgen` in the plan.
+    records : Records
+        Its.
+    header : bytes
+        Its.
+    compression : Compression
+    path : str
+        What is written to, with the records' sizes in a file beside it.
+    journal : Journal
+    name : str
+        As the journal has it.
+    """
+
+    def __init__(
+        self,
+        maker: Maker,
+        file: int,
+        records: Records,
+        header: bytes,
+        compression: Compression,
+        path: str,
+        journal: Journal,
+        name: str,
+    ):
+        self._maker = maker
+        self._file = file
+        self._records = records
+        self._compression = compression
+        self._header = compression.header(header)
+        self._path = path
+        self._sizes_path = f"{path}-sizes"
+        self._journal = journal
+        self._name = name
+
+    @property
+    def paths(self) -> list[str]:
+        """Files beside it, of no use once it is complete."""
+        return [self._sizes_path]
+
+    def write(self, threads: int, progress: Callable[[int], None]) -> None:
+        """Write what is not yet written.
+
+        Parameters
+        ----------
+        threads : int
+        progress : callable
+            Called with bytes of the file as a mount shows it.
+
+        Raises
+        ------
+        BiofuseError
+            If bytes cannot be made.
+        OSError
+            If they cannot be written.
+        """
+        record, size = self._begin()
+        progress(self._records.start(record))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        with (
+            open(os.open(self._path, flags, 0o666), "wb", buffering=0) as out,
+            open(os.open(self._sizes_path, flags, 0o666), "wb", buffering=0) as sizes,
+        ):
+            os.ftruncate(out.fileno(), size)
+            os.ftruncate(sizes.fileno(), 8 * record)
+            out.seek(size)
+            sizes.seek(8 * record)
+            if size == 0:
+                out.write(self._header)
+                size = len(self._header)
+            synced = size
+            for first, last, data, each in self._blocks(record, threads):
+                _write_all(out.fileno(), data)
+                _write_all(sizes.fileno(), memoryview(each).cast("B"))
+                size += len(data)
+                progress(self._records.start(last) - self._records.start(first))
+                if size - synced >= _SYNC_BYTES:
+                    os.fdatasync(out.fileno())
+                    os.fdatasync(sizes.fileno())
+                    self._journal.add({"file": self._name, "records": last, "size": size})
+                    synced = size
+            os.fsync(out.fileno())
+            os.fsync(sizes.fileno())
+            self._journal.add({"file": self._name, "records": self._records.count, "size": size})
+
+    def _begin(self) -> tuple[int, int]:
+        """How many records are written, and in how many bytes."""
+        entries = [entry for entry in self._journal.entries if entry["file"] == self._name]
+        if not entries or not os.path.exists(self._path) or not os.path.exists(self._sizes_path):
+            return 0, 0
+        record, size = entries[-1]["records"], entries[-1]["size"]
+        if os.path.getsize(self._path) < size or os.path.getsize(self._sizes_path) < 8 * record:
+            return 0, 0
+        return record, size
+
+    def _blocks(
+        self, record: int, threads: int
+    ) -> Iterator[tuple[int, int, memoryview, "array[int]"]]:
+        """Compressed records from one on, some at a time, and the bytes of each."""
+        spans = self._spans(record)
+        waiting: deque[tuple[int, int, Future[tuple[memoryview, array[int]]]]] = deque()
+        with ThreadPoolExecutor(threads, "compress") as pool:
+            try:
+                for first, last in spans:
+                    waiting.append((first, last, pool.submit(self._compress, first, last)))
+                    if len(waiting) >= _UNDER_WAY * threads:
+                        begin, end, future = waiting.popleft()
+                        yield begin, end, *future.result()
+                for begin, end, future in waiting:
+                    yield begin, end, *future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _spans(self, record: int) -> Iterator[tuple[int, int]]:
+        count = self._records.count
+        while record < count:
+            enough = self._records.start(record) + _BLOCK
+            last = max(record + 1, self._records.at(min(enough, self._records.start(count) - 1)))
+            yield record, last
+            record = last
+
+    def _read(self, first: int, last: int) -> tuple[memoryview, "array[int]"]:
+        start = self._records.start(first)
+        data = memoryview(bytearray(self._records.start(last) - start))
+        self._maker.read_into(self._file, start, data)
+        ends = (self._records.start(record) - start for record in range(first + 1, last + 1))
+        return data, array("Q", ends)
+
+    def _compress(self, first: int, last: int) -> tuple[memoryview, "array[int]"]:
+        data, ends = self._read(first, last)
+        method, level = self._compression.method, self._compression.level
+        try:
+            return native.bgen_compress(data, ends, method, level)
+        except native.NativeError as error:
+            raise BiofuseError(f"{self._name} cannot be compressed: {error}") from error
+
+    def offsets(self) -> "array[int]":
+        """Where each record begins in the file that was written, and its end."""
+        found = array("Q", [len(self._header)])
+        with open(self._sizes_path, "rb") as file:
+            sizes = array("Q")
+            sizes.frombytes(file.read())
+        at = found[0]
+        for size in sizes:
+            at += size
+            found.append(at)
+        return found
+
+    def verify(self, threads: int, progress: Callable[[int], None]) -> None:
+        """Compress again, and compare with what is on disk.
+
+        Raises
+        ------
+        BiofuseError
+            If they differ.
+        """
+        offsets = self.offsets()
+        with open(self._path, "rb", buffering=0) as file:
+            fd = file.fileno()
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            good = os.fstat(fd).st_size == offsets[-1]
+            good = good and os.pread(fd, len(self._header), 0) == self._header
+            for first, last, data, _ in self._blocks(0, threads):
+                size = offsets[last] - offsets[first]
+                good = good and len(data) == size and os.pread(fd, size, offsets[first]) == data
+                if not good:
+                    raise BiofuseError(
+                        f"{self._name} is not on disk what was written: it differs among variants "
+                        f"{first:,} to {last - 1:,}"
+                    )
+                progress(self._records.start(last) - self._records.start(first))
+            if not good:
+                raise BiofuseError(f"{self._name} is not on disk what was written")
+
+
+def _write_all(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def write_index(
+    source: str, path: str, name: str, bgen: str, old: Records, new: "array[int]"
+) -> None:
+    """Write the `.bgi` of a compressed file from that of the file that a mount shows.
+
+    Parameters
+    ----------
+    source : str
+        The latter.
+    path : str
+        What is written.
+    name : str
+        Of the `.bgen`.
+    bgen : str
+        Where that is.
+    old : Records
+        Of the file that a mount shows.
+    new : array of uint64
+        Where the same records begin in the `.bgen`, and its end.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with open(bgen, "rb") as file:
+        first_bytes = file.read(FIRST_BYTES)
+        status = os.fstat(file.fileno())
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{_quoted(source)}?mode=ro", uri=True)) as was,
+            contextlib.closing(
+                new_index(path, name, status.st_size, status.st_mtime_ns, first_bytes)
+            ) as index,
+        ):
+            rows = was.execute(
+                "SELECT chromosome, position, rsid, number_of_alleles, allele1, allele2, "
+                "file_start_position FROM Variant"
+            )
+            while some := rows.fetchmany(_ROWS):
+                index.executemany(
+                    "INSERT INTO Variant VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    ((*row[:6], new[at := old.at(row[6])], new[at + 1] - new[at]) for row in some),
+                )
+            index.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise BiofuseError(f"the .bgi index cannot be written: {error}") from error
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(os.path.abspath(path))

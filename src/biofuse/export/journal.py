@@ -1,0 +1,119 @@
+"""What of an export is on disk, for whoever goes on with it."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from biofuse.errors import BiofuseError
+
+# (first byte, byte after the last)
+Span = tuple[int, int]
+
+
+class Journal:
+    """A file of lines: which export it is, then what was done of it. Locked while it is open.
+
+    Parameters
+    ----------
+    path : str
+    key : str
+        Of the export. What another has left is forgotten.
+
+    Attributes
+    ----------
+    entries : list of dict
+        What was done before.
+
+    Raises
+    ------
+    BiofuseError
+        If another process is at it.
+    OSError
+        If it cannot be written.
+    """
+
+    def __init__(self, path: str, key: str):
+        self._path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o600)
+        try:
+            self._lock()
+            self.entries = self._read(key)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BiofuseError(
+                f"another process exports to the same files: it holds {self._path}"
+            ) from None
+        except OSError:
+            # A file system without locks: no two exports can be told from each other there.
+            return
+
+    def _read(self, key: str) -> list[dict[str, Any]]:
+        with open(os.dup(self._fd), "rb") as file:
+            file.seek(0)
+            lines = file.read().split(b"\n")
+        entries = []
+        # What follows the last end of a line was cut off.
+        whole = sum(len(line) + 1 for line in lines[:-1])
+        with contextlib.suppress(ValueError):
+            entries = [json.loads(line) for line in lines[:-1]]
+        if not entries or entries[0] != {"key": key}:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            self.add({"key": key})
+            return []
+        os.ftruncate(self._fd, whole)
+        os.lseek(self._fd, 0, os.SEEK_END)
+        return entries[1:]
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Say what is done, of which everything is on disk."""
+        os.write(self._fd, json.dumps(entry).encode() + b"\n")
+        os.fdatasync(self._fd)
+
+    def spans(self, name: str) -> list[Span]:
+        """What was done of a file, in order and without overlaps."""
+        found = sorted(
+            (entry["start"], entry["stop"]) for entry in self.entries if entry["file"] == name
+        )
+        return list(_merged(found))
+
+    def close(self) -> None:
+        """Let another process go on."""
+        os.close(self._fd)
+
+    def remove(self) -> None:
+        """Forget everything: it is complete."""
+        os.unlink(self._path)
+
+
+def _merged(spans: list[Span]) -> Iterator[Span]:
+    start, stop = 0, 0
+    for first, last in spans:
+        if first > stop:
+            if stop > start:
+                yield start, stop
+            start, stop = first, last
+        stop = max(stop, last)
+    if stop > start:
+        yield start, stop
+
+
+def missing_spans(size: int, done: list[Span], most: int) -> Iterator[Span]:
+    """Spans of a file that are not done, none longer than `most`."""
+    at = 0
+    for start, stop in [*done, (size, size)]:
+        while at < min(start, size):
+            end = min(at + most, start, size)
+            yield at, end
+            at = end
+        at = max(at, stop)

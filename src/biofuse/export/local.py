@@ -1,0 +1,283 @@
+"""Write a view's files to a folder: whole under their names, or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from biofuse.api.fileset import Fileset
+from biofuse.encode.ranges import Records
+from biofuse.errors import BiofuseError, NoRoomError
+from biofuse.export.compress import CompressedFile, Compression, write_index
+from biofuse.export.journal import Journal
+from biofuse.export.spans import write_spans
+from biofuse.export.verify import verify_file
+from biofuse.formats import main_suffix
+from biofuse.memory import format_size
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of a compressed file, what it is at least of the one that a mount shows, and may be.
+_GUESS = 50
+# Some file systems have no way to sync a folder.
+_NOT_FOR_FOLDERS = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
+_COPY = 1 << 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is written.
+
+    Attributes
+    ----------
+    fileset : Fileset
+    folder : str
+        Where to.
+    key : str
+        Tells this view of this store from all others.
+    compression : Compression or None
+        Of the `.bgen`.
+    threads : int
+    """
+
+    fileset: Fileset
+    folder: str
+    key: str
+    compression: Compression | None
+    threads: int
+
+    def is_compressed(self, name: str) -> bool:
+        """Whether a file is compressed."""
+        suffix = name.removeprefix(self.fileset.stem)
+        return self.compression is not None and suffix == main_suffix("bgen")
+
+    def is_index(self, name: str) -> bool:
+        """Whether a file is the index of one that is compressed."""
+        return self.compression is not None and name.endswith(".bgen.bgi")
+
+    def part(self, name: str) -> str:
+        """Where a file is as long as it is not complete."""
+        return os.path.join(self.folder, f".{name}.part")
+
+    @property
+    def journal_path(self) -> str:
+        return os.path.join(self.folder, f".{self.fileset.stem}.export")
+
+    @property
+    def streamed(self) -> list[str]:
+        """Names of the streamed files."""
+        fileset = self.fileset
+        return [name for name in fileset.files if fileset.number_of(name) is not None]
+
+
+def export_to_folder(
+    fileset: Fileset,
+    folder: str,
+    view_digest: str,
+    *,
+    compression: Compression | None = None,
+    verify: bool = False,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> dict[str, int]:
+    """Write a view's files to a folder.
+
+    They are there under their names once they are on disk whole; until then, they are hidden
+    files beside, with which the same call goes on after whatever ended it.
+
+    Parameters
+    ----------
+    fileset : Fileset
+    folder : str
+    view_digest : str
+        Of the view's options.
+    compression : Compression, optional
+        Of the `.bgen`.
+    verify : bool
+        Whether what is on disk is compared with what it should be.
+    progress : callable
+        Called with what is done, and with the bytes so far and in all.
+
+    Returns
+    -------
+    dict of str to int
+        The files' paths, and their sizes.
+
+    Raises
+    ------
+    BiofuseError
+        If they cannot be made or written.
+    """
+    stamp = json.dumps(
+        [view_digest, fileset.opening.plan.signature, fileset.opening.plan.modified_ns]
+        + [str(compression), dict(fileset.files)]
+    )
+    key = hashlib.sha256(stamp.encode()).hexdigest()
+    job = Job(fileset, folder, key, compression, fileset.opening.threads)
+    with _no_room(job):
+        journal = Journal(job.journal_path, key)
+        try:
+            _check_room(job)
+            written = _write(job, journal, verify, progress)
+            journal.remove()
+        finally:
+            journal.close()
+    return written
+
+
+@contextlib.contextmanager
+def _no_room(job: Job) -> Iterator[None]:
+    """Say in one line what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            why = "the disk is full" if error.errno == errno.ENOSPC else "the quota is used up"
+            raise NoRoomError(
+                f"{why} at {job.folder}; what was written stays in hidden files "
+                f"(.{job.fileset.stem}.*): make room, and the same command goes on, or remove them"
+            ) from error
+        raise BiofuseError(f"cannot write to {job.folder}: {error.strerror or error}") from error
+
+
+def _check_room(job: Job) -> None:
+    """Raise `NoRoomError` if the files cannot have room."""
+    need = 0
+    for name, size in job.fileset.files.items():
+        part = job.part(name)
+        have = os.stat(part).st_blocks * 512 if os.path.exists(part) else 0
+        need += max(0, (size // _GUESS if job.is_compressed(name) else size) - have)
+    status = os.statvfs(job.folder)
+    free = status.f_bavail * status.f_frsize
+    if need > free:
+        raise NoRoomError(
+            f"there is no room in {job.folder}: the files take {format_size(need)}, and "
+            f"{format_size(free)} are free"
+        )
+
+
+def _write(
+    job: Job, journal: Journal, verify: bool, progress: Callable[[str, int, int], None]
+) -> dict[str, int]:
+    fileset = job.fileset
+    total = sum(fileset.files[name] for name in job.streamed)
+    counter = _Counter(lambda done: progress("writing", done, total))
+    checked = _Counter(lambda done: progress("verifying", done, total))
+    written, beside = [], []
+    # Indexes are of the files that they are beside.
+    for name in [*job.streamed, *(name for name in fileset.files if name not in job.streamed)]:
+        part = job.part(name)
+        if job.is_compressed(name):
+            file = _compressed(job, journal, name)
+            file.write(job.threads, counter)
+            beside += file.paths
+            if verify:
+                file.verify(job.threads, checked)
+        elif job.is_index(name):
+            _index(job, journal, name)
+        elif (number := fileset.number_of(name)) is not None:
+            size = fileset.files[name]
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(part, flags, 0o666)
+            try:
+                write_spans(fileset.maker, number, size, fd, journal, name, job.threads, counter)
+                os.fsync(fd)
+                if verify:
+                    verify_file(fileset.maker, number, size, fd, name, job.threads, checked)
+            finally:
+                os.close(fd)
+            # The index has the time stamp.
+            _set_time(part, fileset)
+        else:
+            _copy(fileset.descriptor_of(name), part)
+            _set_time(part, fileset)
+        _sync(part)
+        written.append(name)
+    found = {}
+    for name in written:
+        path = os.path.join(job.folder, name)
+        os.replace(job.part(name), path)
+        found[path] = os.path.getsize(path)
+    _sync_folder(job.folder)
+    for path in beside:
+        os.unlink(path)
+    return found
+
+
+class _Counter:
+    """Sums what it is called with."""
+
+    def __init__(self, show: Callable[[int], None]):
+        self._show = show
+        self._done = 0
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        self._show(self._done)
+
+
+def _records(job: Job, name: str) -> tuple[int, Records]:
+    number = job.fileset.number_of(name)
+    assert number is not None
+    opening = job.fileset.opening
+    return number, Records(opening.plan.streamed[number], opening.tables.views)
+
+
+def _compressed(job: Job, journal: Journal, name: str) -> CompressedFile:
+    number, records = _records(job, name)
+    assert job.compression is not None
+    opening = job.fileset.opening
+    header = os.pread(opening.headers[number], records.header_size, 0)
+    return CompressedFile(
+        job.fileset.maker,
+        number,
+        records,
+        header,
+        job.compression,
+        job.part(name),
+        journal,
+        name,
+    )
+
+
+def _index(job: Job, journal: Journal, name: str) -> None:
+    bgen = name.removesuffix(".bgi")
+    _, records = _records(job, bgen)
+    offsets = _compressed(job, journal, bgen).offsets()
+    source = f"/proc/self/fd/{job.fileset.descriptor_of(name)}"
+    write_index(source, job.part(name), bgen, job.part(bgen), records, offsets)
+
+
+def _copy(fd: int, path: str) -> None:
+    with (
+        open(os.dup(fd), "rb", buffering=0) as source,
+        open(path, "wb", buffering=0) as target,
+    ):
+        source.seek(0)
+        shutil.copyfileobj(source, target, _COPY)
+
+
+def _set_time(path: str, fileset: Fileset) -> None:
+    modified_ns = fileset.opening.plan.modified_ns
+    os.utime(path, ns=(modified_ns, modified_ns))
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+    finally:
+        os.close(fd)
