@@ -15,7 +15,7 @@ from biofuse.api.fileset import Fileset, open_fileset
 _STORE = re.compile(r"\.(vcz|zarr|icechunk)(\.zip)?$|\.zip$")
 
 
-class BiofuseFileSystem(AbstractFileSystem):
+class BiofuseFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The files of a store, read-only.
 
     ``biofuse:///data/cohort.vcz/cohort.bim`` is a file of a store on this machine, and

@@ -84,7 +84,8 @@ def _ask(record: MountRecord, timeout: float) -> dict[str, Any]:
         if user != os.geteuid():
             raise PermissionError(f"{record.socket} is another user's")
         data = b"".join(iter(lambda: sock.recv(65536), b""))
-    return json.loads(data)
+    status: dict[str, Any] = json.loads(data)
+    return status
 
 
 def _biofuse_mount(target: str) -> Mount | None:

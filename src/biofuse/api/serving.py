@@ -120,7 +120,7 @@ class ServingProcess:
     def __enter__(self) -> "ServingProcess":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._reader)
         assert self._process.stdin is not None
         if not self._serving:

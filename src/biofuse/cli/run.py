@@ -18,13 +18,22 @@ import click
 
 from biofuse import formats, signals
 from biofuse.api.live import end_mount, read_status
-from biofuse.api.settings import FormatOptions, serve_config, view_options
+from biofuse.api.planning import plan_view
+from biofuse.api.settings import (
+    CacheOptions,
+    FormatOptions,
+    ServingOptions,
+    serve_config,
+    view_options,
+)
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.params import Command, Name
-from biofuse.errors import BiofuseError
+from biofuse.cli.progress import byte_bar, progress_bar
+from biofuse.errors import BiofuseError, NoRoomError
 from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint
+from biofuse.options import ViewOptions
 
 # sysexits.h: an error while doing I/O on some file.
 EXIT_READ_FAILED = 74
@@ -90,7 +99,24 @@ class RunCommand(Command):
 @o.serving_options
 @o.cache_options
 @o.log_options
-def command(store, command_line, view, selection, format_options, source, serving, cache, log):
+@click.option(
+    "--without-fuse",
+    is_flag=True,
+    help="Write the files to a temporary folder (TMPDIR) first, and remove them after.  "
+    "[default: where FUSE cannot be used]",
+)
+def command(
+    store,
+    command_line,
+    view,
+    selection,
+    format_options,
+    source,
+    serving,
+    cache,
+    log,
+    without_fuse,
+):
     """Mount STORE in a private directory, run COMMAND on its files, unmount.
 
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed; 127 if
@@ -98,9 +124,23 @@ def command(store, command_line, view, selection, format_options, source, servin
     """
     location = source.location(store)
     used = _used_formats(command_line, view.format_names, format_options)
-    options = view_options(location, view, selection, format_options, used)
     _check_command(command_line[0])
-    check_fuse()
+    if not without_fuse:
+        try:
+            check_fuse()
+        except BiofuseError as error:
+            click.echo(
+                f"biofuse: {error}; so the files are written to a temporary folder first, as with "
+                "--without-fuse",
+                err=True,
+            )
+            without_fuse = True
+    if without_fuse:
+        if used and not _names_all(command_line):
+            view = dataclasses.replace(view, format_names=tuple(used))
+        options = view_options(location, view, selection, format_options, used)
+        return _run_on_copies(command_line, options, location.is_local, serving, cache)
+    options = view_options(location, view, selection, format_options, used)
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
@@ -118,6 +158,39 @@ def command(store, command_line, view, selection, format_options, source, servin
             click.echo(f"biofuse: {_failed(errors, log.log_file)}", err=True)
             code = code or EXIT_READ_FAILED
     return code
+
+
+def _names_all(command_line: Sequence[str]) -> bool:
+    """Whether a command may open files that its words do not name one by one."""
+    return any("{stem}" in word or "{dir}" in word or "BIOFUSE_" in word for word in command_line)
+
+
+def _run_on_copies(
+    command_line: tuple[str, ...],
+    options: ViewOptions,
+    is_local: bool,
+    serving: ServingOptions,
+    cache: CacheOptions,
+) -> int:
+    """Write the files, run a command on them, remove them. Returns its exit code."""
+    from biofuse.api.fileset import Fileset
+    from biofuse.export.local import export_to_folder
+
+    quiet = not sys.stderr.isatty()
+    timeout = serving.seconds_to_answer(is_local)
+    with progress_bar("reading variants", quiet) as progress:
+        planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
+    for warning in planned.warnings:
+        click.echo(f"biofuse: {warning}", err=True)
+    with tempfile.TemporaryDirectory(prefix="biofuse-run-") as directory:
+        with Fileset(options, planned, serving, cache) as fileset, byte_bar(quiet) as show:
+            try:
+                export_to_folder(fileset, directory, "", progress=show, durable=False)
+            except NoRoomError as error:
+                raise BiofuseError(
+                    f"{error}; TMPDIR names another folder, and --format fewer files"
+                ) from error
+        return _run(command_line, directory, options.stem)
 
 
 class CommandError(BiofuseError):

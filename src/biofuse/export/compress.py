@@ -157,12 +157,12 @@ class CompressedFile:
                 size += len(data)
                 progress(self._records.start(last) - self._records.start(first))
                 if size - synced >= _SYNC_BYTES:
-                    os.fdatasync(out.fileno())
-                    os.fdatasync(sizes.fileno())
+                    self._journal.sync(out.fileno())
+                    self._journal.sync(sizes.fileno())
                     self._journal.add({"file": self._name, "records": last, "size": size})
                     synced = size
-            os.fsync(out.fileno())
-            os.fsync(sizes.fileno())
+            self._journal.sync(out.fileno())
+            self._journal.sync(sizes.fileno())
             self._journal.add({"file": self._name, "records": self._records.count, "size": size})
 
     def _begin(self) -> tuple[int, int]:

@@ -21,6 +21,8 @@ class Journal:
     path : str
     key : str
         Of the export. What another has left is forgotten.
+    durable : bool
+        Whether what is done is to be on disk.
 
     Attributes
     ----------
@@ -35,8 +37,9 @@ class Journal:
         If it cannot be written.
     """
 
-    def __init__(self, path: str, key: str):
+    def __init__(self, path: str, key: str, durable: bool = True):
         self._path = path
+        self._durable = durable
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         try:
@@ -78,7 +81,12 @@ class Journal:
     def add(self, entry: dict[str, Any]) -> None:
         """Say what is done, of which everything is on disk."""
         os.write(self._fd, json.dumps(entry).encode() + b"\n")
-        os.fdatasync(self._fd)
+        self.sync(self._fd)
+
+    def sync(self, fd: int) -> None:
+        """Have a file on disk, if what is done is to be there."""
+        if self._durable:
+            os.fdatasync(fd)
 
     def spans(self, name: str) -> list[Span]:
         """What was done of a file, in order and without overlaps."""

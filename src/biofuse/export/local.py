@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from biofuse.api.fileset import Fileset
@@ -36,18 +36,20 @@ class Job:
     fileset : Fileset
     folder : str
         Where to.
-    key : str
-        Tells this view of this store from all others.
     compression : Compression or None
         Of the `.bgen`.
     threads : int
+    files : dict of str to int
+        Names, and sizes as a mount shows them.
+    durable : bool
     """
 
     fileset: Fileset
     folder: str
-    key: str
     compression: Compression | None
     threads: int
+    files: dict[str, int]
+    durable: bool
 
     def is_compressed(self, name: str) -> bool:
         """Whether a file is compressed."""
@@ -69,8 +71,7 @@ class Job:
     @property
     def streamed(self) -> list[str]:
         """Names of the streamed files."""
-        fileset = self.fileset
-        return [name for name in fileset.files if fileset.number_of(name) is not None]
+        return [name for name in self.files if self.fileset.number_of(name) is not None]
 
 
 def export_to_folder(
@@ -81,6 +82,8 @@ def export_to_folder(
     compression: Compression | None = None,
     verify: bool = False,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    names: Collection[str] | None = None,
+    durable: bool = True,
 ) -> dict[str, int]:
     """Write a view's files to a folder.
 
@@ -99,6 +102,10 @@ def export_to_folder(
         Whether what is on disk is compared with what it should be.
     progress : callable
         Called with what is done, and with the bytes so far and in all.
+    names : collection of str, optional
+        The files to write; all of them where None.
+    durable : bool
+        Whether they are on disk at the end, not in memory alone.
 
     Returns
     -------
@@ -111,13 +118,18 @@ def export_to_folder(
         If they cannot be made or written.
     """
     stamp = json.dumps(
-        [view_digest, fileset.opening.plan.signature, fileset.opening.plan.modified_ns]
-        + [str(compression), dict(fileset.files)]
+        {
+            "view": view_digest,
+            "store": [fileset.opening.plan.signature, fileset.opening.plan.modified_ns],
+            "compression": str(compression),
+            "files": dict(fileset.files),
+        }
     )
     key = hashlib.sha256(stamp.encode()).hexdigest()
-    job = Job(fileset, folder, key, compression, fileset.opening.threads)
+    files = {n: s for n, s in fileset.files.items() if names is None or n in names}
+    job = Job(fileset, folder, compression, fileset.opening.threads, files, durable)
     with _no_room(job):
-        journal = Journal(job.journal_path, key)
+        journal = Journal(job.journal_path, key, durable)
         try:
             _check_room(job)
             written = _write(job, journal, verify, progress)
@@ -145,7 +157,7 @@ def _no_room(job: Job) -> Iterator[None]:
 def _check_room(job: Job) -> None:
     """Raise `NoRoomError` if the files cannot have room."""
     need = 0
-    for name, size in job.fileset.files.items():
+    for name, size in job.files.items():
         part = job.part(name)
         have = os.stat(part).st_blocks * 512 if os.path.exists(part) else 0
         need += max(0, (size // _GUESS if job.is_compressed(name) else size) - have)
@@ -162,12 +174,12 @@ def _write(
     job: Job, journal: Journal, verify: bool, progress: Callable[[str, int, int], None]
 ) -> dict[str, int]:
     fileset = job.fileset
-    total = sum(fileset.files[name] for name in job.streamed)
+    total = sum(job.files[name] for name in job.streamed)
     counter = _Counter(lambda done: progress("writing", done, total))
     checked = _Counter(lambda done: progress("verifying", done, total))
     written, beside = [], []
     # Indexes are of the files that they are beside.
-    for name in [*job.streamed, *(name for name in fileset.files if name not in job.streamed)]:
+    for name in [*job.streamed, *(name for name in job.files if name not in job.streamed)]:
         part = job.part(name)
         if job.is_compressed(name):
             file = _compressed(job, journal, name)
@@ -178,12 +190,11 @@ def _write(
         elif job.is_index(name):
             _index(job, journal, name)
         elif (number := fileset.number_of(name)) is not None:
-            size = fileset.files[name]
+            size = job.files[name]
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(part, flags, 0o666)
             try:
                 write_spans(fileset.maker, number, size, fd, journal, name, job.threads, counter)
-                os.fsync(fd)
                 if verify:
                     verify_file(fileset.maker, number, size, fd, name, job.threads, checked)
             finally:
@@ -193,14 +204,16 @@ def _write(
         else:
             _copy(fileset.descriptor_of(name), part)
             _set_time(part, fileset)
-        _sync(part)
+        if job.durable:
+            _sync(part)
         written.append(name)
     found = {}
     for name in written:
         path = os.path.join(job.folder, name)
         os.replace(job.part(name), path)
         found[path] = os.path.getsize(path)
-    _sync_folder(job.folder)
+    if job.durable:
+        _sync_folder(job.folder)
     for path in beside:
         os.unlink(path)
     return found

@@ -82,7 +82,7 @@ def write_spans(
 
 
 def _note(fd: int, journal: Journal, name: str, spans: list[Span]) -> None:
-    os.fdatasync(fd)
+    journal.sync(fd)
     for start, stop in _joined(spans):
         journal.add({"file": name, "start": start, "stop": stop})
 
