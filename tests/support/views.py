@@ -10,8 +10,8 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from biofuse.cli import mount, mount_bgen
 from biofuse.api.settings import view_options
+from biofuse.cli import mount, mount_bgen
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables

@@ -12,7 +12,7 @@ from biofuse.export.team import Team
 # Bytes that a thread writes before it takes others.
 SPAN = 4 * PIECE
 # What is written is had on disk after so many bytes, or seconds, so that a kill costs no more.
-_SYNC_BYTES, _SYNC_SECONDS = 1 << 30, 5.0
+_SYNC_BYTES, _SYNC_SECONDS = 1 << 30, 2.0
 # Seconds between two looks.
 _LOOK = 0.2
 
