@@ -50,9 +50,8 @@ def test_readers_of_python(method, files):
     for name in (files["plain"], files[method]):
         found = cbgen.bgen_file(name)
         assert (found.nvariants, found.nsamples) == (300, 120)
-    with bgen_reader.open_bgen(files[method], verbose=False) as made:
-        with bgen_reader.open_bgen(files["plain"], verbose=False) as plain:
-            np.testing.assert_array_equal(made.read(), plain.read())
+    read = [bgen_reader.open_bgen(files[name], verbose=False).read() for name in ("plain", method)]
+    np.testing.assert_array_equal(*read)
 
 
 @pytest.mark.parametrize("method", METHODS)
