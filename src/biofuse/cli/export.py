@@ -1,5 +1,7 @@
 """`biofuse export`."""
 
+import contextlib
+import dataclasses
 import os
 import sys
 from typing import Any
@@ -49,6 +51,12 @@ Examples:
 @click.option(
     "--verify", is_flag=True, help="Read what was written, and compare it with what it should be."
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Have the workers of this Dask scheduler make and write the files; local: some started "
+    "on this machine.",
+)
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
@@ -60,6 +68,7 @@ def command(
     out: str,
     compress: str | None,
     verify: bool,
+    dask: str | None,
     view: ViewChoices,
     selection: Selection,
     format_options: FormatOptions,
@@ -92,20 +101,38 @@ def command(
         planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
     for warning in planned.warnings:
         click.echo(f"biofuse: {warning}", err=True)
-    with Fileset(options, planned, serving, cache) as fileset, byte_bar(quiet) as show:
+    with contextlib.ExitStack() as stack:
+        cluster = None
+        if dask is not None:
+            from biofuse.export.cluster import Cluster
+
+            cluster = stack.enter_context(Cluster(dask))
+        fileset = stack.enter_context(Fileset(options, planned, serving, cache))
+        show = stack.enter_context(byte_bar(quiet))
         digest = options.digest("export")
         if Location(folder).is_url:
             from biofuse.export.objects import export_to_place
 
             place = location.beside(folder)
             written = export_to_place(
-                fileset, place, compression=compression, verify=verify, progress=show
+                fileset,
+                place,
+                compression=compression,
+                verify=verify,
+                progress=show,
+                cluster=cluster,
             )
         else:
             from biofuse.export.local import export_to_folder
 
             written = export_to_folder(
-                fileset, folder, digest, compression=compression, verify=verify, progress=show
+                fileset,
+                folder,
+                digest,
+                compression=compression,
+                verify=verify,
+                progress=show,
+                cluster=cluster,
             )
     for path, size in sorted(written.items()):
         click.echo(f"{path}: {format_size(size)}")
@@ -134,6 +161,4 @@ def split_out(out: str, location: Location) -> tuple[str, str]:
 
 
 def _named(view: ViewChoices, stem: str) -> ViewChoices:
-    import dataclasses
-
     return dataclasses.replace(view, basename=stem)

@@ -11,13 +11,14 @@ import sqlite3
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from biofuse import native
-from biofuse.encode.maker import Maker
 from biofuse.encode.ranges import Records
 from biofuse.errors import BiofuseError
+from biofuse.export.cluster import Cluster, as_maker
 from biofuse.export.journal import Journal
 from biofuse.formats.bgi import FIRST_BYTES, new_index
 
@@ -79,7 +80,8 @@ class CompressedFile:
 
     Parameters
     ----------
-    maker : Maker
+    source : Maker or Package
+        The latter, as a cluster has it, for its workers.
     file : int
         The number of the `.bgen` in the plan.
     records : Records
@@ -92,11 +94,13 @@ class CompressedFile:
     journal : Journal
     name : str
         As the journal has it.
+    cluster : Cluster, optional
+        Whose workers compress.
     """
 
     def __init__(
         self,
-        maker: Maker,
+        source: Any,
         file: int,
         records: Records,
         header: bytes,
@@ -104,8 +108,10 @@ class CompressedFile:
         path: str,
         journal: Journal,
         name: str,
+        cluster: Cluster | None = None,
     ):
-        self._maker = maker
+        self._cluster = cluster
+        self._source = source
         self._file = file
         self._records = records
         self._compression = compression
@@ -179,19 +185,38 @@ class CompressedFile:
         self, record: int, threads: int
     ) -> Iterator[tuple[int, int, memoryview, "array[int]"]]:
         """Compressed records from one on, some at a time, and the bytes of each."""
-        spans = self._spans(record)
-        waiting: deque[tuple[int, int, Future[tuple[memoryview, array[int]]]]] = deque()
-        with ThreadPoolExecutor(threads, "compress") as pool:
+        with contextlib.ExitStack() as stack:
+            executor: Executor
+            if self._cluster is None:
+                executor = stack.enter_context(ThreadPoolExecutor(threads, "compress"))
+            else:
+                executor = stack.enter_context(self._cluster.executor())
+                threads = self._cluster.threads
+            waiting: deque[tuple[int, int, Future[tuple[bytes, array[int]]]]] = deque()
             try:
-                for first, last in spans:
-                    waiting.append((first, last, pool.submit(self._compress, first, last)))
+                for first, last in self._spans(record):
+                    start = self._records.start(first)
+                    ends = (
+                        self._records.start(each) - start for each in range(first + 1, last + 1)
+                    )
+                    words = (self._source, self._file, start, array("Q", ends), self._compression)
+                    waiting.append((first, last, executor.submit(compress_block, *words)))
                     if len(waiting) >= _UNDER_WAY * threads:
-                        begin, end, future = waiting.popleft()
-                        yield begin, end, *future.result()
-                for begin, end, future in waiting:
-                    yield begin, end, *future.result()
+                        yield self._result(*waiting.popleft())
+                while waiting:
+                    yield self._result(*waiting.popleft())
             finally:
-                pool.shutdown(cancel_futures=True)
+                for _, _, future in waiting:
+                    future.cancel()
+
+    def _result(
+        self, first: int, last: int, future: "Future[tuple[bytes, array[int]]]"
+    ) -> tuple[int, int, memoryview, "array[int]"]:
+        try:
+            data, sizes = future.result()
+        except BiofuseError as error:
+            raise BiofuseError(f"{self._name} cannot be compressed: {error}") from error
+        return first, last, memoryview(data), sizes
 
     def _spans(self, record: int) -> Iterator[tuple[int, int]]:
         count = self._records.count
@@ -200,21 +225,6 @@ class CompressedFile:
             last = max(record + 1, self._records.at(min(enough, self._records.start(count) - 1)))
             yield record, last
             record = last
-
-    def _read(self, first: int, last: int) -> tuple[memoryview, "array[int]"]:
-        start = self._records.start(first)
-        data = memoryview(bytearray(self._records.start(last) - start))
-        self._maker.read_into(self._file, start, data)
-        ends = (self._records.start(record) - start for record in range(first + 1, last + 1))
-        return data, array("Q", ends)
-
-    def _compress(self, first: int, last: int) -> tuple[memoryview, "array[int]"]:
-        data, ends = self._read(first, last)
-        method, level = self._compression.method, self._compression.level
-        try:
-            return native.bgen_compress(data, ends, method, level)
-        except native.NativeError as error:
-            raise BiofuseError(f"{self._name} cannot be compressed: {error}") from error
 
     def offsets(self) -> "array[int]":
         """Where each record begins in the file that was written, and its end."""
@@ -253,6 +263,42 @@ class CompressedFile:
                 progress(self._records.start(last) - self._records.start(first))
             if not good:
                 raise BiofuseError(f"{self._name} is not on disk what was written")
+
+
+def compress_block(
+    source: Any, file: int, start: int, ends: "array[int]", compression: Compression
+) -> tuple[bytes, "array[int]"]:
+    """Make records, here or on a worker of a cluster, and compress them.
+
+    Parameters
+    ----------
+    source : Maker or Package
+    file : int
+        Its number in the plan.
+    start : int
+        Where in the file that a mount shows they begin.
+    ends : array of uint64
+        Where each ends, counted from there.
+    compression : Compression
+
+    Returns
+    -------
+    records : bytes
+    sizes : array of uint64
+        Bytes of each.
+
+    Raises
+    ------
+    BiofuseError
+        If they cannot be made.
+    """
+    data = memoryview(bytearray(ends[-1]))
+    as_maker(source).read_into(file, start, data)
+    try:
+        made, sizes = native.bgen_compress(data, ends, compression.method, compression.level)
+    except native.NativeError as error:
+        raise BiofuseError(str(error)) from error
+    return bytes(made), sizes
 
 
 def _write_all(fd: int, data: memoryview) -> None:

@@ -8,13 +8,15 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from biofuse.api.fileset import Fileset
 from biofuse.encode.ranges import Records
 from biofuse.errors import BiofuseError, NoRoomError
+from biofuse.export.cluster import Cluster, Package
 from biofuse.export.compress import CompressedFile, Compression, write_index
 from biofuse.export.journal import Journal
-from biofuse.export.spans import write_spans
+from biofuse.export.spans import write_spans, write_spans_on
 from biofuse.export.verify import verify_file
 from biofuse.formats import main_suffix
 from biofuse.memory import format_size
@@ -42,6 +44,7 @@ class Job:
     files : dict of str to int
         Names, and sizes as a mount shows them.
     durable : bool
+    cluster : Cluster or None
     """
 
     fileset: Fileset
@@ -50,6 +53,7 @@ class Job:
     threads: int
     files: dict[str, int]
     durable: bool
+    cluster: Cluster | None = None
 
     def is_compressed(self, name: str) -> bool:
         """Whether a file is compressed."""
@@ -84,6 +88,7 @@ def export_to_folder(
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     names: Collection[str] | None = None,
     durable: bool = True,
+    cluster: Cluster | None = None,
 ) -> dict[str, int]:
     """Write a view's files to a folder.
 
@@ -106,6 +111,8 @@ def export_to_folder(
         The files to write; all of them where None.
     durable : bool
         Whether they are on disk at the end, not in memory alone.
+    cluster : Cluster, optional
+        Whose workers make and write them; the folder must be one that all see.
 
     Returns
     -------
@@ -127,7 +134,7 @@ def export_to_folder(
     )
     key = hashlib.sha256(stamp.encode()).hexdigest()
     files = {n: s for n, s in fileset.files.items() if names is None or n in names}
-    job = Job(fileset, folder, compression, fileset.opening.threads, files, durable)
+    job = Job(fileset, folder, compression, fileset.opening.threads, files, durable, cluster)
     with _no_room(job):
         journal = Journal(job.journal_path, key, durable)
         try:
@@ -178,11 +185,14 @@ def _write(
     counter = _Counter(lambda done: progress("writing", done, total))
     checked = _Counter(lambda done: progress("verifying", done, total))
     written, beside = [], []
+    package = None
+    if job.cluster is not None:
+        package = job.cluster.send(Package.of(fileset.opening))
     # Indexes are of the files that they are beside.
     for name in [*job.streamed, *(name for name in job.files if name not in job.streamed)]:
         part = job.part(name)
         if job.is_compressed(name):
-            file = _compressed(job, journal, name)
+            file = _compressed(job, journal, name, package)
             file.write(job.threads, counter)
             beside += file.paths
             if verify:
@@ -194,7 +204,14 @@ def _write(
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(part, flags, 0o666)
             try:
-                write_spans(fileset.maker, number, size, fd, journal, name, job.threads, counter)
+                if job.cluster is not None:
+                    write_spans_on(
+                        *(job.cluster, package, number, size, fd, part, journal, name, counter)
+                    )
+                else:
+                    write_spans(
+                        *(fileset.maker, number, size, fd, journal, name, job.threads, counter)
+                    )
                 if verify:
                     verify_file(fileset.maker, number, size, fd, name, job.threads, checked)
             finally:
@@ -238,13 +255,13 @@ def _records(job: Job, name: str) -> tuple[int, Records]:
     return number, Records(opening.plan.streamed[number], opening.tables.views)
 
 
-def _compressed(job: Job, journal: Journal, name: str) -> CompressedFile:
+def _compressed(job: Job, journal: Journal, name: str, package: Any = None) -> CompressedFile:
     number, records = _records(job, name)
     assert job.compression is not None
     opening = job.fileset.opening
     header = os.pread(opening.headers[number], records.header_size, 0)
     return CompressedFile(
-        job.fileset.maker,
+        package or job.fileset.maker,
         number,
         records,
         header,
@@ -252,6 +269,7 @@ def _compressed(job: Job, journal: Journal, name: str) -> CompressedFile:
         job.part(name),
         journal,
         name,
+        job.cluster if package else None,
     )
 
 

@@ -10,8 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from biofuse.api.fileset import Fileset
 from biofuse.errors import BiofuseError
+from biofuse.export.cluster import Cluster, Package, upload_span
 from biofuse.export.compress import Compression
 from biofuse.stores import Location
+from biofuse.stores.multipart import LEAST_PART, MOST_PARTS, MultipartUpload
 from biofuse.stores.uploads import Uploads
 
 # Bytes of a part: no object has more than 10,000 of them, and none is below 5 MiB.
@@ -27,6 +29,7 @@ def export_to_place(
     compression: Compression | None = None,
     verify: bool = False,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    cluster: Cluster | None = None,
 ) -> dict[str, int]:
     """Write a view's files to an object store.
 
@@ -44,6 +47,8 @@ def export_to_place(
         Whether what is there is read and compared.
     progress : callable
         Called with what is done, and with the bytes so far and in all.
+    cluster : Cluster, optional
+        Whose workers make and upload the streamed files' parts.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def export_to_place(
     with contextlib.ExitStack() as stack:
         local: dict[str, str] = {}
         if compression is not None:
-            local = _compress(fileset, compression, stack, progress)
+            local = _compress(fileset, compression, stack, progress, cluster)
         sizes = {name: os.path.getsize(path) for name, path in local.items()}
         files = {name: sizes.get(name, size) for name, size in fileset.files.items()}
         total = sum(files.values())
@@ -76,6 +81,18 @@ def export_to_place(
                     done += len(data)
                     progress("uploading", done, total)
 
+            number = fileset.number_of(name)
+            if cluster is not None and number is not None and name not in local:
+
+                def show(more: int) -> None:
+                    nonlocal done
+                    done += more
+                    progress("uploading", done, total)
+
+                _upload_by(cluster, fileset, number, name, files[name], place, show)
+                if verify:
+                    _verify(fileset, uploads, name)
+                continue
             part_size = max(_PART, -(-files[name] // _MAX_PARTS))
             uploads.put(name, parts(), part_size, _AT_ONCE)
             if verify:
@@ -87,18 +104,65 @@ def export_to_place(
     return {f"{place.path.rstrip('/')}/{name}": size for name, size in files.items()}
 
 
+def _upload_by(
+    cluster: Cluster,
+    fileset: Fileset,
+    file: int,
+    name: str,
+    size: int,
+    place: Location,
+    show: Callable[[int], None],
+) -> None:
+    """Have the workers of a cluster upload a file's parts."""
+    package = cluster.send(Package.of(fileset.opening))
+    upload = MultipartUpload.begin(place, name)
+    step = max(cluster.span_size(size), LEAST_PART, -(-size // MOST_PARTS))
+    spans = [(at, min(at + step, size)) for at in range(0, size, step)]
+    work = ((package, file, span, upload, i) for i, span in enumerate(spans, 1))
+    try:
+        parts = []
+        for (_, _, span, _, _), part in cluster.each(work, upload_span):
+            parts.append(part)
+            show(span[1] - span[0])
+        upload.end(parts)
+    except BaseException:
+        # What has been uploaded of it costs as long as it is there.
+        with contextlib.suppress(Exception):
+            upload.abort()
+        raise
+
+
+def _verify(fileset: Fileset, uploads: Uploads, name: str) -> None:
+    """Raise `BiofuseError` if an object is not what it should be."""
+    with fileset.open(name) as file:
+        for data in uploads.read(name):
+            if file.read(len(data)) != data:
+                raise BiofuseError(f"{name} is not there as it was written")
+        if file.tell() != file.size:
+            raise BiofuseError(f"{name} is shorter than it was written")
+
+
 def _compress(
     fileset: Fileset,
     compression: Compression,
     stack: contextlib.ExitStack,
     progress: Callable[[str, int, int], None],
+    cluster: Cluster | None,
 ) -> dict[str, str]:
     """Make what is compressed here; returns the paths of these files."""
     from biofuse.export.local import export_to_folder
 
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-export-"))
     names = [name for name in fileset.files if name.endswith((".bgen", ".bgen.bgi"))]
-    export_to_folder(fileset, folder, "", compression=compression, progress=progress, names=names)
+    export_to_folder(
+        fileset,
+        folder,
+        "",
+        compression=compression,
+        progress=progress,
+        names=names,
+        cluster=cluster,
+    )
     return {name: os.path.join(folder, name) for name in names}
 
 

@@ -4,8 +4,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from biofuse.encode.maker import PIECE, Maker
+from biofuse.export.cluster import Cluster, write_span
 from biofuse.export.journal import Journal, Span, missing_spans
 from biofuse.export.team import Team
 
@@ -60,31 +62,94 @@ def write_spans(
         for at in range(span[0], span[1], PIECE):
             maker.write(file, at, min(PIECE, span[1] - at), fd, at)
 
-    fresh: list[Span] = []
-    synced = time.monotonic()
-    goes_on = True
-    with Team(missing_spans(size, done, SPAN), write, threads) as team:
-        try:
-            while goes_on:
-                found, goes_on = team.take(_LOOK)
-                fresh += found
-                progress(sum(stop - start for start, stop in found))
-                written = sum(stop - start for start, stop in fresh)
-                late = time.monotonic() - synced > _SYNC_SECONDS
-                if fresh and (not goes_on or late or written >= _SYNC_BYTES):
-                    _note(fd, journal, name, fresh)
-                    fresh, synced = [], time.monotonic()
-        except BaseException:
-            if fresh:
-                with contextlib.suppress(OSError):
-                    _note(fd, journal, name, fresh)
-            raise
+    notes = _Notes(fd, journal, name)
+    with Team(missing_spans(size, done, SPAN), write, threads) as team, notes:
+        goes_on = True
+        while goes_on:
+            found, goes_on = team.take(_LOOK)
+            for span in found:
+                notes.add(span)
+                progress(span[1] - span[0])
+            notes.look()
 
 
-def _note(fd: int, journal: Journal, name: str, spans: list[Span]) -> None:
-    journal.sync(fd)
-    for start, stop in _joined(spans):
-        journal.add({"file": name, "start": start, "stop": stop})
+def write_spans_on(
+    cluster: Cluster,
+    package: Any,
+    file: int,
+    size: int,
+    fd: int,
+    path: str,
+    journal: Journal,
+    name: str,
+    progress: Callable[[int], None],
+) -> None:
+    """The same, by the workers of a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    package : object
+        What it has given for the view.
+    path : str
+        What is written to, as workers see it too.
+
+    Raises
+    ------
+    BiofuseError
+        If a worker fails, and others with what it was to do.
+    """
+    done = journal.spans(name)
+    progress(sum(stop - start for start, stop in done))
+    os.ftruncate(fd, size)
+    os.fsync(fd)
+    spans = missing_spans(size, done, cluster.span_size(size))
+    # Those that were written are on disk, by their workers' word.
+    with _Notes(fd, journal, name) as notes:
+        for _, span in cluster.each(((package, file, each, path) for each in spans), write_span):
+            notes.add(span)
+            progress(span[1] - span[0])
+            notes.look()
+
+
+class _Notes:
+    """Says in a journal what is written, once it is on disk."""
+
+    def __init__(self, fd: int, journal: Journal, name: str):
+        self._fd = fd
+        self._journal = journal
+        self._name = name
+        self._spans: list[Span] = []
+        self._size = 0
+        self._noted = time.monotonic()
+
+    def __enter__(self) -> "_Notes":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._note()
+        else:
+            with contextlib.suppress(OSError):
+                self._note()
+
+    def add(self, span: Span) -> None:
+        self._spans.append(span)
+        self._size += span[1] - span[0]
+
+    def look(self) -> None:
+        """Note what there is, if it is much or long ago."""
+        if self._size >= _SYNC_BYTES or time.monotonic() - self._noted > _SYNC_SECONDS:
+            self._note()
+
+    def _note(self) -> None:
+        self._noted = time.monotonic()
+        if not self._spans:
+            return
+        self._journal.sync(self._fd)
+        for start, stop in _joined(self._spans):
+            self._journal.add({"file": self._name, "start": start, "stop": stop})
+        self._spans, self._size = [], 0
 
 
 def _joined(spans: list[Span]) -> Iterator[Span]:

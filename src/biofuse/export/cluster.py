@@ -1,0 +1,295 @@
+"""Spans of files, made and written by the workers of a Dask cluster.
+
+What a worker needs of the plan goes to it once; then it is told which bytes to write where: in
+place, in a file that it shares with the others, or as a part of an upload to S3. A worker that
+is lost has its spans done again by another, to the same bytes.
+"""
+
+import contextlib
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from biofuse import __version__
+from biofuse.encode.maker import PIECE, Maker
+from biofuse.encode.opening import Opening
+from biofuse.encode.tables import MappedTables
+from biofuse.errors import BiofuseError
+from biofuse.export.journal import Span
+from biofuse.manifest import Plan
+from biofuse.stores import Location
+from biofuse.stores.secrets import Secrets
+
+# Bytes of a span: each worker has several, so that all end at about the same time.
+_LEAST, _MOST, _SHARE = 4 << 20, 64 << 20, 8
+# Spans under way, for each thread of the cluster.
+_UNDER_WAY = 2
+# Seconds in which a worker must be there.
+_PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a worker needs to make bytes.
+
+    Attributes
+    ----------
+    name : str
+        Differs from export to export.
+    version : str
+        Of the biofuse that has made it.
+    plan : Plan
+    secrets : dict
+        Of the store's location.
+    tables : dict of str to bytes
+    headers : dict of int to bytes
+    memory : int
+        Bytes that a worker's process may take.
+    timeout : float
+    """
+
+    name: str
+    version: str
+    plan: Plan
+    secrets: Secrets
+    tables: dict[str, bytes]
+    headers: dict[int, bytes]
+    memory: int
+    timeout: float
+
+    @classmethod
+    def of(cls, opening: Opening) -> "Package":
+        """What an opened view consists of."""
+        plan = opening.plan
+        return cls(
+            uuid.uuid4().hex,
+            __version__,
+            plan,
+            opening.location.secrets,
+            {name: bytes(view) for name, view in opening.tables.views.items()},
+            {i: os.pread(fd, plan.streamed[i].header_size, 0) for i, fd in opening.headers.items()},
+            opening.memory,
+            opening.timeout,
+        )
+
+    def open(self) -> Maker:
+        """Open it on a worker.
+
+        Raises
+        ------
+        BiofuseError
+            If another version of biofuse is there, or the store cannot be opened.
+        """
+        if self.version != __version__:
+            raise BiofuseError(
+                f"a worker has biofuse {__version__}, and this is {self.version}: install the same"
+            )
+        cores = len(os.sched_getaffinity(0))
+        tables = MappedTables({name: _held(data) for name, data in self.tables.items()})
+        headers = {i: _held(data) for i, data in self.headers.items()}
+        opening = Opening(
+            self.plan,
+            Location.planned(self.plan.store, self.secrets).scoped(),
+            tables,
+            headers,
+            self.memory,
+            cores,
+            time.time_ns(),
+            self.timeout,
+        )
+        try:
+            return Maker(opening)
+        except OSError as error:
+            raise BiofuseError(f"a worker cannot open the store: {error}") from error
+
+
+def _held(data: bytes) -> int:
+    """A file in memory that has these bytes."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return os.dup(file.fileno())
+
+
+# Of a worker's process: what was opened last, for all of its threads.
+_opened: dict[str, Maker] = {}
+_opening = threading.Lock()
+
+
+def _maker(package: Package) -> Maker:
+    with _opening:
+        if package.name not in _opened:
+            for name in list(_opened):
+                _opened.pop(name).close()
+            _opened[package.name] = package.open()
+        return _opened[package.name]
+
+
+def as_maker(source: Any) -> Maker:
+    """What makes bytes: itself, or what a package is opened to."""
+    return _maker(source) if isinstance(source, Package) else source
+
+
+def write_span(package: Package, file: int, span: Span, path: str) -> Span:
+    """On a worker: write a span of a file to its place, and have it on disk.
+
+    Raises
+    ------
+    BiofuseError
+        If it cannot be made or written.
+    """
+    maker = _maker(package)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise BiofuseError(
+            f"a worker does not see {path}: the folder must be on a file system that all share"
+        ) from None
+    try:
+        for at in range(span[0], span[1], PIECE):
+            maker.write(file, at, min(PIECE, span[1] - at), fd, at)
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+    return span
+
+
+def upload_span(package: Package, file: int, span: Span, upload: Any, number: int) -> Any:
+    """On a worker: upload a span of a file as a part. Returns what the upload's end wants."""
+    maker = _maker(package)
+    data = memoryview(bytearray(span[1] - span[0]))
+    maker.read_into(file, span[0], data)
+    return upload.put(number, data)
+
+
+class Cluster:
+    """A Dask cluster.
+
+    Use as a context manager.
+
+    Parameters
+    ----------
+    address : str
+        A scheduler's, such as tcp://host:8786, or "local" to start workers on this machine.
+
+    Raises
+    ------
+    BiofuseError
+        If Dask is not installed, or the scheduler does not answer.
+    """
+
+    def __init__(self, address: str):
+        try:
+            import distributed
+        except ImportError:
+            raise BiofuseError(
+                "--dask takes Dask: pip install 'biofuse[dask]' here and on the workers"
+            ) from None
+        self._stack = contextlib.ExitStack()
+        try:
+            if address == "local":
+                address = self._stack.enter_context(_local_cluster())
+            self._client: Any = self._stack.enter_context(
+                distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+            )
+        except (OSError, ValueError) as error:
+            self._stack.close()
+            raise BiofuseError(
+                f"the Dask scheduler at {address} does not answer: {error}"
+            ) from error
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def threads(self) -> int:
+        """Of all workers; those that come later have their share too.
+
+        Raises
+        ------
+        BiofuseError
+            If there is no worker.
+        """
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
+        except Exception as error:
+            raise BiofuseError("the Dask scheduler has no workers") from error
+        found: int = sum(self._client.nthreads().values())
+        return max(1, found)
+
+    def send(self, package: Package) -> Any:
+        """Give every worker what it needs; returns what stands for it as an argument."""
+        return self._client.scatter(package, broadcast=True)
+
+    def span_size(self, size: int) -> int:
+        """Bytes of the spans of a file of so many bytes."""
+        share = size // (_SHARE * self.threads)
+        return max(_LEAST, min(_MOST, -(-share // PIECE) * PIECE))
+
+    def executor(self) -> Any:
+        """The workers as an executor of `concurrent.futures`."""
+        return self._client.get_executor(pure=False, retries=2)
+
+    def each(
+        self, things: Iterator[tuple[Any, ...]], do: Callable[..., Any]
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """Have the workers do things, some at a time; yields each with what came of it.
+
+        Raises
+        ------
+        BiofuseError
+            What one of them has met.
+        """
+        most = _UNDER_WAY * self.threads
+        under_way: dict[Future[Any], tuple[Any, ...]] = {}
+        with self.executor() as executor:
+            try:
+                for thing in things:
+                    under_way[executor.submit(do, *thing)] = thing
+                    if len(under_way) >= most:
+                        yield from _some(under_way)
+                while under_way:
+                    yield from _some(under_way)
+            finally:
+                for future in under_way:
+                    future.cancel()
+
+
+def _some(under_way: dict[Future[Any], tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """What is done by now, once anything is."""
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        thing = under_way.pop(future)
+        try:
+            yield thing, future.result()
+        except (BiofuseError, OSError):
+            raise
+        except Exception as error:
+            raise BiofuseError(f"a Dask worker failed: {error}") from error
+
+
+@contextlib.contextmanager
+def _local_cluster() -> Iterator[str]:
+    """Workers on this machine, one a core; yields the scheduler's address."""
+    import logging
+
+    import distributed
+
+    cores = len(os.sched_getaffinity(0))
+    with distributed.LocalCluster(
+        n_workers=cores,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        silence_logs=logging.ERROR,
+    ) as cluster:
+        yield cluster.scheduler_address
