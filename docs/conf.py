@@ -9,10 +9,12 @@ project = "biofuse"
 author = "the biofuse developers"
 release = version = version_of("biofuse")
 
-extensions = ["myst_parser", "sphinx_click"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 html_theme = "furo"
 html_title = f"biofuse {version}"
 myst_enable_extensions = ["colon_fence"]
+napoleon_google_docstring = False
+autodoc_typehints = "none"
 # Headings that pages link to.
 myst_heading_anchors = 3
 # "sh by-hand" is a shell's language for whoever reads, and for tests that it is not run.

@@ -1,0 +1,113 @@
+"""`biofuse export --dask`: the bytes of one process, made by many, of which some may die."""
+
+import os
+import signal
+import sys
+
+import distributed
+import pytest
+from support import reference
+from support.program import wait_until
+from support.stores import make_store, random_genotypes
+
+from biofuse.export import cluster as clusters
+from biofuse.export.cluster import Cluster
+
+GENOTYPES = random_genotypes(3000, 6000, seed=8, alike=True)
+
+
+@pytest.fixture(scope="module")
+def store(made):
+    """A `.bed` of 4.5 MB, of 30 rows of chunks; its `.bgen` has 54 MB."""
+    return made("dask", lambda folder: make_store(folder / "x.vcz", GENOTYPES, chunks=(100, 3000)))
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def expected(store, module_biofuse, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expected")
+    module_biofuse("export", store, folder / "x", "--no-bgi")
+    return folder
+
+
+def same(folder, expected):
+    names = sorted(path.name for path in expected.iterdir())
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for name in names:
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_the_bytes_of_one_process(store, scheduler, expected, biofuse, tmp_path):
+    options = ["--no-bgi", "--verify", "--dask", scheduler.scheduler_address]
+    biofuse("export", store, tmp_path / "x", *options)
+    same(tmp_path, expected)
+
+
+def test_compressed(store, scheduler, biofuse, tmp_path):
+    options = ["--format", "bgen", "--compress", "zstd:1"]
+    biofuse("export", store, tmp_path / "one", *options)
+    biofuse("export", store, tmp_path / "x", *options, "--dask", scheduler.scheduler_address)
+    one, x = ((tmp_path / f"{name}.bgen").read_bytes() for name in ("one", "x"))
+    assert one == x
+
+
+@pytest.mark.slow
+def test_workers_on_this_machine(store, biofuse, tmp_path):
+    biofuse("export", store, tmp_path / "x", "--format", "plink", "--dask", "local")
+    assert (tmp_path / "x.bed").read_bytes() == reference.bed(GENOTYPES)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed(store, expected, biofuse, tmp_path):
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).pid
+        options = ["--no-bgi", "--dask", cluster.scheduler_address]
+        process = biofuse.popen("export", store, tmp_path / "x", *options)
+        wait_until(lambda: list(tmp_path.glob(".x.*.part")), "it has begun")
+        os.kill(victim, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    same(tmp_path, expected)
+
+
+def test_parts_of_an_upload(store, scheduler, placer, biofuse, tmp_path):
+    there = placer.put("s3", store)
+    folder = there.url.rpartition("/")[0]
+    # What this process is told, its workers are not.
+    words = ["--format", "plink", "--verify", "--dask", scheduler.scheduler_address]
+    biofuse("export", there.url, f"{folder}/made/x", *words, *there.options, env=there.env)
+    biofuse("export", there.url, tmp_path / "x", "--format", "plink", *there.options, env=there.env)
+    assert (tmp_path / "x.bed").read_bytes() == reference.bed(GENOTYPES)
+
+
+def test_mistakes(store, scheduler, biofuse, tmp_path, monkeypatch):
+    address = "tcp://127.0.0.1:9"
+    monkeypatch.setattr(clusters, "_PATIENCE", 1)
+    with pytest.raises(clusters.BiofuseError, match="tcp://127.0.0.1:9 does not answer"):
+        Cluster(address)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(clusters.BiofuseError, match=r"pip install 'biofuse\[dask\]'"):
+        Cluster("local")
+
+
+def test_an_error_of_a_worker_is_one_line(store, scheduler, biofuse, tmp_path, made):
+    def make(folder):
+        return make_store(folder / "bad.vcz", random_genotypes(300, 60, seed=2), chunks=(50, 30))
+
+    bad = made("dask-bad", make)
+    chunk = bad / "call_genotype" / "3.1.0"
+    chunk.write_bytes(chunk.read_bytes()[:30])
+    words = ["--format", "plink", "--dask", scheduler.scheduler_address]
+    said = biofuse("export", bad, tmp_path / "y", *words, code=1).stderr
+    [line] = [line for line in said.splitlines() if "haploid" not in line]
+    assert "y.bed" in line and "call_genotype/3.1.0" in line
+    assert not (tmp_path / "y.bed").exists()
