@@ -251,3 +251,19 @@ def test_no_room_without_fuse(large, biofuse):
         said = biofuse.fails("run", large, "--without-fuse", "--no-cache", "--", "true", env=env)
         assert "no room" in said and "TMPDIR names another folder" in said
         assert list(disk.iterdir()) == []
+
+
+def test_copies_of_one_that_was_killed_are_removed_by_the_next(store, biofuse):
+    words = ["run", store, "--without-fuse", "--format", "plink", "--"]
+    process = biofuse.popen(*words, "sleep", "100")
+    copies = lambda: list(biofuse.temporary.glob("biofuse-copies-*/files/x.fam"))  # noqa: E731
+    [copy] = wait_until(copies, "the copies are there")
+    wait_until(lambda: any("sleep" in p.command for p in biofuse.processes()), "it runs")
+    # Another one at the same time leaves it alone.
+    biofuse(*words, "true")
+    assert copy.exists()
+    process.kill()
+    process.wait()
+    assert copy.exists()
+    biofuse(*words, "true")
+    assert list(biofuse.temporary.iterdir()) == []

@@ -92,7 +92,7 @@ def test_parts_of_an_upload(store, scheduler, placer, biofuse, tmp_path):
 def test_mistakes(store, scheduler, biofuse, tmp_path, monkeypatch):
     address = "tcp://127.0.0.1:9"
     monkeypatch.setattr(clusters, "_PATIENCE", 1)
-    with pytest.raises(clusters.BiofuseError, match="tcp://127.0.0.1:9 does not answer"):
+    with pytest.raises(clusters.BiofuseError, match=r"tcp://127\.0\.0\.1:9 does not answer"):
         Cluster(address)
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(clusters.BiofuseError, match=r"pip install 'biofuse\[dask\]'"):

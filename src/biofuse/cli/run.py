@@ -30,6 +30,7 @@ from biofuse.cli import options as o
 from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar, progress_bar
+from biofuse.copies import folder_of_copies
 from biofuse.errors import BiofuseError, NoRoomError
 from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint
@@ -182,7 +183,7 @@ def _run_on_copies(
         planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
     for warning in planned.warnings:
         click.echo(f"biofuse: {warning}", err=True)
-    with tempfile.TemporaryDirectory(prefix="biofuse-run-") as directory:
+    with folder_of_copies() as directory:
         with Fileset(options, planned, serving, cache) as fileset, byte_bar(quiet) as show:
             try:
                 export_to_folder(fileset, directory, "", progress=show, durable=False)
