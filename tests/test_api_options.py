@@ -249,5 +249,5 @@ def test_a_mount_of_which_a_read_fails(tmp_path, biofuse, monkeypatch):
     ):
         chunk = store / "call_genotype" / "2.1.0"
         chunk.write_bytes(chunk.read_bytes()[:40])
-        with pytest.raises(OSError, match="error"):
+        with pytest.raises(OSError, match="Stale"):
             Path(mount.files["bad.bed"]).read_bytes()

@@ -189,14 +189,14 @@ def test_two_at_the_same_files(large, biofuse, tmp_path):
 
 
 def test_what_is_not_what_was_written_is_found(store, biofuse, tmp_path):
-    from biofuse import api
+    from biofuse.api.fileset import open_fileset
     from biofuse.encode.maker import Maker
     from biofuse.errors import BiofuseError
     from biofuse.export.verify import verify_file
 
     biofuse("export", store, tmp_path / "x", "--format", "plink")
     path = tmp_path / "x.bed"
-    with api.open_fileset(store, formats="plink", no_cache=True) as fileset:
+    with open_fileset(store, formats="plink", no_cache=True) as fileset:
         maker: Maker = fileset.maker
         size = fileset.files["x.bed"]
 

@@ -85,11 +85,13 @@ def test_urls(store):
         fsspec.filesystem("biofuse")
 
 
-def test_a_store_in_an_object_store(placer, store):
+def test_a_store_in_an_object_store(placer, store, monkeypatch):
     there = placer.put("s3", store)
+    for name, value in there.env.items():
+        monkeypatch.setenv(name, value)
     options = dict(word.split("=", 1) for word in there.options if "=" in word)
-    url = f"biofuse://x.bed::{there.url}"
-    with fsspec.open(url, no_cache=True, **options) as file:
+    url = f"biofuse://{there.url}/x.bed"
+    with fsspec.open(url, no_cache=True, storage_options=options) as file:
         assert file.read() == reference.bed(GENOTYPES)
 
 

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biofuse.api import Fileset as Fileset
-    from biofuse.api import Mount as Mount
-    from biofuse.api import MountOptions as MountOptions
-    from biofuse.api import Options as Options
-    from biofuse.api import ViewFile as ViewFile
-    from biofuse.api import mounted as mounted
-    from biofuse.api import open_fileset as open
+    from biofuse.api.file import ViewFile as ViewFile
+    from biofuse.api.fileset import Fileset as Fileset
+    from biofuse.api.fileset import open_fileset as open
+    from biofuse.api.mounting import Mount as Mount
+    from biofuse.api.mounting import mounted as mounted
+    from biofuse.api.options import MountOptions as MountOptions
+    from biofuse.api.options import Options as Options
     from biofuse.errors import BiofuseError as BiofuseError
 
 # The build puts the version in, which meson.build has.
@@ -26,10 +26,16 @@ __all__ = [
     "open",
 ]
 
-# Where each name is, so that to import this imports none of them.
-_PLACES = {name: ("biofuse.api", name) for name in __all__} | {
+# Where each name is: to import this imports none of them, and to open files nothing of FUSE.
+_PLACES = {
     "BiofuseError": ("biofuse.errors", "BiofuseError"),
-    "open": ("biofuse.api", "open_fileset"),
+    "Fileset": ("biofuse.api.fileset", "Fileset"),
+    "Mount": ("biofuse.api.mounting", "Mount"),
+    "MountOptions": ("biofuse.api.options", "MountOptions"),
+    "Options": ("biofuse.api.options", "Options"),
+    "ViewFile": ("biofuse.api.file", "ViewFile"),
+    "mounted": ("biofuse.api.mounting", "mounted"),
+    "open": ("biofuse.api.fileset", "open_fileset"),
 }
 
 

@@ -19,7 +19,9 @@ class BiofuseFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The files of a store, read-only.
 
     ``biofuse:///data/cohort.vcz/cohort.bim`` is a file of a store on this machine, and
-    ``biofuse://cohort.bim::s3://bucket/cohort.vcz`` one of a store elsewhere.
+    ``biofuse://s3://bucket/cohort.vcz/cohort.bim`` one of a store elsewhere. A chain of fsspec's
+    means the same, ``biofuse://cohort.bim::s3://bucket/cohort.vcz``; it takes what fsspec itself
+    reads such a store with.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class BiofuseFileSystem(AbstractFileSystem):  # type: ignore[misc]
         if not fo:
             raise ValueError(
                 "no store: biofuse:///data/cohort.vcz/cohort.bim, or "
-                "biofuse://cohort.bim::s3://bucket/cohort.vcz"
+                "biofuse://s3://bucket/cohort.vcz/cohort.bim"
             )
         if target_protocol not in (None, "file", "local") and "://" not in fo:
             fo = f"{target_protocol}://{fo}"

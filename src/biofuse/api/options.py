@@ -247,6 +247,8 @@ class Options:
 
     def caches(self) -> CacheOptions:
         """Where plans and chunks are kept."""
+        if self.chunk_cache is None and self.chunk_cache_size is not None:
+            raise BiofuseError("chunk_cache_size goes with chunk_cache")
         return CacheOptions(
             None if self.cache_dir is None else fspath(self.cache_dir),
             self.no_cache,
