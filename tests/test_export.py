@@ -55,7 +55,7 @@ def test_a_selection_under_another_name(store, biofuse, tmp_path):
     biofuse("export", store, tmp_path / "few", "--format", "plink", "-s", "S0007,S0002", "-r", "2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["few.bed", "few.bim", "few.fam"]
     found = Fileset.read(tmp_path / "few")
-    second = GENOTYPES[334:]
+    second = GENOTYPES[333:]
     assert found.bed == reference.bed(second[:, [7, 2]])
     assert len(found.bim.splitlines()) == len(second)
 

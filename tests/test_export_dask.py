@@ -5,6 +5,8 @@ import signal
 import sys
 
 import distributed
+import obstore
+import obstore.store
 import pytest
 from support import reference
 from support.program import wait_until
@@ -82,11 +84,30 @@ def test_a_worker_that_is_killed(store, expected, biofuse, tmp_path):
 def test_parts_of_an_upload(store, scheduler, placer, biofuse, tmp_path):
     there = placer.put("s3", store)
     folder = there.url.rpartition("/")[0]
-    # What this process is told, its workers are not.
-    words = ["--format", "plink", "--verify", "--dask", scheduler.scheduler_address]
-    biofuse("export", there.url, f"{folder}/made/x", *words, *there.options, env=there.env)
-    biofuse("export", there.url, tmp_path / "x", "--format", "plink", *there.options, env=there.env)
+    # What is typed goes to the workers; variables of this process do not.
+    typed = {
+        "endpoint": there.env["AWS_ENDPOINT_URL"],
+        "access_key_id": there.env["AWS_ACCESS_KEY_ID"],
+        "secret_access_key": there.env["AWS_SECRET_ACCESS_KEY"],
+        "region": there.env["AWS_REGION"],
+        "allow_http": "true",
+    }
+    words = ["--format", "plink"]
+    for name, value in typed.items():
+        words += ["--storage-option", f"{name}={value}"]
+    dask = ["--verify", "--dask", scheduler.scheduler_address]
+    biofuse("export", there.url, f"{folder}/made/x", *words, *dask)
+    biofuse("export", there.url, tmp_path / "x", *words)
     assert (tmp_path / "x.bed").read_bytes() == reference.bed(GENOTYPES)
+    assert downloaded(typed, f"{folder}/made", "x.bed") == reference.bed(GENOTYPES)
+    assert downloaded(typed, f"{folder}/made", "x.bim") == (tmp_path / "x.bim").read_bytes()
+
+
+def downloaded(options, folder, name):
+    """An object, read by obstore alone."""
+    settings = {key: value for key, value in options.items() if key != "allow_http"}
+    place = obstore.store.from_url(folder, **settings, client_options={"allow_http": True})
+    return bytes(obstore.get(place, name).bytes())
 
 
 def test_mistakes(store, scheduler, biofuse, tmp_path, monkeypatch):

@@ -74,6 +74,19 @@ def read_status(directory: str, timeout: float = 10.0) -> dict[str, Any]:
         ) from None
 
 
+def failed_reads(errors: int, log_file: str) -> str:
+    """A line on reads of a mount that failed, with the first of them that its log has."""
+    reads = "1 read" if errors == 1 else f"{errors} reads"
+    text = f"{reads} of the mounted files failed; the command's results cannot be trusted"
+    try:
+        with open(log_file, errors="replace") as f:
+            first = next((line for line in f if " ERROR " in line), "")
+        detail = first.partition(" ERROR ")[2].strip()
+    except OSError:
+        detail = ""
+    return f"{text}: {detail}" if detail else text
+
+
 def _ask(record: MountRecord, timeout: float) -> dict[str, Any]:
     """What the process of a mount says of itself."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:

@@ -1,6 +1,7 @@
 """A mount for the time of a block."""
 
 import contextlib
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biofuse.api.errors import public
-from biofuse.api.live import end_mount, read_status
+from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.options import MountOptions, Path
 from biofuse.api.planning import plan_view
 from biofuse.api.serving import ServingProcess, check_mountpoint
@@ -95,6 +96,8 @@ def mounted(
             made = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-"))
             place = os.path.join(made, "files")
             os.mkdir(place)
+            if chosen.log_file is None:
+                chosen = dataclasses.replace(chosen, log_file=os.path.join(made, "log"))
         else:
             place = os.fspath(directory)
         mount = _mount(store, place, chosen)
@@ -105,10 +108,7 @@ def mounted(
         finally:
             _unmount(place)
         if errors:
-            raise BiofuseError(
-                f"{errors} reads of the mounted files failed; what was made of them cannot be "
-                "trusted"
-            )
+            raise BiofuseError(failed_reads(errors, os.fspath(chosen.log_file or "")))
 
 
 def _mount(store: Path, place: str, options: MountOptions) -> Mount:

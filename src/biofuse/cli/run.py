@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from biofuse import formats, signals
-from biofuse.api.live import end_mount, read_status
+from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.planning import plan_view
 from biofuse.api.settings import (
     CacheOptions,
@@ -156,7 +156,7 @@ def command(
         finally:
             _unmount(directory)
         if errors:
-            click.echo(f"biofuse: {_failed(errors, log.log_file)}", err=True)
+            click.echo(f"biofuse: {failed_reads(errors, log.log_file)}", err=True)
             code = code or EXIT_READ_FAILED
     return code
 
@@ -321,18 +321,6 @@ def _errors(directory: str) -> int:
         return read_status(directory)["counters"]["errors"]
     except BiofuseError:
         return 1
-
-
-def _failed(errors: int, log_file: str) -> str:
-    reads = "1 read" if errors == 1 else f"{errors} reads"
-    text = f"{reads} of the mounted files failed; the command's results cannot be trusted"
-    try:
-        with open(log_file, errors="replace") as f:
-            first = next((line for line in f if " ERROR " in line), "")
-        detail = first.partition(" ERROR ")[2].strip()
-    except OSError:
-        detail = ""
-    return f"{text}: {detail}" if detail else text
 
 
 def _unmount(directory: str) -> None:

@@ -285,11 +285,15 @@ def _local_cluster() -> Iterator[str]:
     import distributed
 
     cores = len(os.sched_getaffinity(0))
-    with distributed.LocalCluster(
-        n_workers=cores,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        silence_logs=logging.ERROR,
-    ) as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix="biofuse-dask-") as folder,
+        distributed.LocalCluster(
+            n_workers=cores,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            local_directory=folder,
+            silence_logs=logging.ERROR,
+        ) as cluster,
+    ):
         yield cluster.scheduler_address

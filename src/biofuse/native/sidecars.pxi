@@ -199,6 +199,7 @@ def bgen_compress(const uint8_t[::1] records not None, const uint64_t[::1] ends 
     cdef Py_ssize_t n = ends.shape[0]
     cdef bf_bgen_method c_method = {"zlib": BF_BGEN_ZLIB, "zstd": BF_BGEN_ZSTD}[method]
     cdef uint64_t room, made = 0
+    cdef const uint8_t *c_records = NULL
     cdef uint64_t[::1] sizes = array("Q", bytes(8 * n))
     cdef uint8_t *out
     cdef Py_ssize_t i
@@ -211,8 +212,10 @@ def bgen_compress(const uint8_t[::1] records not None, const uint64_t[::1] ends 
     room = bf_bgen_compress_room(ends[n - 1], n)
     data = PyBytes_FromStringAndSize(NULL, room)
     out = <uint8_t *> PyBytes_AsString(data)
+    if records.shape[0] > 0:
+        c_records = &records[0]
     with nogil:
-        status = bf_bgen_compress(&records[0], &ends[0], n, c_method, level, out, room,
+        status = bf_bgen_compress(c_records, &ends[0], n, c_method, level, out, room,
                                   &sizes[0], &err)
     if status != BF_OK:
         raise_error(&err)
