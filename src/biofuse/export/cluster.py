@@ -282,11 +282,13 @@ def _local_cluster() -> Iterator[str]:
     """Workers on this machine, one a core; yields the scheduler's address."""
     import logging
 
+    import dask
     import distributed
 
     cores = len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="biofuse-dask-") as folder,
+        dask.config.set({"temporary-directory": folder}),
         distributed.LocalCluster(
             n_workers=cores,
             threads_per_worker=1,
