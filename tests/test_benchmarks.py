@@ -87,6 +87,17 @@ def test_what_cannot_be_probed_is_said(stores, tmp_path):
 
 
 @pytest.mark.slow
+def test_exports(stores, tmp_path):
+    words = ["--stores", stores, "--work", tmp_path, "--repeats", 1, "--no-peer"]
+    run("benchmarks.exports", *words)
+    results = json.loads((tmp_path / "exports.json").read_text())
+    found = {(one["measure"], one["side"]) for one in results["series"]}
+    assert ("whole .bed", "ours") in found and ("random 25 KB", "file object") in found
+    assert ("whole .bed by Dask, 50 ms", "2 workers") in found
+    assert ("compressed .bgen", "plink2 --export bgen-1.2") in found
+
+
+@pytest.mark.slow
 def test_stores_at_a_distance(stores, tmp_path):
     words = ["--stores", stores, "--work", tmp_path, "--only", "ours,plain,local", "--on", "wide"]
     words += ["--measure", "whole,random,idle,mount,memory,icechunk", "--delay", "30"]
