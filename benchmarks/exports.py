@@ -122,7 +122,7 @@ class _Case:
                     self.add("whole .bed", side, "s", time.perf_counter() - began)
         if self.peer:
             tool = self.workspace.peer.tool("vcztools")
-            words = [tool, "view-plink", self.store, "--out", self.folder / "vcztools"]
+            words = [tool, "view-plink", self.store, "-o", self.folder / "vcztools"]
             drop_caches(self.store)
             self.add("whole .bed", "vcztools view-plink", "s", run(words))
 
@@ -143,7 +143,7 @@ class _Case:
         self.add("compressed .bgen: size", "plink2 --export bgen-1.2", "MB", size / 1e6)
 
     def measure_dask(self) -> None:
-        """The whole `.bed` of `tall` at a distance, and of the store here, by one and two workers."""
+        """The whole `.bed` of `tall` at a distance, and of the store here, by one worker and two."""
         import distributed
 
         tall = self.maker.store("tall")

@@ -32,7 +32,8 @@ def files(made, module_biofuse):
         for method in METHODS:
             stem = folder / method.replace(":", "-")
             module_biofuse(
-                "export", store, stem, "--compress", method, "--verify", "--format", "bgen"
+                *("export", store, stem, "--compress", method, "--verify", "--format", "bgen"),
+                *(["--no-cache"] if ":" in method else []),
             )
             paths[method] = stem
         return {name: f"{stem}.bgen" for name, stem in paths.items()}

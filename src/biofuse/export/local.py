@@ -277,8 +277,13 @@ def _index(job: Job, journal: Journal, name: str) -> None:
     bgen = name.removesuffix(".bgi")
     _, records = _records(job, bgen)
     offsets = _compressed(job, journal, bgen).offsets()
-    source = f"/proc/self/fd/{job.fileset.descriptor_of(name)}"
-    write_index(source, job.part(name), bgen, job.part(bgen), records, offsets)
+    # SQLite opens no file that has no name any more.
+    source = f"{job.part(name)}-old"
+    _copy(job.fileset.descriptor_of(name), source)
+    try:
+        write_index(source, job.part(name), bgen, job.part(bgen), records, offsets)
+    finally:
+        os.unlink(source)
 
 
 def _copy(fd: int, path: str) -> None:
