@@ -143,7 +143,7 @@ class _Case:
         self.add("compressed .bgen: size", "plink2 --export bgen-1.2", "MB", size / 1e6)
 
     def measure_dask(self) -> None:
-        """The whole `.bed` of `tall` at a distance, and of the store here, by one worker and two."""
+        """The whole `.bed` of `tall` at a distance, and of the store here: one worker, then two."""
         import distributed
 
         tall = self.maker.store("tall")
