@@ -1,6 +1,7 @@
 """A view's files in this process, without FUSE."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import threading
@@ -139,6 +140,18 @@ class Fileset:
     def opening(self) -> Opening:
         """What the streamed files' bytes are made from."""
         return self._opening
+
+    def open_as_of(self, opened_ns: int) -> None:
+        """Refuse what was changed in the store after a time, if that is before this opening.
+
+        Parameters
+        ----------
+        opened_ns : int
+            Nanoseconds since 1970. Called before any streamed file is read.
+        """
+        with self._lock:
+            earlier = min(opened_ns, self._opening.opened_ns)
+            self._opening = dataclasses.replace(self._opening, opened_ns=earlier)
 
     def number_of(self, name: str) -> int | None:
         """The number of a streamed file in the plan; None for a sidecar."""

@@ -9,7 +9,6 @@ import contextlib
 import os
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -52,6 +51,8 @@ class Package:
     memory : int
         Bytes that a worker's process may take.
     timeout : float
+    opened_ns : int
+        When the view was opened: what was changed in the store later is refused.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Package:
     headers: dict[int, bytes]
     memory: int
     timeout: float
+    opened_ns: int
 
     @classmethod
     def of(cls, opening: Opening) -> "Package":
@@ -76,6 +78,7 @@ class Package:
             {i: os.pread(fd, plan.streamed[i].header_size, 0) for i, fd in opening.headers.items()},
             opening.memory,
             opening.timeout,
+            opening.opened_ns,
         )
 
     def open(self) -> Maker:
@@ -100,7 +103,7 @@ class Package:
             headers,
             self.memory,
             cores,
-            time.time_ns(),
+            self.opened_ns,
             self.timeout,
         )
         try:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,9 @@ class Journal:
     ----------
     entries : list of dict
         What was done before.
+    began_ns : int
+        When the export began, in nanoseconds since 1970: what it has written is of the store as
+        it was then.
 
     Raises
     ------
@@ -69,11 +73,13 @@ class Journal:
         whole = sum(len(line) + 1 for line in lines[:-1])
         with contextlib.suppress(ValueError):
             entries = [json.loads(line) for line in lines[:-1]]
-        if not entries or entries[0] != {"key": key}:
+        if not entries or entries[0].get("key") != key:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
-            self.add({"key": key})
+            self.began_ns = time.time_ns()
+            self.add({"key": key, "began_ns": self.began_ns})
             return []
+        self.began_ns = entries[0]["began_ns"]
         os.ftruncate(self._fd, whole)
         os.lseek(self._fd, 0, os.SEEK_END)
         return entries[1:]

@@ -128,6 +128,7 @@ def export_to_folder(
         {
             "view": view_digest,
             "store": [fileset.opening.plan.signature, fileset.opening.plan.modified_ns],
+            "pins": _digest_of_pins(fileset),
             "compression": str(compression),
             "files": dict(fileset.files),
         }
@@ -139,11 +140,24 @@ def export_to_folder(
         journal = Journal(job.journal_path, key, durable)
         try:
             _check_room(job)
+            fileset.open_as_of(journal.began_ns)
             written = _write(job, journal, verify, progress)
             journal.remove()
+        except BiofuseError as error:
+            if error.errno == errno.ESTALE:
+                # What was written is of no use with what the store has now.
+                journal.remove()
+            raise
         finally:
             journal.close()
     return written
+
+
+def _digest_of_pins(fileset: Fileset) -> str:
+    """What tells the versions of a store's objects, where the plan knows them."""
+    name = fileset.opening.plan.pins
+    tables = fileset.opening.tables.views
+    return hashlib.sha256(tables[name]).hexdigest() if name else ""
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from biofuse.export.cluster import Cluster, write_span
 from biofuse.export.journal import Journal, Span, missing_spans
 from biofuse.export.team import Team
 
-# Bytes that a thread writes before it takes others.
-SPAN = 4 * PIECE
+# Bytes that a thread takes at a time.
+SPAN = PIECE
 # What is written is had on disk after so many bytes, or seconds, so that a kill costs no more.
 _SYNC_BYTES, _SYNC_SECONDS = 1 << 30, 2.0
 # Seconds between two looks.
