@@ -15,6 +15,10 @@ html_title = f"biofuse {version}"
 myst_enable_extensions = ["colon_fence"]
 napoleon_google_docstring = False
 autodoc_typehints = "none"
+# The page of commands is the man page, too.
+man_pages = [
+    ("commands", "biofuse", "show a VCF Zarr store as the files that genetics programs read", [], 1)
+]
 # Headings that pages link to.
 myst_heading_anchors = 3
 # "sh by-hand" is a shell's language for whoever reads, and for tests that it is not run.
