@@ -6,7 +6,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 project = "biofuse"
-author = "the biofuse developers"
+author = copyright = "the biofuse developers"
 release = version = version_of("biofuse")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
@@ -15,6 +15,10 @@ html_title = f"biofuse {version}"
 myst_enable_extensions = ["colon_fence"]
 napoleon_google_docstring = False
 autodoc_typehints = "none"
+# In docstrings, `Name` is a link where there is such a name.
+default_role = "py:obj"
+# They would make one dash of an option's two.
+smartquotes = False
 # The page of commands is the man page, too.
 man_pages = [
     ("commands", "biofuse", "show a VCF Zarr store as the files that genetics programs read", [], 1)
@@ -30,6 +34,8 @@ _ROOT = _DOCS.parent
 _SOURCES = "https://github.com/sgkit-dev/biofuse/blob/main"
 # Pages that are made of files elsewhere.
 _PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+# An option's value, of a name that has a format's before it.
+_VALUE_OF_FORMAT = re.compile(r"<\w+?__(\w+)>")
 _LINK = re.compile(r"\]\(([\w./-]+)(#[\w-]*)?\)")
 
 
@@ -59,6 +65,18 @@ def _read_included(app, path: Path, name: str, content: list[str]) -> None:
     content[0] = _link_within(content[0], (_DOCS / path).resolve().parent, (_DOCS / name).parent)
 
 
+def _name_values(app, ctx, lines: list[str]) -> None:
+    lines[:] = [_VALUE_OF_FORMAT.sub(r"<\1>", line) for line in lines]
+
+
+def _show_examples(app, ctx, lines: list[str]) -> None:
+    """What help has below its options is set as it is typed: in columns."""
+    text = [line.removeprefix("| ") for line in lines]
+    lines[:] = [".. code-block:: none", "", *(f"   {line}" for line in text), ""] if text else []
+
+
 def setup(app) -> None:
+    app.connect("sphinx-click-process-options", _name_values)
+    app.connect("sphinx-click-process-epilog", _show_examples)
     app.connect("source-read", _read_page)
     app.connect("include-read", _read_included)
