@@ -5,6 +5,8 @@ import re
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from docutils import nodes
+
 project = "biofuse"
 author = copyright = "the biofuse developers"
 release = version = version_of("biofuse")
@@ -75,7 +77,15 @@ def _show_examples(app, ctx, lines: list[str]) -> None:
     lines[:] = [".. code-block:: none", "", *(f"   {line}" for line in text), ""] if text else []
 
 
+def _set_dashes(app, document: nodes.document) -> None:
+    """Between a parameter and what is said of it."""
+    for text in list(document.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
+
+
 def setup(app) -> None:
+    app.connect("doctree-read", _set_dashes)
     app.connect("sphinx-click-process-options", _name_values)
     app.connect("sphinx-click-process-epilog", _show_examples)
     app.connect("source-read", _read_page)
