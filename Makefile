@@ -40,10 +40,11 @@ sdist: ## make the source distribution, of what is committed, in dist/
 	@scripts/setup --wheel
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build --no-isolation --sdist --outdir dist
 
-docs: ## build the documentation's site, in build/docs
+docs: ## build the documentation's site, in build/docs, and the man page, in build/man
 	@scripts/setup --docs
 	.venv/bin/sphinx-build --fail-on-warning --keep-going -q docs build/docs
-	@echo "==> build/docs/index.html"
+	.venv/bin/sphinx-build --fail-on-warning --keep-going -q -b man -d build/docs/.doctrees docs build/man
+	@echo "==> build/docs/index.html, build/man/biofuse.1"
 
 clean: ## remove .venv and all that was built; the benchmarks' .bench stays
 	rm -rf .venv build dist .setup.log .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -25,8 +25,15 @@ PRODUCTS = {
     "regenie.md": ["pheno.txt", "step1.prune.in"],
     "saige.md": ["pheno.txt"],
     "gcta.md": ["pheno.txt"],
+    "export.md": [
+        *("out.bed", "out.bim", "out.fam", "out.bgen", "out.bgen.bgi", "out.sample"),
+        *("chr20.bed", "small.bgen", "small.bgen.bgi", "result.afreq"),
+    ],
+    "python.md": ["freq.afreq"],
     "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
 }
+# Pages of commands for a store that is there already.
+PAGES_OF_A_STORE = [ROOT / "README.md", ROOT / "docs" / "export.md", ROOT / "docs" / "python.md"]
 # Programs that tests have: no block of ours needs a mark for them.
 HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}
 
@@ -113,9 +120,9 @@ def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PROGRAM_PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES_OF_A_STORE, *PROGRAM_PAGES], ids=lambda page: page.name)
 def test_a_page(page, folder):
-    if page.name == "README.md":
+    if page in PAGES_OF_A_STORE:
         make_demo_store(folder / "cohort.vcz")
         (folder / "keep.txt").write_text("south001\nnorth001\n")
         (folder / "exome.bed").write_text("chr20\t8000000\t9000000\n")

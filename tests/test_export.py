@@ -269,6 +269,27 @@ def test_commands_without_fuse(store, biofuse, tmp_path):
     assert biofuse("run", store, "--without-fuse", "--", "sh", "-c", "exit 7", code=7)
 
 
+@pytest.mark.parametrize("more", [(), ("--no-cache",)], ids=["kept-plan", "plan"])
+def test_a_run_that_may_not_mount_writes_the_files(more, store, biofuse, tmp_path):
+    """As in a container that has the device and the helper, and not the right."""
+    words = ["run", store, *more, "--format", "plink", "--", "cp", "{bed}", tmp_path / "copy"]
+    may_not = ["--bounding-set", "-sys_admin"] if os.geteuid() == 0 else ["--no-new-privs"]
+    done = subprocess.run(
+        ["setpriv", *may_not, "--", *biofuse.command(*words)],
+        env=biofuse.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot mount: " in done.stderr and "not permitted; in a container" in done.stderr
+    assert "as with --without-fuse" in done.stderr
+    assert (tmp_path / "copy").read_bytes() == reference.bed(GENOTYPES)
+    assert list(biofuse.temporary.iterdir()) == []
+    biofuse.check_nothing_left()
+
+
 def test_no_room_without_fuse(large, biofuse):
     with small_disk(biofuse.home / "small", "8m") as disk:
         env = {"TMPDIR": str(disk)}

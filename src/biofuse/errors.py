@@ -37,6 +37,10 @@ class NoRoomError(BiofuseError):
     """There is no room for what is to be written; another folder may have some."""
 
 
+class MountRefusedError(BiofuseError):
+    """The system does not let this user mount here; files can be had without."""
+
+
 def as_errno(error: BaseException) -> int:
     """The errno that a failed read reports for this error."""
     return error.errno if isinstance(error, BiofuseError) else _errno.EIO

@@ -10,7 +10,7 @@ import subprocess
 
 from biofuse.api.live import end_mount
 from biofuse.children import child_environment, python_command
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, MountRefusedError
 from biofuse.fuse import mounting
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.plan.client import PlanDirectory
@@ -21,6 +21,8 @@ from biofuse.stores.secrets import Secrets, secret_variables
 
 # Seconds that a serving process has to end in once it is told to.
 _PATIENCE = 15
+# How the line begins that a serving process says where it may not mount.
+_REFUSED = "refused: "
 
 
 def check_mountpoint(path: str) -> str:
@@ -49,11 +51,11 @@ def check_mountpoint(path: str) -> str:
 
 
 def check_fuse() -> None:
-    """Raise `BiofuseError` if FUSE is not available."""
+    """Raise `MountRefusedError` if FUSE is not available."""
     try:
         mounting.check(os.environ.get("BIOFUSE_FUSE_DEVICE", mounting.DEVICE))
     except mounting.MountError as error:
-        raise BiofuseError(str(error)) from error
+        raise MountRefusedError(str(error)) from error
 
 
 class ServingProcess:
@@ -155,7 +157,8 @@ class ServingProcess:
         Raises
         ------
         BiofuseError
-            If that fails; nothing is left mounted then.
+            If that fails; nothing is left mounted then. A `MountRefusedError` if the system
+            does not let this user mount here.
         """
         assert self._process.stdin is not None
         config = with_plan(self._config, plan)
@@ -175,7 +178,10 @@ class ServingProcess:
                 shutil.rmtree(plan.path, ignore_errors=True)
         self._process.wait()
         assert self._config.log_file is not None
-        raise BiofuseError(_reason(message, self._config.log_file, self._log_offset))
+        reason = _reason(message, self._config.log_file, self._log_offset)
+        if message.startswith(_REFUSED):
+            raise MountRefusedError(reason)
+        raise BiofuseError(reason)
 
 
 def with_plan(config: ServeConfig, plan: PlanDirectory) -> ServeConfig:
@@ -198,7 +204,7 @@ def _wait_ready(reader: int) -> str:
 
 def _reason(message: str, log_file: str, offset: int) -> str:
     """One line on why a mount failed: the last of the log if the process says none."""
-    text = message.removeprefix("error: ")
+    text = message.removeprefix("error: ").removeprefix(_REFUSED)
     if not text:
         with contextlib.suppress(OSError), open(log_file, errors="replace") as f:
             f.seek(offset)

@@ -22,6 +22,7 @@ from biofuse.api.planning import plan_view
 from biofuse.api.settings import (
     CacheOptions,
     FormatOptions,
+    LogOptions,
     ServingOptions,
     serve_config,
     view_options,
@@ -31,7 +32,7 @@ from biofuse.cli.launch import check_fuse, mount_in_background
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar, progress_bar
 from biofuse.copies import folder_of_copies
-from biofuse.errors import BiofuseError, NoRoomError
+from biofuse.errors import BiofuseError, MountRefusedError, NoRoomError
 from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
@@ -126,28 +127,41 @@ def command(
     location = source.location(store)
     used = _used_formats(command_line, view.format_names, format_options)
     _check_command(command_line[0])
+    options = view_options(location, view, selection, format_options, used)
     if not without_fuse:
         try:
             check_fuse()
-        except BiofuseError as error:
+            return _run_on_mount(
+                command_line, options, store, location.is_local, serving, cache, log
+            )
+        except MountRefusedError as error:
             click.echo(
                 f"biofuse: {error}; so the files are written to a temporary folder first, as with "
                 "--without-fuse",
                 err=True,
             )
-            without_fuse = True
-    if without_fuse:
-        if used and not _names_all(command_line):
-            view = dataclasses.replace(view, format_names=tuple(used))
+    if used and not _names_all(command_line):
+        view = dataclasses.replace(view, format_names=tuple(used))
         options = view_options(location, view, selection, format_options, used)
-        return _run_on_copies(command_line, options, location.is_local, serving, cache)
-    options = view_options(location, view, selection, format_options, used)
+    return _run_on_copies(command_line, options, location.is_local, serving, cache)
+
+
+def _run_on_mount(
+    command_line: tuple[str, ...],
+    options: ViewOptions,
+    store: str,
+    is_local: bool,
+    serving: ServingOptions,
+    cache: CacheOptions,
+    log: LogOptions,
+) -> int:
+    """Mount, run a command on the files, unmount. Returns its exit code."""
     with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         if not log.log_file:
             log = dataclasses.replace(log, log_file=os.path.join(private, "log"))
-        config = serve_config(store, directory, location.is_local, serving, cache, log)
+        config = serve_config(store, directory, is_local, serving, cache, log)
         config = dataclasses.replace(config, private_dir=private)
         try:
             mount_in_background(options, config, cache, bound=True)

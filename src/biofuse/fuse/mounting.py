@@ -134,7 +134,7 @@ def _explain(done: "subprocess.CompletedProcess[str]") -> str:
     said = lines[-1] if lines else f"{done.args[0]} failed with exit code {done.returncode}"
     if "user_allow_other" in said:
         return f"{said}: ask the administrator for that line"
-    if "device not found" in said:
+    if "device not found" in said or "mount failed: Operation not permitted" in said:
         return f"{said}; in a container, --device /dev/fuse --cap-add SYS_ADMIN are needed"
     return said
 

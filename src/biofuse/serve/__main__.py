@@ -12,19 +12,23 @@ import signal
 import sys
 
 from biofuse.errors import one_line
+from biofuse.fuse.mounting import MountError
 from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
 from biofuse.serve.orphans import remove_folder
 
 _ERROR = "error: "
+# The system does not let this user mount here.
+_REFUSED = "refused: "
 
 
 def _say(fd: int | None, text: str) -> None:
     """Tell whoever waits for the mount; without anyone, tell of errors only."""
     if fd is None:
-        if text.startswith(_ERROR):
-            print(f"biofuse: cannot mount: {text.removeprefix(_ERROR)}", end="", file=sys.stderr)
+        _, _, reason = text.partition(": ")
+        if reason:
+            print(f"biofuse: cannot mount: {reason}", end="", file=sys.stderr)
         return
     try:
         os.write(fd, text.encode())
@@ -75,7 +79,8 @@ def main() -> int:
         if ready:
             logging.getLogger("biofuse.serve").exception("the mount ended unexpectedly")
         else:
-            _say(config.ready_fd, f"{_ERROR}{one_line(error)}\n")
+            kind = _REFUSED if isinstance(error, MountError) else _ERROR
+            _say(config.ready_fd, f"{kind}{one_line(error)}\n")
         return 1
     if view.orphaned and config.private_dir is not None:
         remove_folder(config.private_dir)
