@@ -170,7 +170,7 @@ def _run_on_mount(
         finally:
             _unmount(directory)
         if errors:
-            click.echo(f"biofuse: {failed_reads(errors, log.log_file)}", err=True)
+            click.echo(f"biofuse: {failed_reads(errors, log.log_file or "")}", err=True)
             code = code or EXIT_READ_FAILED
     return code
 
