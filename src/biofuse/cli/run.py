@@ -131,7 +131,8 @@ def command(
     if not without_fuse:
         try:
             check_fuse()
-            return _run_on_mount(command_line, options, store, location.is_local, serving, cache, log)
+            config = (location.is_local, serving, cache, log)
+            return _run_on_mount(command_line, options, store, *config)
         except MountRefusedError as error:
             click.echo(
                 f"biofuse: {error}; so the files are written to a temporary folder first, as with "
