@@ -169,7 +169,8 @@ def _run_on_mount(
         finally:
             _unmount(directory)
         if errors:
-            click.echo(f"biofuse: {failed_reads(errors, log.log_file)}", err=True)
+            said = failed_reads(errors, log.log_file or "")
+            click.echo(f"biofuse: {said}", err=True)
             code = code or EXIT_READ_FAILED
     return code
 
