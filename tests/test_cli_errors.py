@@ -215,11 +215,19 @@ def test_a_mountpoint_in_use(biofuse, stores):
         assert mount.bed.stat().st_size > 3
 
 
+def said_without_fuse(command, biofuse, store, env) -> str:
+    """What `mount` fails with, and `run` says before it writes the files to a folder."""
+    if command == "mount":
+        return biofuse.fails("mount", store, biofuse.new_directory(), env=env)
+    said = biofuse("run", store, "--", "true", env=env).stderr
+    assert "as with --without-fuse" in said
+    return said
+
+
 @pytest.mark.parametrize("command", ["mount", "run"])
 def test_no_fuse_device(command, biofuse, stores):
-    more = [biofuse.new_directory()] if command == "mount" else ["--", "true"]
     env = {"BIOFUSE_FUSE_DEVICE": "/nonexistent"}
-    said = biofuse.fails(command, stores / "good.vcz", *more, env=env)
+    said = said_without_fuse(command, biofuse, stores / "good.vcz", env)
     assert "/nonexistent is not there" in said
     assert "--device /dev/fuse" in said
 
@@ -229,13 +237,12 @@ def test_no_fusermount(command, stores):
     """Without it nobody but root can mount."""
     with program_of(NOBODY) as biofuse:
         store = give(shutil.copytree(stores / "good.vcz", biofuse.home / "good.vcz"), NOBODY)
-        more = [biofuse.new_directory()] if command == "mount" else ["--", "true"]
         # setpriv is what the command is run as that user by.
         folder = biofuse.home / "bin"
         folder.mkdir()
         for name in ("setpriv", "true"):
             (folder / name).symlink_to(shutil.which(name))
-        said = biofuse.fails(command, store, *more, env={"PATH": str(folder)})
+        said = said_without_fuse(command, biofuse, store, {"PATH": str(folder)})
     assert "fusermount3 is not installed; it is in the package fuse3" in said
 
 

@@ -131,9 +131,8 @@ def command(
     if not without_fuse:
         try:
             check_fuse()
-            return _run_on_mount(
-                command_line, options, store, location.is_local, serving, cache, log
-            )
+            config = (location.is_local, serving, cache, log)
+            return _run_on_mount(command_line, options, store, *config)
         except MountRefusedError as error:
             click.echo(
                 f"biofuse: {error}; so the files are written to a temporary folder first, as with "
@@ -170,7 +169,8 @@ def _run_on_mount(
         finally:
             _unmount(directory)
         if errors:
-            click.echo(f"biofuse: {failed_reads(errors, log.log_file or "")}", err=True)
+            said = failed_reads(errors, log.log_file or "")
+            click.echo(f"biofuse: {said}", err=True)
             code = code or EXIT_READ_FAILED
     return code
 
