@@ -29,7 +29,7 @@ from biofuse.stores import store_stem
 
 GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
-COMMANDS = ["mount", "umount", "run", "status", "info", "check", "plan", "demo"]
+COMMANDS = ["mount", "umount", "run", "export", "status", "info", "check", "plan", "demo"]
 COMMANDS += ["mount-plink", "mount-bgen"]
 SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "sample")
 

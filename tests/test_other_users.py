@@ -257,7 +257,7 @@ def test_records_that_are_not_what_they_seem(tmp_path, monkeypatch):
 
 
 def test_the_socket_of_another_user_is_not_asked(store, biofuse, monkeypatch):
-    from biofuse.cli import live
+    from biofuse.api import live
 
     with biofuse.mount(store) as mount:
         monkeypatch.setenv("BIOFUSE_RUNTIME_DIR", str(biofuse.runtime))
