@@ -25,8 +25,9 @@ from biofuse.manifest import Plan
 from biofuse.stores import Location
 from biofuse.stores.secrets import Secrets
 
-# Bytes of a span: each worker has several, so that all end at about the same time.
-_LEAST, _MOST, _SHARE = 4 << 20, 64 << 20, 8
+# Bytes of a span: long, since who reads on in a store has its next chunks fetched ahead, and
+# more than one for each thread, so that all end at about the same time.
+_LEAST, _MOST, _SHARE = 4 << 20, 256 << 20, 2
 # Spans under way, for each thread of the cluster.
 _UNDER_WAY = 2
 # Seconds in which a worker must be there.

@@ -18,6 +18,8 @@ from biofuse.stores.uploads import Uploads
 
 # Bytes of a part: no object has more than 10,000 of them, and none is below 5 MiB.
 _PART, _MAX_PARTS = 16 << 20, 9_000
+# Of a worker's part, which it holds in memory.
+_LARGEST = 64 << 20
 # Parts that are made or on their way.
 _AT_ONCE = 4
 
@@ -116,7 +118,7 @@ def _upload_by(
     """Have the workers of a cluster upload a file's parts."""
     package = cluster.send(Package.of(fileset.opening))
     upload = MultipartUpload.begin(place, name)
-    step = max(cluster.span_size(size), LEAST_PART, -(-size // MOST_PARTS))
+    step = max(min(cluster.span_size(size), _LARGEST), LEAST_PART, -(-size // MOST_PARTS))
     spans = [(at, min(at + step, size)) for at in range(0, size, step)]
     work = ((package, file, span, upload, i) for i, span in enumerate(spans, 1))
     try:
