@@ -35,6 +35,7 @@ METHODS = {
         "maker",
         "number_of",
         "open",
+        "open_as_of",
         "opening",
         "samples",
     },
