@@ -28,6 +28,15 @@ def _this_boot() -> str:
         return _NOBODY
 
 
+def sync_folder(folder: int) -> None:
+    """Have the names in an open folder on disk, where its file system can."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
+
+
 def mark_unsettled(directory: str) -> None:
     """Say that the files of a directory may not be on disk yet.
 
@@ -82,9 +91,5 @@ def _settle(folder: int) -> None:
         fd = os.open(MARK, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, dir_fd=folder)
         os.close(fd)
         return
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in _NOT_FOR_FOLDERS:
-            raise
+    sync_folder(folder)
     os.unlink(MARK, dir_fd=folder)

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from biofuse.api.fileset import Fileset
-from biofuse.api.planning import plan_view
 from biofuse.api.settings import (
     CacheOptions,
     FormatOptions,
@@ -19,8 +17,9 @@ from biofuse.api.settings import (
     view_options,
 )
 from biofuse.cli import options as o
+from biofuse.cli.launch import open_for_command
 from biofuse.cli.params import Command, Name
-from biofuse.cli.progress import byte_bar, progress_bar
+from biofuse.cli.progress import byte_bar
 from biofuse.errors import BiofuseError
 from biofuse.memory import format_size
 from biofuse.options import Selection
@@ -85,7 +84,7 @@ def command(
     """
     location = source.location(store)
     folder, stem = split_out(out, location)
-    view = _named(view, stem)
+    view = dataclasses.replace(view, basename=stem)
     compression = None
     if compress is not None:
         from biofuse.export.compress import Compression
@@ -95,20 +94,14 @@ def command(
             raise BiofuseError("--compress is for --format bgen, which is not among the formats")
     used = ["bgen"] if compression else []
     options = view_options(location, view, selection, format_options, used)
-    quiet = not sys.stderr.isatty()
-    timeout = serving.seconds_to_answer(location.is_local)
-    with progress_bar("reading variants", quiet) as progress:
-        planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
-    for warning in planned.warnings:
-        click.echo(f"biofuse: {warning}", err=True)
     with contextlib.ExitStack() as stack:
+        fileset = stack.enter_context(open_for_command(options, location.is_local, serving, cache))
         cluster = None
         if dask is not None:
             from biofuse.export.cluster import Cluster
 
             cluster = stack.enter_context(Cluster(dask))
-        fileset = stack.enter_context(Fileset(options, planned, serving, cache))
-        show = stack.enter_context(byte_bar(quiet))
+        show = stack.enter_context(byte_bar(not sys.stderr.isatty()))
         digest = options.digest("export")
         if Location(folder).is_url:
             from biofuse.export.objects import export_to_place
@@ -158,7 +151,3 @@ def split_out(out: str, location: Location) -> tuple[str, str]:
     if not os.path.isdir(folder):
         raise BiofuseError(f"there is no folder {folder}; make it with 'mkdir -p {folder}'")
     return folder, stem
-
-
-def _named(view: ViewChoices, stem: str) -> ViewChoices:
-    return dataclasses.replace(view, basename=stem)

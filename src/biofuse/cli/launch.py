@@ -1,13 +1,14 @@
-"""Start a mount for a command: with progress, and what is to be said."""
+"""What commands begin with: a plan, with progress and what is to be said, and a mount or files."""
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from biofuse.api.planning import plan_view
+from biofuse.api.planning import Planned, plan_view
 from biofuse.api.serving import ServingProcess, check_fuse, check_mountpoint, with_plan
-from biofuse.api.settings import CacheOptions
+from biofuse.api.settings import CacheOptions, ServingOptions
 from biofuse.children import child_environment, python_command
 from biofuse.cli.progress import progress_bar
 from biofuse.options import ViewOptions
@@ -15,30 +16,55 @@ from biofuse.plan.client import PlanDirectory
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.secrets import Secrets, secret_variables
 
+if TYPE_CHECKING:
+    from biofuse.api.fileset import Fileset
+
 __all__ = [
     "check_fuse",
     "check_mountpoint",
     "make_plan",
     "mount_in_background",
+    "open_for_command",
     "run_foreground",
 ]
 
 
-def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) -> PlanDirectory:
+def plan_for_command(
+    options: ViewOptions, cache: CacheOptions, memory: int, timeout: float
+) -> Planned:
     """Find or make the plan of a view, with progress on a terminal; say what it warns of.
 
     Parameters
     ----------
     options : ViewOptions
     cache : CacheOptions
-    config : ServeConfig
-        How it will be served.
+    memory : int
+        Bytes that making the view's bytes may take.
+    timeout : float
+        Seconds in which the store must answer.
     """
     with progress_bar("reading variants", not sys.stderr.isatty()) as progress:
-        planned = plan_view(options, cache.open(), config.memory, config.timeout, progress)
+        planned = plan_view(options, cache.open(), memory, timeout, progress)
     for warning in planned.warnings:
         click.echo(f"biofuse: {warning}", err=True)
-    return planned.directory
+    return planned
+
+
+def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) -> PlanDirectory:
+    """The plan of a view that will be served as told; see `plan_for_command`."""
+    return plan_for_command(options, cache, config.memory, config.timeout).directory
+
+
+def open_for_command(
+    options: ViewOptions, is_local: bool, serving: ServingOptions, cache: CacheOptions
+) -> "Fileset":
+    """A view's files in this process; see `plan_for_command`."""
+    # Which those who mount have no use for.
+    from biofuse.api.fileset import Fileset
+
+    timeout = serving.seconds_to_answer(is_local)
+    planned = plan_for_command(options, cache, serving.budget, timeout)
+    return Fileset(options, planned, serving, cache)
 
 
 def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -> None:

@@ -18,7 +18,6 @@ import click
 
 from biofuse import formats, signals
 from biofuse.api.live import end_mount, failed_reads, read_status
-from biofuse.api.planning import plan_view
 from biofuse.api.settings import (
     CacheOptions,
     FormatOptions,
@@ -28,9 +27,9 @@ from biofuse.api.settings import (
     view_options,
 )
 from biofuse.cli import options as o
-from biofuse.cli.launch import check_fuse, mount_in_background
+from biofuse.cli.launch import check_fuse, mount_in_background, open_for_command
 from biofuse.cli.params import Command, Name
-from biofuse.cli.progress import byte_bar, progress_bar
+from biofuse.cli.progress import byte_bar
 from biofuse.copies import folder_of_copies
 from biofuse.errors import BiofuseError, MountRefusedError, NoRoomError
 from biofuse.formats.base import File
@@ -188,17 +187,11 @@ def _run_on_copies(
     cache: CacheOptions,
 ) -> int:
     """Write the files, run a command on them, remove them. Returns its exit code."""
-    from biofuse.api.fileset import Fileset
     from biofuse.export.local import export_to_folder
 
-    quiet = not sys.stderr.isatty()
-    timeout = serving.seconds_to_answer(is_local)
-    with progress_bar("reading variants", quiet) as progress:
-        planned = plan_view(options, cache.open(), serving.budget, timeout, progress)
-    for warning in planned.warnings:
-        click.echo(f"biofuse: {warning}", err=True)
+    fileset = open_for_command(options, is_local, serving, cache)
     with folder_of_copies() as directory:
-        with Fileset(options, planned, serving, cache) as fileset, byte_bar(quiet) as show:
+        with fileset, byte_bar(not sys.stderr.isatty()) as show:
             try:
                 export_to_folder(fileset, directory, "", progress=show, durable=False)
             except NoRoomError as error:

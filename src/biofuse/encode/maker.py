@@ -1,5 +1,6 @@
 """A view's bytes, made in the process that wants them."""
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +65,7 @@ class Maker:
                 file,
                 offset + start,
                 len(part),
-                lambda at, size: self._fast.engine.read_into(file, at, part),
+                lambda: self._fast.engine.read_into(file, offset + start, part),
                 lambda at, data: _copy(data, part[at - offset - start :]),
             )
 
@@ -77,8 +78,8 @@ class Maker:
             for _ in pool.map(put, starts):
                 pass
 
-    def write(self, file: int, offset: int, size: int, fd: int, at: int) -> None:
-        """Write up to `PIECE` bytes of a file to another, from byte `at` on.
+    def write(self, file: int, offset: int, size: int, fd: int) -> None:
+        """Write bytes of a file to their place in another.
 
         Raises
         ------
@@ -87,28 +88,25 @@ class Maker:
         OSError
             If they cannot be written.
         """
-        import os
 
-        def put(where: int, data: memoryview) -> None:
-            where += at - offset
+        def put(at: int, data: memoryview) -> None:
             while data:
-                done = os.pwrite(fd, data, where)
-                data, where = data[done:], where + done
+                done = os.pwrite(fd, data, at)
+                data, at = data[done:], at + done
 
-        self._make(
-            file,
-            offset,
-            size,
-            lambda where, much: self._fast.engine.write(file, where, much, fd, at),
-            put,
-        )
+        def write(at: int, count: int) -> None:
+            engine = self._fast.engine
+            self._make(file, at, count, lambda: engine.write(file, at, count, fd, at), put)
+
+        for start in range(offset, offset + size, PIECE):
+            write(start, min(PIECE, offset + size - start))
 
     def _make(
         self,
         file: int,
         offset: int,
         size: int,
-        quickly: Callable[[int, int], int | Wanted],
+        quickly: Callable[[], int | Wanted],
         slowly: Callable[[int, memoryview], None],
     ) -> None:
         """Make bytes by the engine, given what it wants, or else in the other way."""
@@ -116,7 +114,7 @@ class Maker:
             raise ValueError("the fileset is closed")
         try:
             for _ in range(self._fast.most_gifts):
-                found = quickly(offset, size)
+                found = quickly()
                 if isinstance(found, int):
                     if found != size:
                         raise BiofuseError(f"{found} bytes were made in place of {size}")

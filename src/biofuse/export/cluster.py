@@ -10,6 +10,7 @@ import os
 import tempfile
 import threading
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -114,24 +115,27 @@ class Package:
 
 
 def _held(data: bytes) -> int:
-    """A file in memory that has these bytes."""
+    """A file without a name that has these bytes."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
         return os.dup(file.fileno())
 
 
-# Of a worker's process: what was opened last, for all of its threads.
-_opened: dict[str, Maker] = {}
+# Of a worker's process: what was opened last, for all of its threads. Several exports may share
+# a cluster.
+_opened: OrderedDict[str, Maker] = OrderedDict()
+_MAX_OPENED = 4
 _opening = threading.Lock()
 
 
 def _maker(package: Package) -> Maker:
     with _opening:
         if package.name not in _opened:
-            for name in list(_opened):
-                _opened.pop(name).close()
             _opened[package.name] = package.open()
+            if len(_opened) > _MAX_OPENED:
+                _opened.popitem(last=False)[1].close()
+        _opened.move_to_end(package.name)
         return _opened[package.name]
 
 
@@ -156,8 +160,7 @@ def write_span(package: Package, file: int, span: Span, path: str) -> Span:
             f"a worker does not see {path}: the folder must be on a file system that all share"
         ) from None
     try:
-        for at in range(span[0], span[1], PIECE):
-            maker.write(file, at, min(PIECE, span[1] - at), fd, at)
+        maker.write(file, span[0], span[1] - span[0], fd)
         os.fdatasync(fd)
     finally:
         os.close(fd)

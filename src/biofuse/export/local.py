@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from biofuse.api.fileset import Fileset
+from biofuse.durable import sync_folder
 from biofuse.encode.ranges import Records
 from biofuse.errors import BiofuseError, NoRoomError
 from biofuse.export.cluster import Cluster, Package
@@ -24,8 +25,6 @@ from biofuse.memory import format_size
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Of a compressed file, what it is at least of the one that a mount shows, and may be.
 _GUESS = 50
-# Some file systems have no way to sync a folder.
-_NOT_FOR_FOLDERS = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)
 _COPY = 1 << 20
 
 
@@ -325,9 +324,6 @@ def _sync(path: str) -> None:
 def _sync_folder(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in _NOT_FOR_FOLDERS:
-            raise
+        sync_folder(fd)
     finally:
         os.close(fd)

@@ -1,7 +1,7 @@
 """Write a view's files to an object store, as uploads in parts that end all at once."""
 
 import contextlib
-import hashlib
+import itertools
 import os
 import tempfile
 from collections import deque
@@ -16,8 +16,8 @@ from biofuse.stores import Location
 from biofuse.stores.multipart import LEAST_PART, MOST_PARTS, MultipartUpload
 from biofuse.stores.uploads import Uploads
 
-# Bytes of a part: no object has more than 10,000 of them, and none is below 5 MiB.
-_PART, _MAX_PARTS = 16 << 20, 9_000
+# Bytes of a part, where not more are needed for there to be few enough.
+_PART = 16 << 20
 # Of a worker's part, which it holds in memory.
 _LARGEST = 64 << 20
 # Parts that are made or on their way.
@@ -71,38 +71,23 @@ def export_to_place(
         files = {name: sizes.get(name, size) for name, size in fileset.files.items()}
         total = sum(files.values())
         done = 0
+
+        def show(more: int) -> None:
+            nonlocal done
+            done += more
+            progress("uploading", done, total)
+
         # Sidecars last: programs look for the large file by what lies beside it.
         for name in sorted(files, key=lambda each: fileset.number_of(each) is None):
-            digest = hashlib.sha256()
-
-            def parts(name: str = name, digest: "hashlib._Hash" = digest) -> Iterator[bytes]:
-                nonlocal done
-                for data in _parts(fileset, name, local.get(name), files[name]):
-                    digest.update(data)
-                    yield data
-                    done += len(data)
-                    progress("uploading", done, total)
-
             number = fileset.number_of(name)
             if cluster is not None and number is not None and name not in local:
-
-                def show(more: int) -> None:
-                    nonlocal done
-                    done += more
-                    progress("uploading", done, total)
-
                 _upload_by(cluster, fileset, number, name, files[name], place, show)
-                if verify:
-                    _verify(fileset, uploads, name)
-                continue
-            part_size = max(_PART, -(-files[name] // _MAX_PARTS))
-            uploads.put(name, parts(), part_size, _AT_ONCE)
+            else:
+                part_size = max(_PART, -(-files[name] // MOST_PARTS))
+                parts = _parts(fileset, name, local.get(name), files[name], show)
+                uploads.put(name, parts, part_size, _AT_ONCE)
             if verify:
-                found = hashlib.sha256()
-                for data in uploads.read(name):
-                    found.update(data)
-                if found.digest() != digest.digest():
-                    raise BiofuseError(f"{name} is not there as it was written")
+                _verify(fileset, name, local.get(name), files[name], uploads)
     return {f"{place.path.rstrip('/')}/{name}": size for name, size in files.items()}
 
 
@@ -134,13 +119,13 @@ def _upload_by(
         raise
 
 
-def _verify(fileset: Fileset, uploads: Uploads, name: str) -> None:
+def _verify(fileset: Fileset, name: str, path: str | None, size: int, uploads: Uploads) -> None:
     """Raise `BiofuseError` if an object is not what it should be."""
-    with fileset.open(name) as file:
+    with fileset.open(name) if path is None else open(path, "rb") as file:
         for data in uploads.read(name):
             if file.read(len(data)) != data:
                 raise BiofuseError(f"{name} is not there as it was written")
-        if file.tell() != file.size:
+        if file.tell() != size:
             raise BiofuseError(f"{name} is shorter than it was written")
 
 
@@ -168,22 +153,27 @@ def _compress(
     return {name: os.path.join(folder, name) for name in names}
 
 
-def _parts(fileset: Fileset, name: str, path: str | None, size: int) -> Iterator[bytes]:
+def _parts(
+    fileset: Fileset, name: str, path: str | None, size: int, show: Callable[[int], None]
+) -> Iterator[bytes]:
     """A file's bytes, some at a time, of which the next are made meanwhile."""
-    step = _PART
     if path is not None:
         with open(path, "rb") as file:
-            while data := file.read(step):
+            while data := file.read(_PART):
                 yield data
+                show(len(data))
         return
     waiting: deque[Future[bytes]] = deque()
-    with fileset.open(name) as file, ThreadPoolExecutor(2) as pool:
+    with fileset.open(name) as made, ThreadPoolExecutor(2) as pool:
         try:
-            for at in range(0, size, step):
-                waiting.append(pool.submit(file.pread, step, at))
-                if len(waiting) > 2:
-                    yield waiting.popleft().result()
+            starts = iter(range(0, size, _PART))
+            for at in itertools.islice(starts, 3):
+                waiting.append(pool.submit(made.pread, _PART, at))
             while waiting:
-                yield waiting.popleft().result()
+                data = waiting.popleft().result()
+                yield data
+                show(len(data))
+                for at in itertools.islice(starts, 1):
+                    waiting.append(pool.submit(made.pread, _PART, at))
         finally:
             pool.shutdown(cancel_futures=True)

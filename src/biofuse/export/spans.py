@@ -11,8 +11,6 @@ from biofuse.export.cluster import Cluster, write_span
 from biofuse.export.journal import Journal, Span, missing_spans
 from biofuse.export.team import Team
 
-# Bytes that a thread takes at a time.
-SPAN = PIECE
 # What is written is had on disk after so many bytes, or seconds, so that a kill costs no more.
 _SYNC_BYTES, _SYNC_SECONDS = 1 << 30, 2.0
 # Seconds between two looks.
@@ -59,11 +57,10 @@ def write_spans(
     os.ftruncate(fd, size)
 
     def write(span: Span) -> None:
-        for at in range(span[0], span[1], PIECE):
-            maker.write(file, at, min(PIECE, span[1] - at), fd, at)
+        maker.write(file, span[0], span[1] - span[0], fd)
 
     notes = _Notes(fd, journal, name)
-    with Team(missing_spans(size, done, SPAN), write, threads) as team, notes:
+    with Team(missing_spans(size, done, PIECE), write, threads) as team, notes:
         goes_on = True
         while goes_on:
             found, goes_on = team.take(_LOOK)

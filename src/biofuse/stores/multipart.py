@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from biofuse.errors import BiofuseError
 from biofuse.stores.access import Given, is_yes, variable
+from biofuse.stores.aws import s3_endpoint
 from biofuse.stores.location import Location
 
 LEAST_PART, MOST_PARTS = 5 << 20, 10_000
@@ -105,11 +106,8 @@ class MultipartUpload:
 def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """Arguments of boto3's client, from those of obstore's store and from variables."""
     given = Given(options)
-    endpoint = given.get("endpoint", "endpoint_url") or variable(
-        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
-    )
     found = {
-        "endpoint_url": endpoint,
+        "endpoint_url": s3_endpoint(given),
         "region_name": given.get("region", "default_region")
         or variable("AWS_REGION", "AWS_DEFAULT_REGION"),
         "aws_access_key_id": given.get("access_key_id"),
