@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -14,7 +15,31 @@ def main() -> None:
 
     if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, handler)
-    run()
+    try:
+        run()
+    except SystemExit as end:
+        if "biofuse.stores.loop" in sys.modules:
+            _end(end)
+        raise
+
+
+def _end(end: SystemExit) -> NoReturn:
+    """End this process, without what threads of other languages would wait for.
+
+    Such as want Python while that ends take the process with them.
+    """
+    import logging
+
+    code = end.code
+    if code is not None and not isinstance(code, int):
+        raise end
+    logging.shutdown()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = 141
+    os._exit(code or 0)
 
 
 def _leave_working_directory() -> None:

@@ -208,7 +208,10 @@ class Link:
             self._under_way -= 1
             if size is not None:
                 if answered is not None and size >= _TELLING:
-                    self._alone = max(self._alone, size / max(now - answered, 1e-6))
+                    # It may have begun before that was noticed.
+                    least = min(self._delays, default=0.0)
+                    seconds = max(now - answered, now - began - least, 1e-6)
+                    self._alone = max(self._alone, size / seconds)
                 took = now - began
                 self._took += (took - self._took) * (_WEIGHT if self._took else 1.0)
                 self._size += (size - self._size) * (_WEIGHT if self._size else 1.0)

@@ -5,17 +5,19 @@ import atexit
 import heapq
 import itertools
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from biofuse.stores.link import FIRST_AT_ONCE, MAX_AT_ONCE, Link
 
 T = TypeVar("T")
 
-# Seconds in which the loop must end.
+# Seconds in which the loop must end, and in which threads are done that have just answered.
 _ENDING = 2.0
+_SETTLING = 0.05
+_LOOK = 0.005
 
 
 class EventLoop:
@@ -24,15 +26,46 @@ class EventLoop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(lambda loop, context: None)
+        self._asked: set[asyncio.Future[Any]] = set()
+        self._answered = -_SETTLING
+        self._ends = False
         self._thread = threading.Thread(target=self.loop.run_forever, name="requests", daemon=True)
         self._thread.start()
-        # A thread that Python ends while it ends itself takes the process with it.
+        # A thread that wants Python while that ends takes the process with it.
         atexit.register(self._end)
 
     def _end(self) -> None:
-        """Run no more."""
+        """Run no more, once all that was asked for is answered."""
+        ending = asyncio.run_coroutine_threadsafe(self._settle(), self.loop)
+        with suppress(TimeoutError, CancelledError):
+            ending.result(_ENDING)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_ENDING)
+
+    async def _settle(self) -> None:
+        """Ask for nothing new, and wait for the rest."""
+        self._ends = True
+        while self._asked or self.loop.time() < self._answered + _SETTLING:
+            await asyncio.sleep(_LOOK)
+
+    async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Await what threads of another language do.
+
+        Parameters
+        ----------
+        ask : callable
+            Has them begin with it. It is not called any more while the process ends.
+        """
+        if self._ends:
+            raise asyncio.CancelledError
+        future = asyncio.ensure_future(ask())
+        self._asked.add(future)
+        future.add_done_callback(self._note_answer)
+        return await future
+
+    def _note_answer(self, future: "asyncio.Future[Any]") -> None:
+        self._asked.discard(future)
+        self._answered = self.loop.time()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Run a coroutine."""
@@ -50,6 +83,11 @@ def event_loop() -> EventLoop:
         if _loop is None:
             _loop = EventLoop()
         return _loop
+
+
+def answer(ask: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+    """`EventLoop.answer` of the process's."""
+    return event_loop().answer(ask)
 
 
 class Gate:

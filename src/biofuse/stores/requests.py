@@ -17,7 +17,7 @@ from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
 from biofuse.stores.explain import is_absent, is_refused, is_wrong_region, server_status
 from biofuse.stores.link import Link
-from biofuse.stores.loop import Gate, Progress, event_loop
+from biofuse.stores.loop import Gate, Progress, answer, event_loop
 from biofuse.stores.pins import Pins, tells_version, version_of
 
 T = TypeVar("T")
@@ -201,11 +201,13 @@ class Requests:
             began = self.link.began()
             try:
                 if not known:
-                    meta = await self._obstore.head_async(self._client, key)
+                    meta = await answer(lambda: self._obstore.head_async(self._client, key))
                     return version_of(meta)
                 options = {"if_none_match": f'"{known}"'}
                 # A server that has it still says no more than that.
-                found = await self._obstore.get_async(self._client, key, options=options)
+                found = await answer(
+                    lambda: self._obstore.get_async(self._client, key, options=options)
+                )
                 return version_of(found.meta)
             except self._not_modified:
                 return known
@@ -224,7 +226,7 @@ class Requests:
         while True:
             began = self.link.began()
             try:
-                page = await anext(pages, None)
+                page = await answer(lambda: anext(pages, None))
             finally:
                 self.link.ended(began, None)
             if page is None:
@@ -236,7 +238,9 @@ class Requests:
     async def _list_folder(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
         began = self.link.began()
         try:
-            found = await self._obstore.list_with_delimiter_async(self._client, prefix=folder)
+            found = await answer(
+                lambda: self._obstore.list_with_delimiter_async(self._client, prefix=folder)
+            )
         finally:
             self.link.ended(began, None)
         names = [str(each["path"]).rpartition("/")[2] for each in found["objects"]]
@@ -361,7 +365,7 @@ class Requests:
                 raise
             except Exception as error:
                 if _BEYOND.search(str(error)):
-                    meta = await self._obstore.head_async(self._client, key)
+                    meta = await answer(lambda: self._obstore.head_async(self._client, key))
                     self._pins.check(key, meta)
                     return Answer(b"", start, int(meta["size"]), version_of(meta))
                 if not _NO_RANGES.search(str(error)):
@@ -391,7 +395,9 @@ class Requests:
         began = self.link.began()
         size = answered = None
         try:
-            result = await self._obstore.get_async(self._client, key, options=options or None)
+            result = await answer(
+                lambda: self._obstore.get_async(self._client, key, options=options or None)
+            )
             answered = self.link.answered(began)
             progress.note()
             meta = result.meta
@@ -413,11 +419,12 @@ class Requests:
 
     async def _body(self, result: Any, size: int, progress: Progress) -> memoryview | bytes:
         if size < _LARGE:
-            data = await result.bytes_async()
+            data = await answer(result.bytes_async)
             self.link.received(len(data))
             return memoryview(data).cast("B")
         parts = []
-        async for part in result.stream(min_chunk_size=_PIECE):
+        stream = aiter(result.stream(min_chunk_size=_PIECE))
+        while (part := await answer(lambda: anext(stream, None))) is not None:
             parts.append(part)
             self.link.received(len(part))
             progress.note()
