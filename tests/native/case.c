@@ -212,7 +212,7 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
     case_check_counts(rows, number, alleles, num_samples, row->ploidy);
     /* Not every kind of each row: that takes long. */
     if (num_samples > 0) {
-        bgen_case c = { .field = BF_BGEN_GT,
+        bgen_case c = { .field = BF_FIELD_GT,
             .bits = number & 1 ? 16 : 8,
             .haploid_as_diploid = number >> 1 & 1,
             .phased = (number >> 2 & 1) ^ (num_samples & 1),

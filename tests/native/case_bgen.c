@@ -130,13 +130,13 @@ naive_encode(const bgen_case *c, uint32_t sample, naive_call *out)
 
     memset(out, 0, sizeof(*out));
     out->haploid = unused.haploid = c->ploidy == 1 || call[1] == -2;
-    genotype = naive_hard(c, call, c->field == BF_BGEN_GT ? out : &unused);
-    result = c->field == BF_BGEN_GT   ? genotype
-             : c->field == BF_BGEN_GP ? naive_probabilities(c, v, out)
+    genotype = naive_hard(c, call, c->field == BF_FIELD_GT ? out : &unused);
+    result = c->field == BF_FIELD_GT   ? genotype
+             : c->field == BF_FIELD_GP ? naive_probabilities(c, v, out)
                                       : naive_dosage(v, out);
     if (out->haploid && c->haploid_as_diploid) {
         out->haploid = 0;
-        if (!(c->phased && c->field == BF_BGEN_GT)) {
+        if (!(c->phased && c->field == BF_FIELD_GT)) {
             out->p[2] = out->p[1];
             out->p[1] = 0;
         }

@@ -6,7 +6,7 @@
 
 /* How a record is made, and what its calls are. */
 typedef struct {
-    bf_bgen_field field;
+    bf_call_field field;
     unsigned bits;
     int haploid_as_diploid, phased;
     uint32_t num_samples, ploidy;

@@ -50,8 +50,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.bits = data[0] & 0x80 ? 16 : 8;
     c.haploid_as_diploid = data[0] >> 6 & 1;
     c.ploidy = 1 + data[1] % 2;
-    c.phased = c.field == BF_BGEN_GT && data[1] & 0x80;
-    c.num_values = c.field == BF_BGEN_GT ? 0 : c.field == BF_BGEN_GP ? 2 + data[2] % 3 : 1 + data[2] % 2;
+    c.phased = c.field == BF_FIELD_GT && data[1] & 0x80;
+    c.num_values = c.field == BF_FIELD_GT ? 0 : c.field == BF_FIELD_GP ? 2 + data[2] % 3 : 1 + data[2] % 2;
     each = c.ploidy + 4 * c.num_values;
     c.num_samples = (uint32_t) ((size - HEAD) / each);
     if (c.num_samples == 0) {
@@ -70,7 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     c.alleles = alleles;
-    c.values = c.field == BF_BGEN_GT ? NULL : values;
+    c.values = c.field == BF_FIELD_GT ? NULL : values;
     if (bf_planes_alloc(&packed, (uint64_t) c.num_samples * c.ploidy, &err) != BF_OK
         || bf_planes_from_bytes(
                &packed, (const uint8_t *) alleles, (uint64_t) c.num_samples * c.ploidy, &err)

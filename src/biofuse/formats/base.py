@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
 # Fields of calls that records may be made from.
-CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
+_VALUES = ("call_GP", "call_DS")
+CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,38 @@ class Subject:
         """Raise `BiofuseError` if the store has no calls."""
         if GENOTYPES in self.shapes:
             return
-        values = [name for name in ("call_GP", "call_DS") if name in self.shapes]
+        values = [name for name in _VALUES if name in self.shapes]
+        field = values[0].removeprefix("call_")
         raise BiofuseError(
-            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen can be "
-            f"made from: --format bgen --bgen-field {values[0].removeprefix('call_')}"
+            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen or .pgen can "
+            f"be made from: --format bgen --bgen-field {field}, or --format plink2 --dosage {field}"
         )
+
+    def need_values(self, name: str, option: str) -> None:
+        """Raise `BiofuseError` if the store lacks a field of values, GP or DS.
+
+        Parameters
+        ----------
+        name : str
+            "GP" or "DS".
+        option : str
+            That asks for it.
+        """
+        path = f"call_{name}"
+        shape = self.shapes.get(path)
+        if shape is None:
+            has = [path for path in _VALUES if path in self.shapes]
+            raise BiofuseError(
+                f"the store has no {path}, which {option} {name} needs"
+                + (f"; it has {', '.join(has)}" if has else "")
+            )
+        values = shape[2] if len(shape) == 3 else 1
+        # Two probabilities are enough for haploid calls, which those of a diploid store may be.
+        least = 2 if name == "GP" else 1
+        if len(shape) not in (2, 3) or values < least:
+            raise BiofuseError(
+                f"{path} is of shape {shape}, not (variants, samples, {least} or more)"
+            )
 
 
 @dataclass(frozen=True)
@@ -80,7 +108,8 @@ class Layout:
     Attributes
     ----------
     header : callable
-        From the number of variants to the header's bytes, of one length for any number.
+        From the number of variants to the header's bytes: of one length for any number, if
+        records have heads.
     record_size : int
         Bytes a record, without its head.
     heads : callable or None
@@ -97,11 +126,6 @@ class Layout:
     heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def header_size(self) -> int:
-        return len(self.header(0))
-
 
 @dataclass(frozen=True)
 class MainFile:
