@@ -278,12 +278,12 @@ static uint8_t *
 put_info(uint8_t *to, const bf_info_field *field, uint64_t variant, const uint8_t *start)
 {
     uint64_t first = variant * field->width, end = first + field->width;
-    presence most = NONE;
+    int any = 0, separate = 0;
 
-    for (uint64_t i = first; i < end && most != THERE; i++) {
-        most = look_at(field, i) == THERE ? THERE : most;
+    for (uint64_t i = first; i < end && !any; i++) {
+        any = look_at(field, i) == THERE;
     }
-    if (most != THERE) {
+    if (!any) {
         return to;
     }
     if (to != start) {
@@ -296,9 +296,10 @@ put_info(uint8_t *to, const bf_info_field *field, uint64_t variant, const uint8_
     *to++ = '=';
     for (uint64_t i = first; i < end; i++) {
         if (look_at(field, i) != NONE) {
-            if (i > first) {
+            if (separate) {
                 *to++ = ',';
             }
+            separate = 1;
             to = put_value(to, field, i);
         }
     }
