@@ -20,6 +20,26 @@ CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
 
 
 @dataclass(frozen=True)
+class SiteHeader:
+    """Lines of a VCF's header that tell of sites, without line ends.
+
+    Attributes
+    ----------
+    filters, info : tuple of str
+        `##FILTER` and `##INFO`.
+    contigs : tuple of (str, str)
+        Names of contigs as the view has them, and their `##contig`.
+    others : tuple of str
+        What else the store keeps, but for what tells of the VCF as a file.
+    """
+
+    filters: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
+    contigs: tuple[tuple[str, str], ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is to be shown in a format.
 
@@ -31,11 +51,14 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
+    header : callable
+        Gives the header. Raises `BiofuseError` if it cannot be read.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
+    header: Callable[[], SiteHeader] = SiteHeader
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
@@ -76,6 +99,23 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Annotations:
+    """QUAL, FILTER and INFO of some variants, each None if the store has no such field.
+
+    Attributes
+    ----------
+    quality : memoryview of float32 or None
+        NaN where missing.
+    filter, info : Texts or None
+        As VCF has them, empty where missing.
+    """
+
+    quality: memoryview | None = None
+    filter: "Texts | None" = None
+    info: "Texts | None" = None
+
+
+@dataclass(frozen=True)
 class Variants:
     """Some consecutive variants of a view.
 
@@ -89,6 +129,9 @@ class Variants:
         Empty where missing.
     ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
+    annotations : callable
+        Gives their annotations, where a sidecar is `annotated`. Raises `BiofuseError` if they
+        cannot be read.
     """
 
     chrom: "Texts"
@@ -96,6 +139,7 @@ class Variants:
     id: "Texts"
     ref: "Texts"
     alt: "Texts"
+    annotations: Callable[[], Annotations] = Annotations
 
     def __len__(self) -> int:
         return len(self.position)
@@ -154,11 +198,14 @@ class Sidecar(Protocol):
     Attributes
     ----------
     suffix : str
+    annotated : bool
+        Whether it is made from annotations of variants.
     """
 
     suffix: str
+    annotated: bool
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:

@@ -138,7 +138,7 @@ def sidecars(options: Options) -> list[Sidecar]:
     """Writers of the `.pvar` and `.psam`, but for those that `no_pvar`, `no_psam` leave out."""
     writers: list[Sidecar] = []
     if not options.no_pvar:
-        writers.append(PvarWriter())
+        writers.append(PvarWriter(annotated=not options.no_pvar_info))
     if not options.no_psam:
         header, line = "#FID\tIID\tSEX\n", "{sample}\t{sample}\tNA\n"
         writers.append(SampleText(".psam", header, line, "--no-psam"))

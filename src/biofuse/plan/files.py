@@ -106,11 +106,16 @@ class ViewFiles:
         for writer in self.view.format.sidecars(self.view.options):
             name = f"{self._number}{writer.suffix}"
             try:
-                writer.begin(os.path.join(self._directory, name), subject.samples)
+                writer.begin(os.path.join(self._directory, name), subject)
             except BiofuseError:
                 self._remove()
                 raise
             self._sidecars.append((name, writer))
+
+    @property
+    def annotated(self) -> bool:
+        """Whether annotations of variants are needed."""
+        return any(writer.annotated for _, writer in self._sidecars)
 
     def abandon(self) -> None:
         """Close and remove the files."""
