@@ -15,6 +15,17 @@ typedef struct {
     uint32_t num_values;
 } bgen_case;
 
+typedef enum { NOT_SHOWN, SHOWN, EITHER } verdict;
+
+typedef struct {
+    int missing; /* 2: all probabilities are 0 */
+    int haploid;
+    double p[3]; /* of copies of ALT; if phased, of REF in each haplotype */
+} naive_call;
+
+/* What a sample's call is, one value at a time, and whether it can be shown. */
+verdict case_naive_call(const bgen_case *c, uint32_t sample, naive_call *out);
+
 /* Encode row `number` of rows, whose alleles the case has too. Ends the process if the record,
  * as libdeflate inflates it, is not what the specification asks for, or if what cannot be shown
  * is, or the other way round. */

@@ -1,4 +1,4 @@
-/* Fuzz target: a BGEN record of any calls and any floating-point values.
+/* Fuzz target: a BGEN and a .pgen record of any calls and any floating-point values.
  *
  * Four bytes say of what kind the record is; then, for each sample in turn, come a byte for each
  * allele, and four a value, of which the calls are made. */
@@ -6,6 +6,7 @@
 
 #include "case.h"
 #include "case_bgen.h"
+#include "case_plink2.h"
 
 enum { HEAD = 4 };
 
@@ -82,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case_fail("the target's own calls are refused");
     }
     case_check_bgen(&rows, 0, &c);
+    case_check_plink2(&rows, 0, &c);
     bf_rows_free(&rows);
     bf_planes_free(&packed);
     free(values);
