@@ -49,8 +49,12 @@ def make_pgen(vcf: Path, out: Path, *options, dosage: str | None = None) -> Path
     bio2zarr reads the compressed VCF, whose header has lines of bcftools.
     """
     field = [] if dosage is None else [f"dosage={dosage}"]
+    compressed = vcf.with_suffix(".vcf.gz")
+    if not compressed.exists():
+        # A second one would tell of another time.
+        compress(vcf)
     plink2(
-        *("--vcf", compress(vcf), *field, "--double-id", "--allow-extra-chr"),
+        *("--vcf", compressed, *field, "--double-id", "--allow-extra-chr"),
         *("--vcf-half-call", "missing", "--make-pgen", *options, "--out", out),
     )
     return out

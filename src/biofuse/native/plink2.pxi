@@ -42,8 +42,8 @@ def pvar_lines(Texts chrom not None, const int64_t[::1] positions not None, Text
     Raises
     ------
     NativeError
-        If a variant, of which `row` tells, has an empty field, one with a space (but for INFO),
-        a tab or an end of line in it, or a position below 0.
+        If a variant, of which `row` tells, has an empty field, one with a space, a tab
+        or an end of line in it, or a position below 0.
     """
     cdef bf_error err
     cdef bf_status status

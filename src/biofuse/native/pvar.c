@@ -132,14 +132,13 @@ bf_put_float(uint8_t *to, float number)
     return to;
 }
 
-/* spaces: whether it may have some. */
 static int
-is_field(bf_text text, int spaces)
+is_field(bf_text text)
 {
     for (uint32_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
 
-        if ((c == ' ' && !spaces) || c == '\t' || c == '\n' || c == '\r') {
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
             return 0;
         }
     }
@@ -176,8 +175,8 @@ bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err)
         bf_text filter = self->filter != NULL ? bf_texts_get(self->filter, i) : dot;
         bf_text info = self->info != NULL ? bf_texts_get(self->info, i) : dot;
 
-        if (!is_field(chrom, 0) || !is_field(id, 0) || !is_field(ref, 0) || !is_field(alt, 0)
-            || !is_field(filter, 0) || !is_field(info, 1) || self->positions[i] < 0) {
+        if (!is_field(chrom) || !is_field(id) || !is_field(ref) || !is_field(alt)
+            || !is_field(filter) || !is_field(info) || self->positions[i] < 0) {
             err->row = (int64_t) i;
             return bf_fail(err, BF_ERR_ARGUMENT, "the variant is no line of a .pvar");
         }

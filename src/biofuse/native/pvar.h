@@ -19,8 +19,8 @@ typedef struct {
 uint64_t bf_pvar_room(const bf_pvar *self);
 
 /* Write the lines, and their size. BF_ERR_ARGUMENT, with the row: a field is empty or has a
- * character in it that separates fields or lines (INFO may have spaces), or a position is below
- * 0. */
+ * character in it that separates fields or lines, or a position is below 0. plink2 takes a space
+ * for the end of a field too, and reads INFO up to one. */
 bf_status bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err);
 
 typedef enum { BF_INFO_FLAG, BF_INFO_INTEGER, BF_INFO_FLOAT, BF_INFO_TEXT } bf_info_kind;

@@ -258,7 +258,8 @@ def _info_values(array: Any, column: Column, start: int, stop: int, rows: slice 
 
 def _float32(values: Array) -> Array:
     """The same as float32, with its bits for fill."""
-    out: Array = np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        out: Array = np.ascontiguousarray(values, dtype=np.float32)
     kind, bits = _FLOAT_FILL.get(values.dtype.itemsize, (None, 0))
     if values.dtype.itemsize != 4 and kind is not None:
         filled = np.ascontiguousarray(values).view(kind) == bits
