@@ -72,31 +72,63 @@ dosage_of(const bf_call_value *call)
     return dosage < 2 * ALLELE ? dosage : 2 * ALLELE;
 }
 
+static inline void
+put16(uint8_t *out, uint32_t x)
+{
+    out[0] = (uint8_t) x;
+    out[1] = (uint8_t) (x >> 8);
+}
+
+/* Where all dosages are none or two alleles, have one differ by a 16384th: plink2 gives up if
+ * dosages are stored of a variant whose frequency is 0 or 1. It is another sample's from record
+ * to record, so that no sample's sums tell of it. */
+static void
+mark_monomorphic(uint8_t *out, uint32_t num_samples, uint64_t record, uint32_t all)
+{
+    for (uint64_t i = 0; i < num_samples; i++) {
+        uint8_t *at = out + 2 * ((record + i) % num_samples);
+
+        if ((at[0] | (uint32_t) at[1] << 8) == all) {
+            put16(at, all == 0 ? 1 : all - 1);
+            return;
+        }
+    }
+}
+
 /* Write dosages to out, and their hard calls in place of the row's. */
 static bf_status
-write_dosages(const bf_plink2 *self, const bf_row *row, uint8_t *hard, uint8_t *out, bf_error *err)
+write_dosages(const bf_plink2 *self, const bf_row *row, uint64_t record, uint8_t *hard,
+    uint8_t *out, bf_error *err)
 {
+    uint32_t least = NO_DOSAGE, most = 0;
+
     for (uint64_t s = 0; s < row->num_samples; s++) {
-        uint32_t dosage = NO_DOSAGE, nearest, code;
+        uint32_t code = hard[s / 4] >> 2 * (s % 4) & 3, dosage = NO_DOSAGE, nearest;
         bf_call_value call;
 
         if (bf_call_value_get(row, self->field, s, &call, err) != BF_OK) {
             err->sample = (int64_t) s;
             return err->status;
         }
-        if (call.missing != BF_NO_VALUE || !self->calls) {
+        if (!call.missing) {
+            dosage = dosage_of(&call);
+            nearest = (dosage + ALLELE / 2) / ALLELE;
+            code = abs((int) (dosage - nearest * ALLELE)) <= HARD_CALL ? nearest : MISSING;
+        } else if (call.missing == BF_ZERO_VALUES || !self->calls) {
             code = MISSING;
-            if (!call.missing) {
-                dosage = dosage_of(&call);
-                nearest = (dosage + ALLELE / 2) / ALLELE;
-                code = abs((int) (dosage - nearest * ALLELE)) <= HARD_CALL ? nearest : MISSING;
-                dosage = dosage == nearest * ALLELE ? NO_DOSAGE : dosage;
-            }
-            hard[s / 4] &= (uint8_t) ~(3u << 2 * (s % 4));
-            hard[s / 4] |= (uint8_t) (code << 2 * (s % 4));
+        } else if (code != MISSING) {
+            dosage = code * ALLELE;
         }
-        out[2 * s] = (uint8_t) dosage;
-        out[2 * s + 1] = (uint8_t) (dosage >> 8);
+        hard[s / 4] &= (uint8_t) ~(3u << 2 * (s % 4));
+        hard[s / 4] |= (uint8_t) (code << 2 * (s % 4));
+        put16(out + 2 * s, dosage);
+        if (dosage != NO_DOSAGE) {
+            least = dosage < least ? dosage : least;
+            most = dosage > most ? dosage : most;
+        }
+    }
+    if (least != NO_DOSAGE && (most == 0 || least == 2 * ALLELE)) {
+        mark_monomorphic(out, row->num_samples, record, least);
     }
     return BF_OK;
 }
@@ -107,7 +139,6 @@ bf_plink2_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
 {
     const bf_plink2 *self = encoder;
 
-    (void) record;
     if (size != bf_plink2_record_size(self, row->num_samples) || row->ploidy == 0
         || row->ploidy > 2) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
@@ -124,5 +155,5 @@ bf_plink2_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
     if (self->field == BF_FIELD_GT) {
         return BF_OK;
     }
-    return write_dosages(self, row, out, out + hard_size(row->num_samples), err);
+    return write_dosages(self, row, record, out, out + hard_size(row->num_samples), err);
 }

@@ -47,7 +47,7 @@ def annotation_fields(group: Members) -> list[str]:
     known = {QUALITY, FILTER, *_NAMES}
     names = [
         name
-        for name in group.array_keys()
+        for name in group.folder_names()
         if name in known
         or (name.startswith(_PREFIX) and name not in _OTHERS and not name.endswith(_PARTS))
     ]
@@ -63,6 +63,7 @@ def info_fields(group: Members) -> list[str]:
         if name not in _OTHERS
         and name not in _NAMES
         and _KEY.fullmatch(name.removeprefix(_PREFIX))
+        and name in group
         and _is_info(group[name], count)
     ]
 
