@@ -101,7 +101,11 @@ def test_any_store_as_pgenlib_reads_it(data, tmp_path_factory):
 
 def test_sites_of_more_than_two_alleles(tmp_path):
     calls = ["0/1", "1/2", "2/2"]
-    sites = [Site("1", 5, ["0/1", "1/1", "./."]), Site("1", 9, calls, alt="G,T"), Site("1", 12, ["0/0"] * 3)]
+    sites = [
+        Site("1", 5, ["0/1", "1/1", "./."]),
+        Site("1", 9, calls, alt="G,T"),
+        Site("1", 12, ["0/0"] * 3),
+    ]
     path, store = vcf_store(Vcf(sample_names(3), sites), tmp_path)
     with pytest.raises(BiofuseError, match="1:9 has 3 alleles .*--multiallelic drop"):
         plan_view(store, tmp_path / "plan", "--format", "plink2")
@@ -115,7 +119,9 @@ def test_sites_of_more_than_two_alleles(tmp_path):
 def test_no_variants(tmp_path):
     store = make_store(tmp_path / "x.vcz", random_genotypes(4, 5))
     ours = make_files(store, tmp_path / "ours", "--format", "plink2", "-e", "POS>0")
-    assert ours.with_suffix(".pgen").read_bytes() == MAGIC + bytes([0] * 4 + [5] + [0] * 3) + b"\x40"
+    assert (
+        ours.with_suffix(".pgen").read_bytes() == MAGIC + bytes([0] * 4 + [5] + [0] * 3) + b"\x40"
+    )
     assert ours.with_suffix(".pvar").read_text() == "#CHROM\tPOS\tID\tREF\tALT\n"
 
 
@@ -191,6 +197,8 @@ def test_run_names_the_files(made, biofuse, tmp_path):
     store = made("plink2-run", lambda f: make_store(f / "x.vcz", random_genotypes(9, 5)))
     command = 'cat {pgen} {pvar} {psam} > "$0"; cat "$BIOFUSE_PGEN" "$BIOFUSE_PVAR" "$BIOFUSE_PSAM"'
     out = tmp_path / "out"
-    done = biofuse("run", store, "--format", "plink2", "--", "sh", "-c", f"{command} | cmp - $0", out)
+    done = biofuse(
+        "run", store, "--format", "plink2", "--", "sh", "-c", f"{command} | cmp - $0", out
+    )
     assert done.stdout == ""
     assert out.read_bytes()[:3] == MAGIC

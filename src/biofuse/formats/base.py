@@ -171,6 +171,7 @@ class Layout:
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
 
+
 @dataclass(frozen=True)
 class MainFile:
     """The streamed file that a sidecar belongs to.

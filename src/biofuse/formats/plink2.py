@@ -9,7 +9,7 @@ with a dosage for every sample, since programs crash on mode 0x03.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
@@ -24,6 +24,9 @@ from biofuse.formats.base import (
 )
 from biofuse.formats.pvar import PvarWriter
 from biofuse.formats.text import SampleText
+
+if TYPE_CHECKING:
+    from biofuse import native
 
 NAME = "plink2"
 TITLE = "PLINK 2"
@@ -127,7 +130,9 @@ def _dosage_header(num_variants: int, num_samples: int, record_size: int) -> byt
     return b"".join((start, offsets, *tables()))
 
 
-def record_encoder(params: dict[str, Any], offsets, heads):
+def record_encoder(
+    params: dict[str, Any], offsets: memoryview | None, heads: memoryview | None
+) -> "native.Plink2Encoder":
     """The kernel that makes `.pgen` records."""
     from biofuse import native
 

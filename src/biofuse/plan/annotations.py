@@ -71,12 +71,15 @@ def info_fields(group: Members) -> list[str]:
 def _is_info(array: Any, count: int) -> bool:
     if array.ndim not in (1, 2) or array.shape[0] != count or 0 in array.shape[1:]:
         return False
-    return array.dtype.kind in f"iuf{_TEXT}" or (array.dtype.kind == "b" and array.ndim == 1)
+    kind = str(array.dtype.kind)
+    return kind in f"iuf{_TEXT}" or (kind == "b" and array.ndim == 1)
 
 
 def _is_flag(array: Any) -> bool:
     # xarray writes booleans as integers.
-    return array.dtype.kind == "b" or (array.ndim == 1 and array.attrs.get("dtype") == "bool")
+    return bool(
+        array.dtype.kind == "b" or (array.ndim == 1 and array.attrs.get("dtype") == "bool")
+    )
 
 
 def read_header(group: Members, contig_names: str) -> SiteHeader:
@@ -132,9 +135,7 @@ def _info_line(array: Any) -> str:
 
 
 def _last_dimension(array: Any) -> str:
-    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(
-        array.metadata, "dimension_names", None
-    )
+    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
     return str(names[-1]) if names else ""
 
 

@@ -267,9 +267,7 @@ class _Annotated:
         except BiofuseError as error:
             self._error = error
 
-    def read(
-        self, start: int, stop: int, rows: slice | np.ndarray
-    ) -> Callable[[], Annotations]:
+    def read(self, start: int, stop: int, rows: slice | np.ndarray) -> Callable[[], Annotations]:
         """Gives what there is of these variants, or raises why there is nothing."""
         if self._error is None:
             try:
