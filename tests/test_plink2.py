@@ -107,7 +107,7 @@ def test_sites_of_more_than_two_alleles(tmp_path):
         Site("1", 12, ["0/0"] * 3),
     ]
     path, store = vcf_store(Vcf(sample_names(3), sites), tmp_path)
-    with pytest.raises(BiofuseError, match="1:9 has 3 alleles .*--multiallelic drop"):
+    with pytest.raises(BiofuseError, match=r"1:9 has 3 alleles .*--multiallelic drop"):
         plan_view(store, tmp_path / "plan", "--format", "plink2")
     ours = make_files(store, tmp_path / "ours", "--format", "plink2", "--multiallelic", "drop")
     theirs = make_pgen(path, tmp_path / "theirs", "format=2", "--max-alleles", "2")

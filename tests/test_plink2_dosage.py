@@ -174,7 +174,7 @@ def test_what_is_no_dosage_is_an_error(value, tmp_path):
     encoder = open_encoder(plan, tmp_path / "plan", 1 << 20)
     size = plan.streamed[0].record_size
     encoder.encode(0, 0, 3, memoryview(bytearray(3 * size)))
-    with pytest.raises(BiofuseError, match="call_DS/1.0: .* not a dosage of 0 to 2.*--dosage GT"):
+    with pytest.raises(BiofuseError, match=r"call_DS/1.0: .* not a dosage of 0 to 2.*--dosage GT"):
         encoder.encode(0, 2, 4, memoryview(bytearray(2 * size)))
 
 

@@ -180,7 +180,7 @@ def _refuse(variants: Variants, found: Annotations) -> None:
             text = texts[i] if texts is not None else ""
             if any(c in text for c in " \t\n\r"):
                 raise BiofuseError(
-                    f"the site {contig!r}:{position} does not fit a .pvar file: its {name} contains "
-                    f"white space, which plink2 does not take ({text[:100]!r}); --no-pvar-info does "
-                    "without it"
+                    f"the site {contig!r}:{position} does not fit a .pvar file: its {name} "
+                    f"contains white space, which plink2 does not take ({text[:100]!r}); "
+                    "--no-pvar-info does without it"
                 )
