@@ -25,7 +25,7 @@ naive_shown(const bgen_case *c, const naive_call *value, const naive_call *call,
         if (c->field != BF_FIELD_GT && (value->missing == 2 || !calls)) {
             code = 3;
         }
-        return (shown_call){ code, code == 3 ? -1 : code };
+        return (shown_call){ code, code == 3 ? -1.0 : (double) code };
     }
     copies = value->haploid ? 2 * value->p[1] : value->p[1] + 2 * value->p[2];
     copies = floor(copies * 16384 + 0.5) / 16384;
