@@ -77,9 +77,7 @@ def _is_info(array: Any, count: int) -> bool:
 
 def _is_flag(array: Any) -> bool:
     # xarray writes booleans as integers.
-    return bool(
-        array.dtype.kind == "b" or (array.ndim == 1 and array.attrs.get("dtype") == "bool")
-    )
+    return bool(array.dtype.kind == "b" or (array.ndim == 1 and array.attrs.get("dtype") == "bool"))
 
 
 def read_header(group: Members, contig_names: str) -> SiteHeader:

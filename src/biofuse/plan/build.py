@@ -271,7 +271,9 @@ def _fingerprint(
         deep = []
     if location.engine == "obstore":
         return FarFingerprint(location, group, [*CALL_FIELDS, *deep])
-    return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
+    return Fingerprint(
+        location.path, CALL_FIELDS, sorted({name for name in deep if name in more or name in group})
+    )
 
 
 def _modified_ns(location: Location, group, options: ViewOptions, now: int) -> int:
