@@ -6,7 +6,11 @@ import time
 import pytest
 from support.stores import make_store, random_genotypes
 
-SUFFIXES = (".bed", ".bim", ".fam", ".bgen", ".bgen.bgi", ".sample")
+SUFFIXES = (
+    *(".bed", ".bim", ".fam"),
+    *(".bgen", ".bgen.bgi", ".sample"),
+    *(".pgen", ".pvar", ".psam"),
+)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "plink1.h"
+#include "plink2.h"
 #include "rows.h"
 
 enum {

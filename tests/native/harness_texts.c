@@ -10,6 +10,7 @@
 #include "bgi.h"
 #include "bim.h"
 #include "case.h"
+#include "pvar.h"
 #include "variant_ids.h"
 
 /* A chunk of vlen-utf8 of so many texts, of which every file's text is made; or rows of a
@@ -139,6 +140,68 @@ write_samples(const bf_texts *texts, bf_error *err)
     free(out);
 }
 
+/* Lines of a .pvar of all columns, whose INFO is made of fields of every kind: texts, and numbers
+ * that are made of the texts' sizes and bytes, two a variant where there are as many. */
+static void
+write_pvar(const bf_texts *texts, const int64_t *positions, bf_error *err)
+{
+    static const bf_text KEY = { (const uint8_t *) "KEY", 3 };
+    uint64_t n = texts->count, half = n / 2, size = 0, *starts = get(n * sizeof(*starts));
+    uint32_t *sizes = get(n * sizeof(*sizes));
+    float *floats = get(n * sizeof(*floats));
+    int64_t *integers = get(n * sizeof(*integers));
+    uint8_t *flags = get(n), *out, *exact;
+    bf_texts info = { .instead = (const uint8_t *) ".", .instead_size = 1 };
+
+    for (uint64_t i = 0; i < n; i++) {
+        bf_text text = bf_texts_get(texts, i);
+        uint32_t bits = (uint32_t) case_hash(text.data, text.size);
+
+        bits = i % 7 == 3 ? 0x7f800001 : i % 7 == 5 ? 0x7f800002 : bits;
+        memcpy(&floats[i], &bits, sizeof(bits));
+        integers[i] = i % 5 < 3 ? (int64_t) (i % 5) - 2 : (int64_t) case_hash(text.data, text.size);
+        flags[i] = i % 3 == 0;
+    }
+    for (uint32_t width = 1; width <= 2; width++) {
+        uint64_t count = width == 1 ? n : half;
+        bf_info_field fields[] = { { KEY, BF_INFO_FLAG, 1, flags, { 0 } },
+            { KEY, BF_INFO_INTEGER, width, integers, { 0 } },
+            { KEY, BF_INFO_FLOAT, width, floats, { 0 } },
+            { KEY, BF_INFO_TEXT, width, NULL, *texts } };
+
+        fields[3].texts.count = count * width;
+        out = get(bf_info_room(fields, 4, count));
+        if (bf_info_write(fields, 4, count, out, starts, sizes, err) != BF_OK) {
+            case_fail("INFO is not made");
+        }
+        size = count > 0 ? starts[count - 1] + sizes[count - 1] : 0;
+        exact = get(size);
+        memcpy(exact, out, size);
+        free(out);
+        add(exact, size);
+        info.data = exact;
+        info.data_size = size;
+        info.starts = starts;
+        info.sizes = sizes;
+        info.count = count;
+        if (width == 1) {
+            bf_pvar pvar = { *texts, *texts, *texts, *texts, positions, floats, texts, &info };
+
+            out = get(bf_pvar_room(&pvar));
+            if (bf_pvar_write(&pvar, out, &size, err) == BF_OK) {
+                add(out, size);
+            }
+            free(out);
+        }
+        free(exact);
+    }
+    free(flags);
+    free(integers);
+    free(floats);
+    free(sizes);
+    free(starts);
+}
+
 static bf_status
 use(const bf_texts *texts, bf_error *err)
 {
@@ -163,6 +226,7 @@ use(const bf_texts *texts, bf_error *err)
         add(out, bf_bgen_heads_size(&heads));
     }
     free(out);
+    write_pvar(texts, positions, err);
     write_ids(texts, positions);
     write_samples(texts, err);
     status = write_bgi(texts, positions, err);

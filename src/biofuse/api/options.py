@@ -76,8 +76,10 @@ class Options:
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
-    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples : bool
+    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam : bool
         Sidecars, and parts of headers, to leave out.
+    no_pvar_info : bool
+        Leave QUAL, FILTER and INFO out of the ``.pvar``.
     phased : bool, optional
         Whether the BGEN file shows variants as phased where the store does.
     haploid_as_diploid : bool
@@ -86,6 +88,8 @@ class Options:
         ``"GT"``, ``"GP"`` or ``"DS"``: what probabilities are made from.
     bits : int
         8 or 16 bits a probability.
+    dosage : str
+        ``"GT"``, ``"DS"`` or ``"GP"``: what the ``.pgen`` is made from.
     backend_storage : str, optional
         ``"fsspec"``, ``"obstore"`` or ``"icechunk"``.
     storage_options : mapping of str, optional
@@ -148,6 +152,10 @@ class Options:
     haploid_as_diploid: bool = False
     bgen_field: str = "GT"
     bits: int = 8
+    dosage: str = "GT"
+    no_pvar_info: bool = False
+    no_pvar: bool = False
+    no_psam: bool = False
     backend_storage: str | None = None
     storage_options: Mapping[str, Any] | None = None
     plan: Path | None = None
@@ -328,6 +336,7 @@ _CHOICES = {
     "missing_chunks": MISSING_CHUNKS_POLICIES,
     "bgen_field": ("GT", "GP", "DS"),
     "bits": (8, 16),
+    "dosage": ("GT", "DS", "GP"),
     "backend_storage": (None, "fsspec", "obstore", "icechunk"),
 }
 

@@ -4,8 +4,9 @@ import contextlib
 import os
 import resource
 from array import array
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Mapping, Sequence
+from mmap import mmap
+from typing import TypeAlias, cast
 
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
@@ -20,6 +21,8 @@ from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import FarStore, Piece, Range, Store
 from biofuse.stores.limits import encoded
 from biofuse.stores.local import LocalStore
+
+Buffer: TypeAlias = bytes | mmap
 
 # What a call may take, beside planes, of an answer's bytes.
 _MAX_ANSWER = 1 << 20
@@ -47,7 +50,7 @@ class FastPath:
     plan : Plan
     tables : mapping of str to memoryview
         The plan's tables by file name, as bytes.
-    headers : sequence of bytes
+    headers : sequence of bytes-like
         Of the streamed files.
     store : Store
     memory : int
@@ -67,7 +70,7 @@ class FastPath:
         self,
         plan: Plan,
         tables: Mapping[str, memoryview],
-        headers: list[bytes],
+        headers: Sequence[Buffer],
         store: Store,
         memory: int,
         threads: int,
@@ -175,7 +178,7 @@ class FastPath:
     def _add_file(
         self,
         streamed: StreamedFile,
-        header: bytes,
+        header: Buffer,
         tables: Mapping[str, memoryview],
         usable: bool,
     ) -> None:

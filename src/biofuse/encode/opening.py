@@ -1,6 +1,6 @@
 """What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
 
-import os
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,8 +107,9 @@ class Opening:
         BiofuseError, OSError
             If the store cannot be opened.
         """
+        # Mapped: some headers tell of every record.
         headers = [
-            os.pread(self.headers[i], each.header_size, 0)
+            mmap.mmap(self.headers[i], each.header_size, prot=mmap.PROT_READ)
             for i, each in enumerate(self.plan.streamed)
         ]
         return FastPath(

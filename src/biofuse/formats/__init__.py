@@ -7,7 +7,7 @@ in `_MODULES` and one kernel file under native/.
 import importlib
 from typing import Any
 
-_MODULES = {"plink": "plink1", "bgen": "bgen"}
+_MODULES = {"plink": "plink1", "bgen": "bgen", "plink2": "plink2"}
 
 NAMES = tuple(_MODULES)
 

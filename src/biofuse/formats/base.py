@@ -15,7 +15,28 @@ if TYPE_CHECKING:
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
 # Fields of calls that records may be made from.
-CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
+_VALUES = ("call_GP", "call_DS")
+CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
+
+
+@dataclass(frozen=True)
+class SiteHeader:
+    """Lines of a VCF's header that tell of sites, without line ends.
+
+    Attributes
+    ----------
+    filters, info : tuple of str
+        `##FILTER` and `##INFO`.
+    contigs : tuple of (str, str)
+        Names of contigs as the view has them, and their `##contig`.
+    others : tuple of str
+        What else the store keeps, but for what tells of the VCF as a file.
+    """
+
+    filters: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
+    contigs: tuple[tuple[str, str], ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -30,21 +51,68 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
+    header : callable
+        Gives the header. Raises `BiofuseError` if it cannot be read.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
+    header: Callable[[], SiteHeader] = SiteHeader
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
         if GENOTYPES in self.shapes:
             return
-        values = [name for name in ("call_GP", "call_DS") if name in self.shapes]
+        values = [name for name in _VALUES if name in self.shapes]
+        field = values[0].removeprefix("call_")
         raise BiofuseError(
-            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen can be "
-            f"made from: --format bgen --bgen-field {values[0].removeprefix('call_')}"
+            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen or .pgen can "
+            f"be made from: --format bgen --bgen-field {field}, or --format plink2 --dosage {field}"
         )
+
+    def need_values(self, name: str, option: str) -> None:
+        """Raise `BiofuseError` if the store lacks a field of values, GP or DS.
+
+        Parameters
+        ----------
+        name : str
+            "GP" or "DS".
+        option : str
+            That asks for it.
+        """
+        path = f"call_{name}"
+        shape = self.shapes.get(path)
+        if shape is None:
+            has = [path for path in _VALUES if path in self.shapes]
+            raise BiofuseError(
+                f"the store has no {path}, which {option} {name} needs"
+                + (f"; it has {', '.join(has)}" if has else "")
+            )
+        values = shape[2] if len(shape) == 3 else 1
+        # Two probabilities are enough for haploid calls, which those of a diploid store may be.
+        least = 2 if name == "GP" else 1
+        if len(shape) not in (2, 3) or values < least:
+            raise BiofuseError(
+                f"{path} is of shape {shape}, not (variants, samples, {least} or more)"
+            )
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """QUAL, FILTER and INFO of some variants, each None if the store has no such field.
+
+    Attributes
+    ----------
+    quality : memoryview of float32 or None
+        NaN where missing.
+    filter, info : Texts or None
+        As VCF has them, empty where missing.
+    """
+
+    quality: memoryview | None = None
+    filter: "Texts | None" = None
+    info: "Texts | None" = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +129,9 @@ class Variants:
         Empty where missing.
     ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
+    annotations : callable
+        Gives their annotations, where a sidecar is `annotated`. Raises `BiofuseError` if they
+        cannot be read.
     """
 
     chrom: "Texts"
@@ -68,6 +139,7 @@ class Variants:
     id: "Texts"
     ref: "Texts"
     alt: "Texts"
+    annotations: Callable[[], Annotations] = Annotations
 
     def __len__(self) -> int:
         return len(self.position)
@@ -80,7 +152,8 @@ class Layout:
     Attributes
     ----------
     header : callable
-        From the number of variants to the header's bytes, of one length for any number.
+        From the number of variants to the header's bytes: of one length for any number, if
+        records have heads.
     record_size : int
         Bytes a record, without its head.
     heads : callable or None
@@ -97,10 +170,6 @@ class Layout:
     heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def header_size(self) -> int:
-        return len(self.header(0))
 
 
 @dataclass(frozen=True)
@@ -130,11 +199,14 @@ class Sidecar(Protocol):
     Attributes
     ----------
     suffix : str
+    annotated : bool
+        Whether it is made from annotations of variants.
     """
 
     suffix: str
+    annotated: bool
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:

@@ -107,7 +107,7 @@ def layout(subject: Subject, options: Options) -> Layout:
     name = options.bgen_field
     fields = [GENOTYPES]
     if name != "GT":
-        _check_field(f"call_{name}", name, subject)
+        subject.need_values(name, "--bgen-field")
         fields.append(f"call_{name}")
     else:
         subject.need_genotypes()
@@ -132,21 +132,6 @@ def layout(subject: Subject, options: Options) -> Layout:
         fields=tuple(fields),
         params=params,
     )
-
-
-def _check_field(path: str, name: str, subject: Subject) -> None:
-    shape = subject.shapes.get(path)
-    if shape is None:
-        has = [f for f in FIELDS if f"call_{f}" in subject.shapes]
-        raise BiofuseError(
-            f"the store has no {path}, which --bgen-field {name} needs"
-            + (f"; it has {', '.join(f'call_{f}' for f in has)}" if has else "")
-        )
-    values = shape[2] if len(shape) == 3 else 1
-    # Two probabilities are enough for haploid calls, which those of a diploid store may be.
-    least = 2 if name == "GP" else 1
-    if len(shape) not in (2, 3) or values < least:
-        raise BiofuseError(f"{path} is of shape {shape}, not (variants, samples, {least} or more)")
 
 
 def _header(num_variants: int, num_samples: int, samples: bytes | None) -> bytes:

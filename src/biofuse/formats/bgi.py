@@ -7,11 +7,10 @@ import contextlib
 import mmap
 import os
 from array import array
-from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, Variants
+from biofuse.formats.base import MainFile, Subject, Variants
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,13 +56,14 @@ class BgiWriter:
     """
 
     suffix = ".bgen.bgi"
+    annotated = False
     _rows: IO[bytes]
 
     def __init__(self, rsid_known: bool = True):
         self._rsid_known = rsid_known
         self._ends = array("Q")
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file of rows."""
         self._path = path
         # Open until it is finished.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, Variants
+from biofuse.formats.base import MainFile, Subject, Variants
 
 
 class SampleText:
@@ -21,13 +21,15 @@ class SampleText:
         That leaves the file out.
     """
 
+    annotated = False
+
     def __init__(self, suffix: str, header: str, line: str, option: str):
         self.suffix = suffix
         self._header = header
         self._line = line
         self._option = option
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Write the file.
 
         Raises
@@ -37,6 +39,7 @@ class SampleText:
         """
         from biofuse import native
 
+        samples = subject.samples
         together = "\0".join(samples)
         if "" in samples or together.split() != [together]:
             self._refuse(samples)
@@ -68,9 +71,10 @@ class VariantText:
     """A file with lines for variants, made by `lines`."""
 
     suffix: str
+    annotated = False
     _out: IO[bytes]
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
         # Open until it is finished.
         self._out = open(path, "wb")  # noqa: SIM115

@@ -143,7 +143,7 @@ class ValueReader:
         key = self.genotypes.key(variant // chunk_rows, sample // chunk_samples)
         return BiofuseError(
             f"{key}: {text}: {values} (variant {variant} of the store and sample {sample}, "
-            "counted from 0); --bgen-field GT shows its calls instead"
+            "counted from 0); --bgen-field GT and --dosage GT show its calls instead"
         )
 
     def _read_frames(self, chunk_row: int, wanted: array) -> list:

@@ -164,6 +164,23 @@ cdef extern from "plink1.h" nogil:
                                bf_error *) noexcept
 
 
+cdef extern from "call_values.h" nogil:
+    ctypedef enum bf_call_field:
+        BF_FIELD_GT
+        BF_FIELD_GP
+        BF_FIELD_DS
+
+
+cdef extern from "plink2.h" nogil:
+    ctypedef struct bf_plink2:
+        bf_call_field field
+        int calls
+
+    uint64_t bf_plink2_record_size(const bf_plink2 *, uint32_t)
+    bf_status bf_plink2_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                               bf_error *) noexcept
+
+
 cdef extern from "values.h" nogil:
     ctypedef struct bf_values:
         pass
@@ -175,13 +192,8 @@ cdef extern from "values.h" nogil:
 
 
 cdef extern from "bgen.h" nogil:
-    ctypedef enum bf_bgen_field:
-        BF_BGEN_GT
-        BF_BGEN_GP
-        BF_BGEN_DS
-
     ctypedef struct bf_bgen:
-        bf_bgen_field field
+        bf_call_field field
         unsigned bits
         int haploid_as_diploid
         const uint8_t *heads
@@ -407,6 +419,38 @@ cdef extern from "bim.h" nogil:
 
     uint64_t bf_bim_room(const bf_bim *)
     bf_status bf_bim_write(const bf_bim *, uint8_t *, uint64_t *, bf_error *)
+
+
+cdef extern from "pvar.h" nogil:
+    ctypedef struct bf_pvar:
+        bf_texts chrom
+        bf_texts id
+        bf_texts ref
+        bf_texts alt
+        const int64_t *positions
+        const float *quality
+        const bf_texts *filter
+        const bf_texts *info
+
+    uint64_t bf_pvar_room(const bf_pvar *)
+    bf_status bf_pvar_write(const bf_pvar *, uint8_t *, uint64_t *, bf_error *)
+
+    ctypedef enum bf_info_kind:
+        BF_INFO_FLAG
+        BF_INFO_INTEGER
+        BF_INFO_FLOAT
+        BF_INFO_TEXT
+
+    ctypedef struct bf_info_field:
+        bf_text key
+        bf_info_kind kind
+        uint32_t width
+        const void *values
+        bf_texts texts
+
+    uint64_t bf_info_room(const bf_info_field *, uint64_t, uint64_t)
+    bf_status bf_info_write(const bf_info_field *, uint64_t, uint64_t, uint8_t *, uint64_t *,
+                            uint32_t *, bf_error *)
 
 
 cdef extern from "bgen_heads.h" nogil:

@@ -170,6 +170,10 @@ cdef class Plink1Encoder(RecordEncoder):
         self.context = NULL
 
 
+cdef dict CALL_FIELDS = {"GT": BF_FIELD_GT, "GP": BF_FIELD_GP, "DS": BF_FIELD_DS}
+
+
+include "plink2.pxi"
 include "bgen.pxi"
 
 

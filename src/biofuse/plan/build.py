@@ -14,6 +14,7 @@ from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
+from biofuse.plan.annotations import annotation_fields, read_header
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
@@ -29,13 +30,13 @@ from biofuse.plan.files import (
 )
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
-from biofuse.plan.hints import hint_calls, hint_names, hint_sites
+from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.variants import VariantPass
-from biofuse.plan.views import LeftOut, open_view
+from biofuse.plan.views import LeftOut, needs_annotations, open_view
 from biofuse.stores import Location, Store, open_store
 from biofuse.stores.icechunk import pinned
 from biofuse.stores.located import located
@@ -70,10 +71,11 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         check_saved(location, store)
     by_region = bool(options.selection.regions or options.selection.regions_file)
     by_target = bool(options.selection.targets or options.selection.targets_file)
+    more = annotation_fields(group) if needs_annotations(options) else []
     hint_names(group, store, by_region or by_target)
     if not by_region and not by_target:
-        hint_sites(group, store, [(0, genotypes.shape[0])])
-    fingerprint = _fingerprint(location, group, options)
+        hint_sites(group, store, [(0, genotypes.shape[0])], (*SITES, *more))
+    fingerprint = _fingerprint(location, group, options, more)
     absent = AbsentChunks(group, store, options.missing_chunks == "fill")
     absent.check_sites(options.selection)
     resolved = resolve(location, group, store, options.selection, progress)
@@ -85,18 +87,22 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             else NO_SAMPLES
         )
     if by_region or by_target:
-        hint_sites(group, store, resolved.runs())
+        hint_sites(group, store, resolved.runs(), (*SITES, *more))
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
-    subject = Subject(names, genotypes.ploidy, call_shapes(group))
+    header = partial(read_header, group, options.contig_names)
+    subject = Subject(names, genotypes.ploidy, call_shapes(group), header)
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
     fields = {name for each in files for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    variant_pass = VariantPass(group, store, resolved, options, progress)
+    annotated = any(each.annotated for each in files)
+    if annotated:
+        absent.check_annotations(more)
+    variant_pass = VariantPass(group, store, resolved, options, progress, annotated)
     index = VariantIndex(directory)
     room = Room(directory)
     for batch in variant_pass.batches():
@@ -251,12 +257,12 @@ def _watched(location: Location, group: Members, fields: Iterable[str]) -> list[
 
 
 def _fingerprint(
-    location: Location, group, options: ViewOptions
+    location: Location, group, options: ViewOptions, more: list[str]
 ) -> Fingerprint | FarFingerprint | None:
-    """The arrays that the plan is made from: every file of them if an expression decides."""
+    """The arrays that the plan is made from, these too; all if an expression decides."""
     if location.engine not in (None, "obstore"):
         return None
-    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
+    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index", *more]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
@@ -265,7 +271,9 @@ def _fingerprint(
         deep = []
     if location.engine == "obstore":
         return FarFingerprint(location, group, [*CALL_FIELDS, *deep])
-    return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
+    return Fingerprint(
+        location.path, CALL_FIELDS, sorted({name for name in deep if name in more or name in group})
+    )
 
 
 def _modified_ns(location: Location, group, options: ViewOptions, now: int) -> int:

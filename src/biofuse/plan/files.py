@@ -91,7 +91,8 @@ class ViewFiles:
         self._heads = f"{number}.heads"
         self._offsets = f"{number}.offsets.u64"
         self._count = 0
-        self._end = view.layout.header_size
+        # Where records have no heads the header's size may follow from their number.
+        self._end = len(view.layout.header(0)) if view.layout.heads is not None else 0
         self._max_record = view.layout.record_size
         self._sidecars: list[tuple[str, Sidecar]] = []
         self._begin_sidecars(subject)
@@ -105,11 +106,16 @@ class ViewFiles:
         for writer in self.view.format.sidecars(self.view.options):
             name = f"{self._number}{writer.suffix}"
             try:
-                writer.begin(os.path.join(self._directory, name), subject.samples)
+                writer.begin(os.path.join(self._directory, name), subject)
             except BiofuseError:
                 self._remove()
                 raise
             self._sidecars.append((name, writer))
+
+    @property
+    def annotated(self) -> bool:
+        """Whether annotations of variants are needed."""
+        return any(writer.annotated for _, writer in self._sidecars)
 
     def abandon(self) -> None:
         """Close and remove the files."""
@@ -136,9 +142,7 @@ class ViewFiles:
         layout = self.view.layout
         offsets = None
         self._count += len(variants)
-        if layout.heads is None:
-            self._end += len(variants) * layout.record_size
-        else:
+        if layout.heads is not None:
             heads, sizes = layout.heads(variants)
             self._heads_out.write(heads)
             records = np.frombuffer(sizes, dtype=np.uint32) + np.uint64(layout.record_size)
@@ -152,16 +156,19 @@ class ViewFiles:
     def streamed(self) -> StreamedFile:
         """Complete all but the sidecars, and describe the streamed file."""
         layout = self.view.layout
-        write_file(self._directory, self._header, layout.header(self._count))
+        header = layout.header(self._count)
+        write_file(self._directory, self._header, header)
         headed = layout.heads is not None
         if headed:
             self._heads_out.close()
             self._offsets_out.close()
+        else:
+            self._end = len(header) + self._count * layout.record_size
         return StreamedFile(
             name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,
             header=self._header,
-            header_size=layout.header_size,
+            header_size=len(header),
             size=self._end,
             records=self._count,
             max_record=self._max_record,

@@ -46,7 +46,9 @@ def view_sizes(
             continue
         views[name] = {
             "file": store_stem(location.path) + formats.main_suffix(name),
-            "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
+            "size": len(layout.header(genotypes.shape[0]))
+            + genotypes.shape[0] * layout.record_size
+            + heads,
             "exact": exact and biallelic,
             "reason": None,
         }

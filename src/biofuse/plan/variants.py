@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Variants
+from biofuse.formats.base import Annotations, Variants
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
+from biofuse.plan.annotations import AnnotationReader
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
@@ -56,6 +57,8 @@ class VariantPass:
         come to is shown, empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
+    annotated : bool
+        Whether annotations are read too.
 
     Attributes
     ----------
@@ -72,6 +75,7 @@ class VariantPass:
         resolved: Resolved,
         options: ViewOptions,
         progress: Callable[[int, int], None],
+        annotated: bool = False,
     ):
         names = read_field(group, "contig_id").tolist()
         # As they are shown, and as selections name them.
@@ -87,6 +91,7 @@ class VariantPass:
         self._template = parse_template(template) if template is not None else None
         self._progress = progress
         self._show_fill = options.missing_chunks == "fill"
+        self._annotations = _Annotated(group, store) if annotated else None
         self.dropped = 0
         self.contig_starts: list[int] = []
         self._count = 0
@@ -117,6 +122,8 @@ class VariantPass:
             batch = following.result()
             following = None
             each = _size(batch.variants) // max(1, len(batch.variants)) + 1
+            if self._annotations is not None:
+                each += self._annotations.bytes_of(batch.variants)
             most = min(_BATCH, _GROWTH * most, _TEXT // each)
             if not first and self._next(stop) < self._num_variants:
                 following, stop = self._begin(pool, self._next(stop), most)
@@ -173,7 +180,12 @@ class VariantPass:
             ids = alts.blank()
         positions, alt = _int64(position).data, alts.column()
         ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
-        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt))
+        variants = Variants(chrom, positions, ids.column(), ref, alt)
+        if self._annotations is not None:
+            rows = everything if isinstance(keep, slice) else (index - np.uint32(start))
+            annotations = self._annotations.read(start, stop, rows)
+            variants = replace(variants, annotations=annotations)
+        return Batch(index, variants)
 
     def _note_contigs(self, contig: np.ndarray) -> None:
         """Note where contigs begin among the next variants of the view."""
@@ -243,6 +255,40 @@ class VariantPass:
             f"({','.join(shown)}), and these files hold two a site: leave such sites out with "
             "--multiallelic drop, or split them before conversion with bcftools norm -m -any"
         )
+
+
+class _Annotated:
+    """Reads annotations until they cannot be read, which is told where they are wanted."""
+
+    def __init__(self, group, store: Store):
+        self._error: BiofuseError | None = None
+        try:
+            self._reader = AnnotationReader(group, store)
+        except BiofuseError as error:
+            self._error = error
+
+    def read(self, start: int, stop: int, rows: slice | np.ndarray) -> Callable[[], Annotations]:
+        """Gives what there is of these variants, or raises why there is nothing."""
+        if self._error is None:
+            try:
+                found = self._reader.read(start, stop, rows)
+            except BiofuseError as error:
+                self._error = error
+            else:
+                return lambda: found
+        return self._fail
+
+    def _fail(self) -> Annotations:
+        assert self._error is not None
+        raise self._error
+
+    def bytes_of(self, variants: Variants) -> int:
+        """What the annotations of one of some variants take."""
+        if self._error is not None:
+            return 0
+        info = variants.annotations().info
+        texts = 0 if info is None else info.nbytes // max(1, len(variants))
+        return self._reader.row_bytes + 2 * texts
 
 
 def _int64(position: np.ndarray) -> np.ndarray:

@@ -1,0 +1,186 @@
+"""The sites of a PLINK 2 fileset, `.pvar`, as plink2 writes them.
+
+plink2 leaves out the columns QUAL and FILTER where no variant has one, and of a VCF's header the
+lines of contigs without variants. So lines are written beside the file, which begins with what
+is known once all are: a column is there from the first variant on that has a value, and lines
+before it are completed as they are copied.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from biofuse.errors import BiofuseError
+from biofuse.formats.base import Annotations, MainFile, SiteHeader, Subject, Variants
+from biofuse.formats.positions import check_positions
+
+# Above it, plink2 calls a coordinate invalid.
+_MAX_POSITION = 2**31 - 2
+_FIXED = ("#CHROM", "POS", "ID", "REF", "ALT")
+# Bytes that are copied at a time.
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns follow ALT."""
+
+    quality: bool = False
+    filter: bool = False
+    info: bool = False
+
+    def names(self) -> list[str]:
+        shown = (("QUAL", self.quality), ("FILTER", self.filter), ("INFO", self.info))
+        return [name for name, is_shown in shown if is_shown]
+
+
+class PvarWriter:
+    """Writes a `.pvar`: chromosome, position, ID, REF, ALT, and what is there of the rest.
+
+    Parameters
+    ----------
+    annotated : bool
+        Whether it has a VCF's header, QUAL, FILTER and INFO.
+    """
+
+    suffix = ".pvar"
+    _lines: IO[bytes]
+
+    def __init__(self, annotated: bool = True):
+        self.annotated = annotated
+        self._header = SiteHeader()
+        self._columns = _Columns()
+        # Where lines begin that have other columns than those before.
+        self._parts: list[tuple[int, _Columns]] = [(0, self._columns)]
+        self._contigs: set[str] = set()
+
+    def begin(self, path: str, subject: Subject) -> None:
+        """Make the file of lines.
+
+        Raises
+        ------
+        BiofuseError
+            If the header cannot be read.
+        """
+        self._path = path
+        if self.annotated:
+            self._header = subject.header()
+            self._parts = [(0, _Columns(info=bool(self._header.info)))]
+            self._columns = self._parts[0][1]
+        # Open until it is finished.
+        self._lines = open(f"{path}.lines", "w+b")  # noqa: SIM115
+
+    def write(self, variants: Variants, offsets: memoryview | None) -> None:
+        """Add lines.
+
+        Raises
+        ------
+        BiofuseError
+            If a variant does not fit, or its annotations cannot be read.
+        """
+        from biofuse import native
+
+        check_positions(variants, _MAX_POSITION, "which no plink2 takes")
+        found = variants.annotations() if self.annotated else Annotations()
+        self._note_columns(found)
+        if self._header.contigs:
+            self._note_contigs(variants)
+        columns = self._columns
+        try:
+            lines = native.pvar_lines(
+                variants.chrom,
+                variants.position,
+                variants.id.or_else("."),
+                variants.ref,
+                variants.alt.or_else("."),
+                found.quality if columns.quality else None,
+                found.filter.or_else(".") if columns.filter and found.filter else None,
+                found.info.or_else(".") if columns.info and found.info else None,
+            )
+        except native.NativeError as error:
+            _refuse(variants, found)
+            raise BiofuseError(f"a variant does not fit a .pvar file: {error}") from error
+        self._lines.write(lines)
+
+    def _note_columns(self, found: Annotations) -> None:
+        """Begin columns of which there is a value now."""
+        before = self._columns
+        quality = before.quality or (
+            found.quality is not None and any(value == value for value in found.quality)
+        )
+        filters = before.filter or (found.filter is not None and found.filter.nbytes > 0)
+        self._columns = _Columns(quality, filters, before.info)
+        if self._columns != before:
+            self._parts.append((self._lines.tell(), self._columns))
+
+    def _note_contigs(self, variants: Variants) -> None:
+        _, starts, _ = variants.chrom.parts
+        # A contig's name is the same bytes wherever it is named.
+        last = {start: i for i, start in enumerate(memoryview(starts).tolist())}
+        self._contigs.update(variants.chrom[i] for i in last.values())
+
+    def finish(self, main: MainFile) -> None:
+        """Write the file."""
+        ends = [start for start, _ in self._parts[1:]] + [self._lines.tell()]
+        with open(self._path, "wb") as out:
+            out.write(self._head().encode())
+            self._lines.seek(0)
+            for (start, columns), end in zip(self._parts, ends, strict=True):
+                if columns == self._columns:
+                    shutil.copyfileobj(self._lines, out, _PIECE)
+                elif end > start:
+                    self._complete(end - start, columns, out)
+        self.abandon()
+
+    def _head(self) -> str:
+        header = self._header
+        lines = list(header.filters) if self._columns.filter else []
+        lines += header.info
+        lines += [line for name, line in header.contigs if name in self._contigs]
+        lines += header.others
+        return "".join(f"{line}\n" for line in [*lines, "\t".join(self._names())])
+
+    def _names(self) -> Sequence[str]:
+        return (*_FIXED, *self._columns.names())
+
+    def _complete(self, size: int, columns: _Columns, out: IO[bytes]) -> None:
+        """Copy lines of fewer columns, with those that they lack as missing."""
+        names = columns.names()
+        while size > 0:
+            line = self._lines.readline()
+            size -= len(line)
+            fields = line.rstrip(b"\n").split(b"\t", len(_FIXED) + len(names) - 1)
+            rest = dict(zip(names, fields[len(_FIXED) :], strict=True))
+            fields = fields[: len(_FIXED)]
+            fields += [rest.get(name, b".") for name in self._columns.names()]
+            out.write(b"\t".join(fields) + b"\n")
+
+    def abandon(self) -> None:
+        """Close and remove the file of lines."""
+        self._lines.close()
+        if os.path.exists(self._lines.name):
+            os.unlink(self._lines.name)
+
+
+def _refuse(variants: Variants, found: Annotations) -> None:
+    """Raise `BiofuseError` with the first site that is no line of a `.pvar`."""
+    for i in range(len(variants)):
+        contig, position = variants.chrom[i], variants.position[i]
+        fields = contig, variants.id[i], variants.ref[i], variants.alt[i]
+        columns = (contig, variants.id[i] or ".", variants.ref[i], variants.alt[i] or ".")
+        if any(column.split() != [column] for column in columns):
+            raise BiofuseError(
+                f"the site {contig!r}:{position} does not fit a .pvar file: its contig, ID, REF or "
+                f"ALT is empty or contains white space {fields!r}; leave it out with -e, or rename "
+                "it"
+            )
+        for name, texts in (("FILTER", found.filter), ("INFO", found.info)):
+            text = texts[i] if texts is not None else ""
+            if any(c in text for c in " \t\n\r"):
+                raise BiofuseError(
+                    f"the site {contig!r}:{position} does not fit a .pvar file: its {name} "
+                    f"contains white space, which plink2 does not take ({text[:100]!r}); "
+                    "--no-pvar-info does without it"
+                )

@@ -1,0 +1,328 @@
+#include "pvar.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Tabs and the line feed, and the digits of a position. */
+#define MORE_PER_LINE (8 + 20)
+/* A sign and the digits of an integer. */
+#define INTEGER_SIZE 20
+#define FLOAT_FILL 0x7f800002u
+#define DIGITS 6
+
+/* The first six digits of a positive number, rounded, and the power of ten of the first one. */
+static uint32_t
+six_digits(double number, int *exponent)
+{
+    static const double powers[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
+    char text[32];
+    uint32_t digits;
+
+    /* Of most numbers the digits follow from one multiplication, whose error is far from what
+     * would round them otherwise. */
+    if (number >= 1e-4 && number < 1e6) {
+        int e = number >= 1e5   ? 5
+                : number >= 1e4 ? 4
+                : number >= 1e3 ? 3
+                : number >= 1e2 ? 2
+                : number >= 10  ? 1
+                : number >= 1   ? 0
+                : number >= 0.1 ? -1
+                : number >= .01 ? -2
+                : number >= 1e-3 ? -3
+                                : -4;
+        double scaled = number * powers[DIGITS - 1 - e], whole = floor(scaled);
+
+        if (fabs(scaled - whole - 0.5) > 1e-6) {
+            digits = (uint32_t) whole + (scaled - whole > 0.5);
+            *exponent = digits == 1000000 ? e + 1 : e;
+            return digits == 1000000 ? 100000 : digits;
+        }
+    }
+    /* Of d.ddddde+xx, where the point may be another character or two, the last ones. */
+    int size = snprintf(text, sizeof(text), "%.*e", DIGITS - 1, number);
+    int e = size - 1;
+
+    while (text[e] != 'e') {
+        e--;
+    }
+    *exponent = 0;
+    for (int i = e + 2; i < size; i++) {
+        *exponent = 10 * *exponent + (text[i] - '0');
+    }
+    *exponent = text[e + 1] == '-' ? -*exponent : *exponent;
+    digits = (uint32_t) (text[0] - '0');
+    for (int i = e - (DIGITS - 1); i < e; i++) {
+        digits = 10 * digits + (uint32_t) (text[i] - '0');
+    }
+    return digits;
+}
+
+static uint8_t *
+put_digits(uint8_t *to, const uint8_t *digits, int count)
+{
+    for (int i = 0; i < count; i++) {
+        *to++ = digits[i];
+    }
+    return to;
+}
+
+static uint8_t *
+put_exponent(uint8_t *to, int exponent)
+{
+    *to++ = 'e';
+    *to++ = exponent < 0 ? '-' : '+';
+    exponent = exponent < 0 ? -exponent : exponent;
+    *to++ = (uint8_t) ('0' + exponent / 10);
+    *to++ = (uint8_t) ('0' + exponent % 10);
+    return to;
+}
+
+uint8_t *
+bf_put_float(uint8_t *to, float number)
+{
+    uint8_t text[DIGITS];
+    uint32_t digits;
+    int exponent, count = DIGITS;
+
+    if (isnan(number)) {
+        memcpy(to, "nan", 3);
+        return to + 3;
+    }
+    if (signbit(number)) {
+        *to++ = '-';
+        number = -number;
+    }
+    if (isinf(number)) {
+        memcpy(to, "inf", 3);
+        return to + 3;
+    }
+    if (number == 0) {
+        *to++ = '0';
+        return to;
+    }
+    digits = six_digits((double) number, &exponent);
+    for (int i = DIGITS - 1; i >= 0; i--, digits /= 10) {
+        text[i] = (uint8_t) ('0' + digits % 10);
+    }
+    while (count > 1 && text[count - 1] == '0') {
+        count--;
+    }
+    if (exponent < -4 || exponent >= DIGITS) {
+        *to++ = text[0];
+        if (count > 1) {
+            *to++ = '.';
+            to = put_digits(to, text + 1, count - 1);
+        }
+        return put_exponent(to, exponent);
+    }
+    if (exponent < 0) {
+        *to++ = '0';
+        *to++ = '.';
+        for (int i = exponent + 1; i < 0; i++) {
+            *to++ = '0';
+        }
+        return put_digits(to, text, count);
+    }
+    to = put_digits(to, text, exponent + 1);
+    if (count > exponent + 1) {
+        *to++ = '.';
+        to = put_digits(to, text + exponent + 1, count - exponent - 1);
+    }
+    return to;
+}
+
+static int
+is_field(bf_text text)
+{
+    for (uint32_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+            return 0;
+        }
+    }
+    return text.size > 0;
+}
+
+uint64_t
+bf_pvar_room(const bf_pvar *self)
+{
+    uint64_t each = MORE_PER_LINE + (self->quality != NULL ? BF_FLOAT_SIZE : 0);
+
+    return bf_texts_size(&self->chrom) + bf_texts_size(&self->id) + bf_texts_size(&self->ref)
+        + bf_texts_size(&self->alt) + self->chrom.count * each
+        + (self->filter != NULL ? bf_texts_size(self->filter) : 0)
+        + (self->info != NULL ? bf_texts_size(self->info) : 0);
+}
+
+static uint8_t *
+put_field(uint8_t *to, bf_text text)
+{
+    *to++ = '\t';
+    return bf_put_text(to, text);
+}
+
+bf_status
+bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err)
+{
+    static const bf_text dot = { (const uint8_t *) ".", 1 };
+    uint8_t *to = out;
+
+    for (uint64_t i = 0; i < self->chrom.count; i++) {
+        bf_text chrom = bf_texts_get(&self->chrom, i), id = bf_texts_get(&self->id, i);
+        bf_text ref = bf_texts_get(&self->ref, i), alt = bf_texts_get(&self->alt, i);
+        bf_text filter = self->filter != NULL ? bf_texts_get(self->filter, i) : dot;
+        bf_text info = self->info != NULL ? bf_texts_get(self->info, i) : dot;
+
+        if (!is_field(chrom) || !is_field(id) || !is_field(ref) || !is_field(alt)
+            || !is_field(filter) || !is_field(info) || self->positions[i] < 0) {
+            err->row = (int64_t) i;
+            return bf_fail(err, BF_ERR_ARGUMENT, "the variant is no line of a .pvar");
+        }
+        to = bf_put_text(to, chrom);
+        *to++ = '\t';
+        to = bf_put_decimal(to, (uint64_t) self->positions[i]);
+        to = put_field(to, id);
+        to = put_field(to, ref);
+        to = put_field(to, alt);
+        if (self->quality != NULL) {
+            *to++ = '\t';
+            to = isnan(self->quality[i]) ? bf_put_text(to, dot)
+                                         : bf_put_float(to, self->quality[i]);
+        }
+        to = self->filter != NULL ? put_field(to, filter) : to;
+        to = self->info != NULL ? put_field(to, info) : to;
+        *to++ = '\n';
+    }
+    *size = (uint64_t) (to - out);
+    return BF_OK;
+}
+
+/* Of a value: none, missing, or there. */
+typedef enum { NONE, MISSING, THERE } presence;
+
+static presence
+look_at(const bf_info_field *field, uint64_t i)
+{
+    uint32_t bits;
+
+    switch (field->kind) {
+    case BF_INFO_FLAG:
+        return ((const uint8_t *) field->values)[i] != 0 ? THERE : NONE;
+    case BF_INFO_INTEGER: {
+        int64_t value = ((const int64_t *) field->values)[i];
+
+        return value == -1 ? MISSING : value == -2 ? NONE : THERE;
+    }
+    case BF_INFO_FLOAT:
+        memcpy(&bits, (const float *) field->values + i, sizeof(bits));
+        return bits == FLOAT_FILL ? NONE
+               : isnan(((const float *) field->values)[i]) ? MISSING
+                                                           : THERE;
+    default: {
+        bf_text text = bf_texts_get(&field->texts, i);
+
+        return text.size == 0 ? NONE : text.size == 1 && text.data[0] == '.' ? MISSING : THERE;
+    }
+    }
+}
+
+uint64_t
+bf_info_room(const bf_info_field *fields, uint64_t num_fields, uint64_t count)
+{
+    uint64_t room = 0;
+
+    for (uint64_t f = 0; f < num_fields; f++) {
+        const bf_info_field *field = &fields[f];
+        uint64_t n = count * field->width;
+
+        /* A semicolon and an equals sign, and a comma a value. */
+        room += count * (field->key.size + 2);
+        if (field->kind == BF_INFO_TEXT) {
+            room += bf_texts_size(&field->texts) + n;
+            continue;
+        }
+        for (uint64_t i = 0; i < n && field->kind != BF_INFO_FLAG; i++) {
+            room += look_at(field, i) == NONE ? 0 : INTEGER_SIZE + 1;
+        }
+    }
+    return room;
+}
+
+static uint8_t *
+put_value(uint8_t *to, const bf_info_field *field, uint64_t i)
+{
+    int64_t integer;
+
+    if (look_at(field, i) == MISSING) {
+        *to++ = '.';
+        return to;
+    }
+    switch (field->kind) {
+    case BF_INFO_INTEGER:
+        integer = ((const int64_t *) field->values)[i];
+        if (integer < 0) {
+            *to++ = '-';
+        }
+        return bf_put_decimal(to, integer < 0 ? -(uint64_t) integer : (uint64_t) integer);
+    case BF_INFO_FLOAT:
+        return bf_put_float(to, ((const float *) field->values)[i]);
+    default:
+        return bf_put_text(to, bf_texts_get(&field->texts, i));
+    }
+}
+
+static uint8_t *
+put_info(uint8_t *to, const bf_info_field *field, uint64_t variant, const uint8_t *start)
+{
+    uint64_t first = variant * field->width, end = first + field->width;
+    int any = 0, separate = 0;
+
+    for (uint64_t i = first; i < end && !any; i++) {
+        any = look_at(field, i) == THERE;
+    }
+    if (!any) {
+        return to;
+    }
+    if (to != start) {
+        *to++ = ';';
+    }
+    to = bf_put_text(to, field->key);
+    if (field->kind == BF_INFO_FLAG) {
+        return to;
+    }
+    *to++ = '=';
+    for (uint64_t i = first; i < end; i++) {
+        if (look_at(field, i) != NONE) {
+            if (separate) {
+                *to++ = ',';
+            }
+            separate = 1;
+            to = put_value(to, field, i);
+        }
+    }
+    return to;
+}
+
+bf_status
+bf_info_write(const bf_info_field *fields, uint64_t num_fields, uint64_t count, uint8_t *out,
+    uint64_t *starts, uint32_t *sizes, bf_error *err)
+{
+    uint8_t *to = out;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t *start = to;
+
+        for (uint64_t f = 0; f < num_fields; f++) {
+            to = put_info(to, &fields[f], i, start);
+        }
+        if ((uint64_t) (to - start) > UINT32_MAX) {
+            err->row = (int64_t) i;
+            return bf_fail(err, BF_ERR_ARGUMENT, "the INFO of a variant is longer than 4 GiB");
+        }
+        starts[i] = (uint64_t) (start - out);
+        sizes[i] = (uint32_t) (to - start);
+    }
+    return BF_OK;
+}
