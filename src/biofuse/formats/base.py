@@ -19,6 +19,53 @@ CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
 
 
 @dataclass(frozen=True)
+class InfoField:
+    """A field of INFO that a store has.
+
+    Attributes
+    ----------
+    key : str
+    type : str
+        As a VCF's header has it: Flag, Integer, Float, Character or String.
+    number : str
+        As the header has it.
+    width : int
+        Values that there is room for at a variant.
+    description : str
+    """
+
+    key: str
+    type: str
+    number: str
+    width: int
+    description: str
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What a store says of all its sites.
+
+    Attributes
+    ----------
+    meta : list of (str, str)
+        Lines of the header of the VCF that it was made from, but those of fields and contigs.
+    contigs : list of (str, int)
+        IDs as the store has them, and lengths, 0 where that is not known.
+    filters : list of (str, str)
+        IDs and descriptions.
+    info : list of InfoField
+    max_alleles : int
+        That there is room for.
+    """
+
+    meta: list[tuple[str, str]]
+    contigs: list[tuple[str, int]]
+    filters: list[tuple[str, str]]
+    info: list[InfoField]
+    max_alleles: int
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is to be shown in a format.
 
@@ -30,11 +77,14 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
+    read_sites : callable or None
+        Tells what the store says of its sites.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
+    read_sites: Callable[[], Sites] | None = None
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
@@ -45,6 +95,33 @@ class Subject:
             f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen can be "
             f"made from: --format bgen --bgen-field {values[0].removeprefix('call_')}"
         )
+
+
+@dataclass(frozen=True)
+class SiteColumns:
+    """All that a store has of some consecutive variants.
+
+    Attributes
+    ----------
+    contig : memoryview of int32
+        In the store's order of contigs.
+    length : memoryview of int32
+        Positions that each takes: up to END, or those of REF.
+    alleles : Texts
+        `Sites.max_alleles` a variant, empty where there are fewer.
+    quality : memoryview of float32 or None
+    filters : memoryview of uint8
+        For each variant, which of the filters are set.
+    info : list of Texts or memoryview
+        By `Sites.info`, texts, flags of uint8, int32 or float32.
+    """
+
+    contig: memoryview
+    length: memoryview
+    alleles: "Texts"
+    quality: memoryview | None
+    filters: memoryview
+    info: "list[Texts | memoryview]"
 
 
 @dataclass(frozen=True)
@@ -61,6 +138,8 @@ class Variants:
         Empty where missing.
     ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
+    sites : SiteColumns or None
+        All that the store has of them, where a layout wants it.
     """
 
     chrom: "Texts"
@@ -68,6 +147,7 @@ class Variants:
     id: "Texts"
     ref: "Texts"
     alt: "Texts"
+    sites: SiteColumns | None = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -90,6 +170,10 @@ class Layout:
         What records are made from, the first being `GENOTYPES`.
     params : dict
         For `record_encoder`; must fit in JSON.
+    wants_sites : bool
+        Whether heads are made of `Variants.sites`.
+    framed : bool
+        Whether header and records are a stream, which the file has in blocks of `biofuse.bgzf`.
     """
 
     header: Callable[[int], bytes]
@@ -97,6 +181,8 @@ class Layout:
     heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
+    wants_sites: bool = False
+    framed: bool = False
 
     @property
     def header_size(self) -> int:
@@ -145,8 +231,8 @@ class Sidecar(Protocol):
         variants : Variants
             Those that follow.
         offsets : memoryview of uint64, optional
-            Where their records begin in the main file, and where the last one ends; None
-            if records have no heads.
+            Where their records begin in the main file, or its stream, and where the last one
+            ends; None if records have no heads.
         """
 
     def finish(self, main: MainFile) -> None:
@@ -227,12 +313,15 @@ class Format(Protocol):
         What its fileset has, the streamed file first.
     Options : type
         A frozen dataclass whose fields are made by `option`.
+    MULTIALLELIC : bool
+        Whether it shows sites of more than two alleles.
     """
 
     NAME: str
     TITLE: str
     FILES: tuple[File, ...]
     Options: type
+    MULTIALLELIC: bool
 
     def layout(self, subject: Subject, options: Any) -> Layout:
         """How the streamed file is laid out.

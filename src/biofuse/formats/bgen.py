@@ -30,6 +30,7 @@ from biofuse.formats.text import SampleText
 
 NAME = "bgen"
 TITLE = "BGEN"
+MULTIALLELIC = False
 FILES = (
     File("bgen", ".bgen"),
     File("bgi", ".bgen.bgi", "no_bgi"),

@@ -13,6 +13,7 @@ from biofuse.formats.text import SampleText, VariantText
 
 NAME = "plink"
 TITLE = "PLINK 1"
+MULTIALLELIC = False
 FILES = (File("bed", ".bed"), File("bim", ".bim", "no_bim"), File("fam", ".fam", "no_fam"))
 
 _MAGIC = b"\x6c\x1b\x01"

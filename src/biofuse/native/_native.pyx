@@ -468,6 +468,7 @@ cdef class Rows:
 include "values.pxi"
 include "engine.pxi"
 include "texts.pxi"
+include "bcf.pxi"
 include "sidecars.pxi"
 include "heap.pxi"
 include "process.pxi"

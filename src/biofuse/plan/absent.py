@@ -222,6 +222,22 @@ class AbsentChunks:
                 "incomplete"
             )
 
+    def check_info(self, names: Iterable[str]) -> None:
+        """Look at fields of sites that are shown as they are.
+
+        Raises
+        ------
+        BiofuseError
+            If a chunk is there and is no file.
+        """
+        for name in names:
+            found = self._presence(name)
+            # Flags that no site has are all fill.
+            if found is None or self._group[name].dtype.kind == "b":
+                continue
+            if 0 < len(found.absent) < len(found.grid):
+                self._notice(found, f"shown as {shown_as(name, self._group[name])}")
+
     def _check_others(self) -> None:
         """Tell of the fields that an expression may look at."""
         known = {*NEEDED, "variant_contig", "variant_id"}

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
+from biofuse.formats import get_format
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
@@ -34,7 +35,8 @@ from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
-from biofuse.plan.variants import VariantPass
+from biofuse.plan.sites import SiteReader, read_sites, site_names
+from biofuse.plan.variants import Batch, VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
 from biofuse.stores.icechunk import pinned
@@ -89,19 +91,23 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
-    subject = Subject(names, genotypes.ploidy, call_shapes(group))
+    subject = Subject(names, genotypes.ploidy, call_shapes(group), lambda: read_sites(group))
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
     fields = {name for each in files for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    variant_pass = VariantPass(group, store, resolved, options, progress)
+    sites = None
+    if any(each.view.layout.wants_sites for each in files):
+        absent.check_info(site_names(group))
+        sites = SiteReader(group, store)
+    variant_pass = VariantPass(group, store, resolved, options, progress, sites)
     index = VariantIndex(directory)
     room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
-        files = [each for each in files if _add(each, batch.variants, left_out)]
+        files = [each for each in files if _add(each, batch, left_out)]
         room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     arrays = {GENOTYPES: genotypes}
     for each in files:
@@ -181,12 +187,14 @@ def _begin_files(
     return [files for files in found if files is not None]
 
 
-def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
+def _add(files: ViewFiles, batch: Batch, left_out: LeftOut) -> bool:
     """Add variants to the files of a view, or give the view up. Returns whether it still is."""
 
     def add() -> bool:
         try:
-            files.add(variants)
+            if batch.refusal is not None and not files.view.format.MULTIALLELIC:
+                raise batch.refusal
+            files.add(batch.variants)
         except BiofuseError:
             files.abandon()
             raise
@@ -257,8 +265,12 @@ def _fingerprint(
     if location.engine not in (None, "obstore"):
         return None
     deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
+    # Some formats are made from all fields of sites.
+    every = any(get_format(name).MULTIALLELIC for name in options.formats)
     if options.selection.has_expression:
         deep = list(group.array_keys())
+    elif every:
+        deep += [*site_names(group), "contig_length", "filter_id", "filter_description"]
     # A chunk of these is no file of its own.
     deep += [name for name in CALL_FIELDS if name in group and group[name].shards is not None]
     if location.plan is not None:

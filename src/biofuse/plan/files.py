@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from biofuse.bgzf import framed_size
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
 from biofuse.formats import main_suffix
@@ -162,7 +163,7 @@ class ViewFiles:
             format=self.view.format.NAME,
             header=self._header,
             header_size=layout.header_size,
-            size=self._end,
+            size=framed_size(self._end) if layout.framed else self._end,
             records=self._count,
             max_record=self._max_record,
             record_size=None if headed else layout.record_size,
@@ -170,6 +171,7 @@ class ViewFiles:
             heads=self._heads if headed else None,
             fields=list(layout.fields),
             params=layout.params,
+            stream=self._end if layout.framed else None,
         )
 
     def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:

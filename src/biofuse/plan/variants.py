@@ -14,6 +14,7 @@ from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
+from biofuse.plan.sites import SiteReader
 from biofuse.plan.texts import TextArray
 from biofuse.stores import Store
 
@@ -35,10 +36,13 @@ class Batch:
     index : ndarray of uint32
         Their indices in the store.
     variants : Variants
+    refusal : BiofuseError or None
+        Why formats of two alleles a site cannot show them.
     """
 
     index: np.ndarray
     variants: Variants
+    refusal: BiofuseError | None = None
 
 
 class VariantPass:
@@ -56,6 +60,8 @@ class VariantPass:
         come to is shown, empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
+    sites : SiteReader, optional
+        Of the same store, if all that it has of sites is wanted.
 
     Attributes
     ----------
@@ -72,6 +78,7 @@ class VariantPass:
         resolved: Resolved,
         options: ViewOptions,
         progress: Callable[[int, int], None],
+        sites: SiteReader | None = None,
     ):
         names = read_field(group, "contig_id").tolist()
         # As they are shown, and as selections name them.
@@ -82,6 +89,7 @@ class VariantPass:
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
+        self._sites = sites
         self._multiallelic = options.multiallelic
         template = options.variant_id_template
         self._template = parse_template(template) if template is not None else None
@@ -98,8 +106,7 @@ class VariantPass:
         Raises
         ------
         BiofuseError
-            At the first site of more than two alleles, if those are an error, and at one
-            whose contig, position or REF makes no sense.
+            At the first site whose contig, position or REF makes no sense.
         """
         with ThreadPoolExecutor(1) as pool:
             yield from self._batches(pool)
@@ -151,11 +158,12 @@ class VariantPass:
         index = np.asarray(kept + start, dtype=np.uint32)
         self._check_contigs(contig, index)
         keep: slice | np.ndarray = slice(None)
+        refusal = None
         if alleles.sizes.shape[1] > 2:
             many = np.asarray(alleles.sizes[:, 2:] > 0).any(axis=1)
-            if many.any():
-                if self._multiallelic == "error":
-                    self._refuse(int(np.argmax(many)), contig, position, alleles)
+            if many.any() and self._multiallelic == "error":
+                refusal = self._refusal(int(np.argmax(many)), contig, position, alleles)
+            elif many.any():
                 self.dropped += int(many.sum())
                 keep = np.flatnonzero(~many)
                 alleles, contig, position = alleles[keep], contig[keep], position[keep]
@@ -173,7 +181,10 @@ class VariantPass:
             ids = alts.blank()
         positions, alt = _int64(position).data, alts.column()
         ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
-        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt))
+        sites = None
+        if self._sites is not None:
+            sites = self._sites.read(start, stop, everything, keep, contig, position, alleles)
+        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt, sites), refusal)
 
     def _note_contigs(self, contig: np.ndarray) -> None:
         """Note where contigs begin among the next variants of the view."""
@@ -235,10 +246,10 @@ class VariantPass:
         key = self._columns[name].absent_key(variant)
         return "" if key is None else f", since {key} is not stored: the store is incomplete"
 
-    def _refuse(self, i: int, contig, position, alleles: TextArray) -> None:
+    def _refusal(self, i: int, contig, position, alleles: TextArray) -> BiofuseError:
         found = [a for a in alleles[i].column() if a]
         shown = [a if len(a) <= 20 else a[:17] + "..." for a in found]
-        raise BiofuseError(
+        return BiofuseError(
             f"the site {self._stored_names[contig[i]]}:{position[i]} has {len(shown)} alleles "
             f"({','.join(shown)}), and these files hold two a site: leave such sites out with "
             "--multiallelic drop, or split them before conversion with bcftools norm -m -any"
@@ -253,5 +264,9 @@ def _int64(position: np.ndarray) -> np.ndarray:
 
 
 def _size(variants: Variants) -> int:
-    """Bytes of all IDs and alleles."""
-    return variants.id.nbytes + variants.ref.nbytes + variants.alt.nbytes
+    """Bytes of all IDs and alleles, and of what else is read of sites."""
+    size = variants.id.nbytes + variants.ref.nbytes + variants.alt.nbytes
+    if variants.sites is not None:
+        size += variants.sites.alleles.nbytes + variants.sites.filters.nbytes
+        size += sum(values.nbytes for values in variants.sites.info)
+    return size
