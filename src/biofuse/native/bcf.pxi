@@ -43,6 +43,7 @@ cdef class BcfEncoder(RecordEncoder):
         return bf_bcf_data_size(&self.bcf, num_samples, ploidy)
 
 
+@cython.final
 cdef class BcfField:
     """A column of a field of INFO.
 
