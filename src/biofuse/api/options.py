@@ -76,7 +76,7 @@ class Options:
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
-    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples : bool
+    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_csi : bool
         Sidecars, and parts of headers, to leave out.
     phased : bool, optional
         Whether the BGEN file shows variants as phased where the store does.
@@ -142,6 +142,7 @@ class Options:
     no_bim: bool = False
     no_fam: bool = False
     no_bgi: bool = False
+    no_csi: bool = False
     no_sample_file: bool = False
     no_header_samples: bool = False
     phased: bool | None = None
