@@ -118,8 +118,12 @@ def test_regions_as_an_index_of_bcftools_has_them(seen, tmp_path):
     copy = tmp_path / "x.bcf"
     copy.write_bytes(files.bcf.read_bytes())
     run("bcftools", "index", copy)
-    for chrom, pos in {tuple(line.split("\t")[:2]) for line in bcf.query(files.bcf)}:
-        region = f"{{{chrom}}}:{int(pos) + 20_000}-{int(pos) + 40_000}"
+    places = sorted({tuple(line.split("\t")[:2]) for line in bcf.query(files.bcf)})
+    for chrom, pos in places[::5]:
+        if ":" in chrom:
+            # bcftools 1.16 has no way to tell such a name from a region.
+            continue
+        region = f"{chrom}:{int(pos) + 20_000}-{int(pos) + 40_000}"
         assert bcf.query(files.bcf, "-r", region) == bcf.query(copy, "-r", region)
     ours, theirs = (run("bcftools", "index", "-s", path) for path in (files.bcf, copy))
     assert ours == theirs
@@ -162,7 +166,7 @@ def test_cyvcf2(name, region, seen):
     assert pairs[0].samples == pairs[1].samples
     count = 0
     for ours, theirs in zip(*(v(region) if region else v for v in pairs), strict=True):
-        assert dict(ours.INFO) == pytest.approx(dict(theirs.INFO), nan_ok=True)
+        assert dict(ours.INFO) == dict(theirs.INFO)
         one, other = ours.genotype.array(), theirs.genotype.array()
         # Where all calls have fewer alleles, that of the file is wider.
         width = other.shape[1] - 1
@@ -178,6 +182,10 @@ def test_cyvcf2(name, region, seen):
 
 @pytest.mark.parametrize("name", ["mixed", "triploid"])
 def test_pysam(name, seen):
+    def info(record: pysam.VariantRecord) -> dict:
+        # It takes Number=G for FORMAT only.
+        return {key: record.info[key] for key in record.info if key != "IG"}
+
     files = seen(name)
     with pysam.VariantFile(str(files.bcf)) as ours, pysam.VariantFile(str(files.vcf)) as theirs:
         for region in (None, ("2", 0, 200_000)):
@@ -185,10 +193,8 @@ def test_pysam(name, seen):
             for one, other in zip(
                 ours.fetch(*region or ()), theirs.fetch(*region or ()), strict=True
             ):
-                assert (one.pos, one.alleles, one.stop, dict(one.info)) == (
-                    *(other.pos, other.alleles, other.stop),
-                    pytest.approx(dict(other.info)),
-                )
+                assert (one.pos, one.alleles, one.stop) == (other.pos, other.alleles, other.stop)
+                assert info(one) == info(other)
                 calls = [[call["GT"] for call in record.samples.values()] for record in (one, other)]
                 assert calls[0] == calls[1]
                 count += 1

@@ -13,7 +13,7 @@ INFO = {
     "FLAG": ("0", "Flag", "A flag"),
     "END": ("1", "Integer", "Where a site ends"),
     "BIG": ("1", "Integer", "Of 32 bits, 50% of them large"),
-    "I1": ("1", "Integer", r"An \"integer\""),
+    "I1": ("1", "Integer", r"An \"integer\", one"),
     "IA": ("A", "Integer", "An integer an ALT; 100%"),
     "IR": ("R", "Integer", r"A path C:\\x"),
     "IG": ("G", "Integer", "Integers of genotypes"),
@@ -26,7 +26,7 @@ INFO = {
     "SN": (".", "String", "Texts"),
     "C1": ("1", "Character", "A letter"),
 }
-FILTERS = {"q10": "Quality below 10", "s50": r"Less than 50% of \"samples\""}
+FILTERS = {"q10": "Quality below 10", "s50": r"Less than 50% of \"samples\" have data"}
 QUERY = (
     r"%CHROM\t%POS\t%ID\t%REF\t%ALT\t%QUAL\t%FILTER"
     + "".join(rf"\t%INFO/{key}" for key in INFO)
@@ -119,8 +119,12 @@ def write_vcf(
         info = []
         for key in INFO:
             value = _value(key, count, rng)
+            if key == "IG" and calls is HAPLOID:
+                # Of which bio2zarr takes as many as there are haploid genotypes.
+                continue
             if key == "END" and value is not None:
-                value = str(pos + rng.choice([0, 5, 100_000]))
+                # htslib 1.16 and later ones differ where it is within REF.
+                value = str(pos + len(alleles[0]) + rng.choice([-1, 5, 100_000]))
             if value is not None and not (INFO[key][0] == "A" and count == 1):
                 info.append(f"{key}={value}" if value else key)
         texts = []
