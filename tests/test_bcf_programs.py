@@ -24,7 +24,15 @@ VCFS = {
     "many alleles": (bcf.MIXED, 6, 70, 150),
     "two alleles": (bcf.DIPLOID, 300, 2, 400),
 }
-REGIONS = ("chr1", "2:1-1", "2:1-50", "2:100000-300000", "HLA-A*01:01", "chr1:4200-4200", "2:9999999-")
+REGIONS = (
+    "chr1",
+    "2:1-1",
+    "2:1-50",
+    "2:100000-300000",
+    "HLA-A*01:01",
+    "chr1:4200-4200",
+    "2:9999999-",
+)
 
 
 @dataclass(frozen=True)
@@ -195,7 +203,9 @@ def test_pysam(name, seen):
             ):
                 assert (one.pos, one.alleles, one.stop) == (other.pos, other.alleles, other.stop)
                 assert info(one) == info(other)
-                calls = [[call["GT"] for call in record.samples.values()] for record in (one, other)]
+                calls = [
+                    [call["GT"] for call in record.samples.values()] for record in (one, other)
+                ]
                 assert calls[0] == calls[1]
                 count += 1
             assert count > 10

@@ -7,7 +7,7 @@ FORMAT the calls, of one width in the whole file: so its size follows from its s
 
 from array import array
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
@@ -25,6 +25,9 @@ from biofuse.formats.base import (
 from biofuse.formats.bcf_header import Dictionary, header_bytes, typed_int, typed_size
 from biofuse.formats.csi import CsiWriter
 from biofuse.formats.positions import check_positions
+
+if TYPE_CHECKING:
+    from biofuse.native import BcfEncoder
 
 NAME = "bcf"
 TITLE = "BCF"
@@ -131,7 +134,9 @@ def _heads(
         raise BiofuseError(f"{place} cannot be shown in a .bcf: {error}") from error
 
 
-def record_encoder(params: dict[str, Any], offsets, heads):
+def record_encoder(
+    params: dict[str, Any], offsets: memoryview | None, heads: memoryview | None
+) -> "BcfEncoder":
     """The kernel that makes records."""
     from biofuse import native
 

@@ -15,6 +15,7 @@ from biofuse.native import Texts
 from biofuse.plan.columns import Column, read_field
 from biofuse.plan.texts import Array, TextArray
 from biofuse.stores import Store
+from biofuse.stores.members import Members
 
 _PREFIX = "variant_"
 # What a VCF has columns for, or what is none of it.
@@ -30,7 +31,7 @@ _NANS: dict[int, tuple[Any, int, int]] = {
 }
 
 
-def read_sites(group) -> Sites:
+def read_sites(group: Members) -> Sites:
     """What a store says of all its sites.
 
     Raises
@@ -52,7 +53,7 @@ def read_sites(group) -> Sites:
     )
 
 
-def info_names(group) -> list[str]:
+def info_names(group: Members) -> list[str]:
     """Names of the arrays that are fields of INFO."""
     found = []
     count = group["variant_position"].shape[0]
@@ -66,17 +67,18 @@ def info_names(group) -> list[str]:
     return found
 
 
-def site_names(group) -> list[str]:
+def site_names(group: Members) -> list[str]:
     """Names of all arrays of sites that columns are made of."""
     names = [_PREFIX + key for key in ("quality", "filter", "END")]
     return [*dict.fromkeys([*(name for name in names if name in group), *info_names(group)])]
 
 
-def _as_many(group, name: str, count: int, default: Any) -> list[Any]:
+def _as_many(group: Members, name: str, count: int, default: Any) -> list[Any]:
     """A field with an entry for each of something, if the store has it."""
     if name not in group or group[name].shape != (count,):
         return [default] * count
-    return read_field(group, name).tolist()
+    found: list[Any] = read_field(group, name).tolist()
+    return found
 
 
 def _meta(attributes: dict[str, Any]) -> list[tuple[str, str]]:
@@ -89,14 +91,12 @@ def _meta(attributes: dict[str, Any]) -> list[tuple[str, str]]:
     return [(str(line[0]), str(line[1])) for line in found if len(line) == 2]
 
 
-def _dimensions(array) -> Sequence[str]:
-    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(
-        array.metadata, "dimension_names", None
-    )
+def _dimensions(array: Any) -> Sequence[str]:
+    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
     return [str(name) for name in names or ()]
 
 
-def _info_field(array, key: str) -> InfoField:
+def _info_field(array: Any, key: str) -> InfoField:
     kind = _kind(array)
     if kind not in "biufOSTU":
         raise BiofuseError(
@@ -120,7 +120,7 @@ def _info_field(array, key: str) -> InfoField:
     return InfoField(key, type_, number, width, description)
 
 
-def _kind(array) -> str:
+def _kind(array: Any) -> str:
     """The kind of its type; flags may be stored as numbers that say so."""
     return "b" if array.attrs.get("dtype") == "bool" else str(array.dtype.kind)
 
@@ -135,7 +135,7 @@ class SiteReader:
         The same store.
     """
 
-    def __init__(self, group, store: Store):
+    def __init__(self, group: Members, store: Store):
         self._fields = read_sites(group).info
         self._columns = {name: Column(group[name], store) for name in site_names(group)}
         self._num_filters = group["filter_id"].shape[0] if "filter_id" in group else 0
