@@ -100,6 +100,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
 
     sites = None
     if any(each.view.layout.wants_sites for each in files):
+        hint_sites(group, store, resolved.runs(), site_names(group))
         absent.check_info(site_names(group))
         sites = SiteReader(group, store)
     variant_pass = VariantPass(group, store, resolved, options, progress, sites)
