@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,25 +18,7 @@ from support.views import open_encoder, open_fast_path, plan_view
 from biofuse.encode.ranges import Answers
 from biofuse.encode.tables import MappedTables
 
-PAYLOAD, BLOCK = 65280, 65311
-
-
-def framed(stream: bytes) -> bytes:
-    """The stream in blocks, as the specification of BGZF has them."""
-    blocks = []
-    for at in range(0, len(stream), PAYLOAD):
-        payload = stream[at : at + PAYLOAD]
-        size = len(payload)
-        blocks.append(
-            b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0"
-            + struct.pack("<H", size + 30)
-            + b"\x01"
-            + struct.pack("<HH", size, 0xFFFF - size)
-            + payload
-            + struct.pack("<II", zlib.crc32(payload), size)
-        )
-    end = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-    return b"".join(blocks) + end
+BLOCK = 65311
 
 
 class Both:
@@ -62,7 +42,7 @@ class Both:
             encoder.encode(0, record, record + 1, memoryview(out))
             stream += out
         assert len(stream) == streamed.stream
-        self.expected = framed(bytes(stream))
+        self.expected = bcf.framed(bytes(stream))
         assert len(self.expected) == self.size
 
     def fast_bytes(self, offset: int, size: int) -> bytes:

@@ -3,6 +3,7 @@
 import gzip
 import random
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ QUERY = (
     + "".join(rf"\t%INFO/{key}" for key in INFO)
     + r"[\t%GT]\n"
 )
+# Bytes of a stream in a block.
+_PAYLOAD = 65280
 
 
 @dataclass(frozen=True)
@@ -195,3 +198,21 @@ def same_calls(ours: bytes, theirs: bytes, num_samples: int) -> bool:
         for i in range(num_samples)
     )
     return ours[3:] == filled
+
+
+def framed(stream: bytes) -> bytes:
+    """The stream in blocks, as the specification of BGZF has them."""
+    blocks = []
+    for at in range(0, len(stream), _PAYLOAD):
+        payload = stream[at : at + _PAYLOAD]
+        size = len(payload)
+        blocks.append(
+            b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0"
+            + struct.pack("<H", size + 30)
+            + b"\x01"
+            + struct.pack("<HH", size, 0xFFFF - size)
+            + payload
+            + struct.pack("<II", zlib.crc32(payload), size)
+        )
+    end = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+    return b"".join(blocks) + end
