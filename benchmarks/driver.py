@@ -65,7 +65,9 @@ class Driver:
         self._threads = threads
         self._trim = trim
         self._maker = Maker(
-            Opening(plan, location, self._tables, headers, memory, threads, time.time_ns(), TIMEOUT)
+            Opening(
+                plan, location, self._tables, headers, memory, threads, time.time_ns(), TIMEOUT
+            )
         )
         self.trim()
 
