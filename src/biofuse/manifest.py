@@ -17,7 +17,7 @@ MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
 DEPENDENCIES = "store.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 11
+PLAN_FORMAT = 12
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,9 @@ class StreamedFile:
         The store's fields that records are made from.
     params : dict
         What the format's encoder is made with.
+    stream : int or None
+        Bytes of header and records together, where these are a stream that the file has in
+        blocks of `biofuse.bgzf`; offsets are those in the stream.
     """
 
     name: str
@@ -84,6 +87,7 @@ class StreamedFile:
     heads: str | None = None
     fields: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
+    stream: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def kernel_sources() -> list[Path]:
 
 
 # What harness and fuzz targets share.
-CASE = ("case.c", "case_bgen.c", "case_count.c", "case_plink2.c", "case_values.c")
+CASE = ("case.c", *(f"case_{name}.c" for name in ("bcf", "bgen", "count", "plink2", "values")))
 
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "case_bcf.h"
 #include "case_bgen.h"
 #include "case_count.h"
 
@@ -234,6 +235,9 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
             .alleles = alleles };
 
         case_check_bgen(rows, number, &c);
+        case_check_bcf(rows, number, alleles, num_samples, row->ploidy, 1 + (number >> 1 & 1),
+            row->wide ? 1 + (number * 37 + num_samples) % 130 : 1 + (number % 5 != 0),
+            (number >> 2 & 1) ^ (num_samples & 1));
     }
     free(alleles);
 }

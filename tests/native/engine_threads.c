@@ -1,8 +1,10 @@
 /* Threads that read a file through one engine, for the sanitizers.
  *
  * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND BED
+ *     STREAM
  *
- * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have. Half of
+ * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have; if STREAM
+ * is not 0, the .bed is a stream of so many bytes, and BED the file that frames it. Half of
  * the threads read any parts of it; the others take requests off a socket and answer them, as
  * a worker does. If SOUND is 0 chunks may be damaged, and only the size of what is read counts. */
 #define _GNU_SOURCE
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "bgzf.h"
 #include "case.h"
 #include "plink1.h"
 
@@ -185,11 +188,13 @@ set_up(char **argv, const uint8_t *magic)
     array.local = 1;
     array.prefix = array.tail = "";
     array.separator = ".";
-    file.header = magic;
+    /* Of a file that frames it, the stream begins behind what a block begins with. */
+    file.framed = number(argv[10]) > 0;
+    file.header = magic + (file.framed ? BF_BGZF_HEAD : 0);
     file.header_size = 3;
     file.record_size = (samples + 3) / 4;
     file.records = variants;
-    file.size = size;
+    file.size = file.framed ? number(argv[10]) : size;
     file.encode = bf_plink1_encode;
     file.phased = -1;
     engine.folder = open(argv[1], O_RDONLY | O_DIRECTORY);
@@ -231,6 +236,7 @@ tear_down(void)
         free(context->rows[0]);
         free(context->sources[0]);
         free(context->out);
+        free(context->blocks);
         free(context);
     }
     bf_cache_free(engine.cache);
@@ -264,7 +270,7 @@ main(int argc, char **argv)
     int requests[2], kernel[2];
     uint8_t *bed, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
 
-    if (argc != 10) {
+    if (argc != 11) {
         return 2;
     }
     sound = (int) number(argv[8]);

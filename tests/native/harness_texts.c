@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bcf_heads.h"
 #include "bgen_heads.h"
 #include "bgi.h"
 #include "bim.h"
@@ -165,7 +166,7 @@ write_pvar(const bf_texts *texts, const int64_t *positions, bf_error *err)
     for (uint32_t width = 1; width <= 2; width++) {
         uint64_t count = width == 1 ? n : half;
         bf_info_field fields[] = { { KEY, BF_INFO_FLAG, 1, flags, { 0 } },
-            { KEY, BF_INFO_INTEGER, width, integers, { 0 } },
+            { KEY, BF_INFO_INT64, width, integers, { 0 } },
             { KEY, BF_INFO_FLOAT, width, floats, { 0 } },
             { KEY, BF_INFO_TEXT, width, NULL, *texts } };
 
@@ -202,6 +203,151 @@ write_pvar(const bf_texts *texts, const int64_t *positions, bf_error *err)
     free(starts);
 }
 
+static uint32_t
+get_bcf_int(const uint8_t **at, const uint8_t *end, unsigned type)
+{
+    uint32_t number = 0;
+    unsigned width = type == 3 ? 4 : type;
+
+    if ((uint64_t) (end - *at) < width) {
+        case_fail("a BCF head ends within a number");
+    }
+    for (unsigned i = 0; i < width; i++) {
+        number |= (uint32_t) *(*at)++ << 8 * i;
+    }
+    return number;
+}
+
+/* Pass over a value, by its type; returns that, and how many there are. */
+static unsigned
+skip_bcf_value(const uint8_t **at, const uint8_t *end, uint32_t *count)
+{
+    static const unsigned WIDTHS[16] = { 0, 1, 2, 4, 0, 4, 0, 1 };
+    unsigned type = get_bcf_int(at, end, 1), size;
+
+    *count = type >> 4;
+    if (*count == 15) {
+        size = get_bcf_int(at, end, 1);
+        *count = get_bcf_int(at, end, size & 15);
+    }
+    if ((uint64_t) (end - *at) < (uint64_t) *count * WIDTHS[type & 15]) {
+        case_fail("a BCF value is longer than its head");
+    }
+    *at += *count * WIDTHS[type & 15];
+    return type & 15;
+}
+
+/* Follow a head by its own account to its end. */
+static void
+walk_bcf_head(const uint8_t *head, uint32_t size)
+{
+    const uint8_t *at = head, *end = head + size;
+    uint32_t num_info, num_alleles, count;
+
+    if (size < 32 || get_bcf_int(&at, end, 3) != size - 8 || get_bcf_int(&at, end, 3) != 77) {
+        case_fail("a BCF head is of another size than it says");
+    }
+    at = head + 24;
+    num_info = get_bcf_int(&at, end, 2);
+    num_alleles = get_bcf_int(&at, end, 2);
+    at = head + 32;
+    for (uint32_t i = 0; i <= num_alleles; i++) {
+        if (skip_bcf_value(&at, end, &count) != 7) {
+            case_fail("an ID or allele of a BCF head is no text");
+        }
+    }
+    (void) skip_bcf_value(&at, end, &count);
+    for (uint32_t i = 0; i < num_info; i++) {
+        unsigned type = skip_bcf_value(&at, end, &count);
+
+        if (count != 1 || type < 1 || type > 3) {
+            case_fail("a key of a BCF head is no number");
+        }
+        (void) skip_bcf_value(&at, end, &count);
+    }
+    if (at != end) {
+        case_fail("a BCF head ends elsewhere");
+    }
+}
+
+/* Heads of BCF records of half as many variants, of two alleles, with a field of each kind. */
+static void
+write_bcf(const bf_texts *texts, const int64_t *positions)
+{
+    static const int32_t NUMBERS[] = { -1, -2, 0, 127, 128, -120, -121, 32767, 32768, -32760, -32761,
+        INT32_MAX, -INT32_MAX + 7, 5 };
+    static const uint32_t FLOATS[] = { 0x7f800001, 0x7f800002, 0, 0x3fc00000, 0x7fc00000 };
+    static const uint32_t KEYS[] = { 0, 127, 40000 };
+    uint64_t n = texts->count / 2, used = 0, room = 0, at = 0;
+    int32_t *numbers = get(3 * n * sizeof(*numbers)), *small = get(n * sizeof(*small));
+    uint32_t *floats = get(4 * n * sizeof(*floats)), *sizes = get(n * sizeof(*sizes));
+    uint8_t *flags = get(3 * n), *out;
+    bf_texts one = *texts, two = *texts;
+    bf_error err = { BF_OK, -1, -1, 0, -1, NULL };
+
+    one.count = n;
+    two.count = 2 * n;
+    for (uint64_t i = 0; i < 4 * n; i++) {
+        uint64_t mixed = (i * 2654435761U) >> 7;
+
+        floats[i] = FLOATS[mixed % 5];
+        if (i < 3 * n) {
+            numbers[i] = NUMBERS[mixed % 14];
+            flags[i] = mixed & 1;
+        }
+        if (i < n) {
+            small[i] = (int32_t) (mixed % 100);
+        }
+    }
+    bf_bcf_field fields[] = { { .kind = BF_BCF_FLAG, .key = 3, .width = 1, .values = flags },
+        { .kind = BF_BCF_INT, .key = 4, .width = 3, .values = numbers },
+        { .kind = BF_BCF_INT, .key = 300, .width = 1, .values = numbers },
+        { .kind = BF_BCF_FLOAT, .key = 70000, .width = 4, .values = floats },
+        { .kind = BF_BCF_TEXT, .key = 5, .width = 1, .texts = one },
+        { .kind = BF_BCF_TEXT, .key = 6, .width = 2, .texts = two } };
+    bf_bcf_heads heads = { .count = n,
+        .contigs = small,
+        .positions = positions,
+        .lengths = small,
+        .qualities = floats,
+        .ids = one,
+        .alleles = two,
+        .max_alleles = 2,
+        .filters = flags,
+        .num_filters = 3,
+        .filter_keys = KEYS,
+        .fields = fields,
+        .num_fields = 6,
+        .num_samples = 9,
+        .data_size = 77 };
+
+    if (bf_bcf_heads_write(&heads, NULL, 0, sizes, &room, &err) != BF_OK) {
+        if (err.row < 0 || (uint64_t) err.row >= n || positions[err.row] <= INT32_MAX) {
+            case_fail("BCF heads are refused");
+        }
+        room = 0;
+    } else {
+        out = get(room);
+        if (bf_bcf_heads_write(&heads, out, room, sizes, &used, &err) != BF_OK || used != room) {
+            case_fail("BCF heads are of another size when they are written");
+        }
+        for (uint64_t i = 0; i < n; at += sizes[i++]) {
+            walk_bcf_head(out + at, sizes[i]);
+        }
+        add(out, room);
+        /* Where there is too little room, nothing is written beyond it. */
+        free(out);
+        out = get(room / 2);
+        (void) bf_bcf_heads_write(&heads, out, room / 2, sizes, &used, &err);
+        free(out);
+    }
+    free(flags);
+    free(sizes);
+    free(floats);
+    free(small);
+    free(numbers);
+}
+
 static bf_status
 use(const bf_texts *texts, bf_error *err)
 {
@@ -228,6 +374,7 @@ use(const bf_texts *texts, bf_error *err)
     free(out);
     write_pvar(texts, positions, err);
     write_ids(texts, positions);
+    write_bcf(texts, positions);
     write_samples(texts, err);
     status = write_bgi(texts, positions, err);
     free(sizes);

@@ -76,7 +76,7 @@ class Options:
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
-    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam : bool
+    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam, no_csi : bool
         Sidecars, and parts of headers, to leave out.
     no_pvar_info : bool
         Leave QUAL, FILTER and INFO out of the ``.pvar``.
@@ -146,6 +146,7 @@ class Options:
     no_bim: bool = False
     no_fam: bool = False
     no_bgi: bool = False
+    no_csi: bool = False
     no_sample_file: bool = False
     no_header_samples: bool = False
     phased: bool | None = None

@@ -205,7 +205,8 @@ def _formats(
                 )
         return chosen, chosen
     asked = {*used, *options}
-    return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
+    shown = [name for name in formats.NAMES if name in asked or name in formats.BY_DEFAULT]
+    return shown, [name for name in shown if name in asked]
 
 
 def _flag(format_name: str, name: str, value: object) -> str:

@@ -87,7 +87,9 @@ class FastPath:
         if isinstance(store, LocalStore):
             self._folder = os.open(store.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
-        scratch = 3 * max_block + _MAX_ANSWER
+        # Of a framed file, an answer's stream is there too.
+        framed = any(streamed.stream is not None for streamed in plan.streamed)
+        scratch = 3 * max_block + (2 if framed else 1) * _MAX_ANSWER
         planes = _WIDE_PLANES if plan.wide else _PLANES
         # Of a call, which reads a chunk row of each array.
         chunks = sum(len(s.chunks) for s in self._samples)
@@ -173,7 +175,8 @@ class FastPath:
 
     def record_at(self, file: int, offset: int) -> int:
         """The record that has a byte of a file; the first one for the header's."""
-        return max(0, self._records[file].at(offset))
+        records = self._records[file]
+        return min(max(0, records.at(records.place(offset))), max(0, records.count - 1))
 
     def _add_file(
         self,
@@ -191,13 +194,14 @@ class FastPath:
             encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)
         self.engine.add_file(
             header,
-            streamed.size,
+            streamed.size if streamed.stream is None else streamed.stream,
             streamed.records,
             streamed.record_size or 0,
             offsets,
             encoder,
             paths.index(GENOTYPES) if fast else -1,
             paths.index(PHASED) if fast and PHASED in streamed.fields else -1,
+            streamed.stream is not None,
         )
 
     def _watch(self, plan: Plan) -> bool:
@@ -240,7 +244,7 @@ class FastPath:
             return False
         assert self._fetcher is not None
         return wanted.is_request and self._fetcher.want(
-            *row, wanted.file, wanted.offset + wanted.size
+            *row, wanted.file, self._records[wanted.file].place(wanted.offset + wanted.size)
         )
 
     def _missing(self, number: int, chunk_row: int) -> list[tuple[int, str]]:

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from biofuse.bgzf import BLOCK, END, PAYLOAD, framed_size, stored_block, stream_offset
 from biofuse.encode.encoder import Encoder
 from biofuse.errors import as_errno, one_line
 from biofuse.manifest import Plan, StreamedFile
 
 Buffer = bytes | memoryview
+# Of a framed file, blocks that are made at a time.
+_BLOCKS = 16
 
 
 class AnswerError(Exception):
@@ -82,7 +85,8 @@ class Answers:
         self._headers = headers
         self._encoder = encoder
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        # By file, and record or, of one that is framed, "block" and its number.
+        self._kept: OrderedDict[tuple[int, int | str], bytes] = OrderedDict()
         self._kept_bytes = kept_bytes
         self._kept_size = 0
         self._records = self._bytes = 0
@@ -109,6 +113,41 @@ class Answers:
         AnswerError
             If any of them cannot be made.
         """
+        records = self._files[file]
+        if records.stream is None:
+            return self._read(file, offset, size)
+        return self._read_framed(file, offset, offset + size, records.stream)
+
+    def _read_framed(self, file: int, offset: int, stop: int, stream: int) -> list[Buffer]:
+        """Bytes of a file whose stream is framed."""
+        end = framed_size(stream) - len(END)
+        pieces: list[Buffer] = []
+        while offset < min(stop, end):
+            block = offset // BLOCK
+            # What is wanted of whole blocks is made at once, about a mebibyte at a time.
+            count = min(_BLOCKS, (min(stop, end) - 1) // BLOCK - block + 1)
+            made = self._blocks(file, block, count, stream)
+            start = block * BLOCK
+            pieces.append(memoryview(made)[offset - start : stop - start])
+            offset = min(stop, start + len(made))
+        if stop > end:
+            pieces.append(END[offset - end : stop - end])
+        return pieces
+
+    def _blocks(self, file: int, first: int, count: int, stream: int) -> bytes:
+        """Some blocks, or the first one if that is kept; the last one is kept."""
+        kept = self._take(file, f"block {first}")
+        if kept is not None:
+            return kept
+        start = first * PAYLOAD
+        size = min(count * PAYLOAD, stream - start)
+        data = b"".join(self._read(file, start, size))
+        blocks = [stored_block(data[at : at + PAYLOAD]) for at in range(0, size, PAYLOAD)]
+        self._keep(file, f"block {first + len(blocks) - 1}", blocks[-1])
+        return b"".join(blocks)
+
+    def _read(self, file: int, offset: int, size: int) -> list[Buffer]:
+        """Bytes of a file, or of its stream."""
         records = self._files[file]
         stop = offset + size
         pieces: list[Buffer] = []
@@ -150,14 +189,14 @@ class Answers:
             self._bytes += size
         return made
 
-    def _take(self, file: int, record: int) -> bytes | None:
+    def _take(self, file: int, record: int | str) -> bytes | None:
         with self._lock:
             data = self._kept.get((file, record))
             if data is not None:
                 self._kept.move_to_end((file, record))
             return data
 
-    def _keep(self, file: int, record: int, data: bytes) -> None:
+    def _keep(self, file: int, record: int | str, data: bytes) -> None:
         with self._lock:
             if (file, record) in self._kept:
                 return
@@ -169,7 +208,7 @@ class Answers:
 
 
 class Records:
-    """Where the records of a streamed file lie.
+    """Where the records of a streamed file, or of its stream if it is framed, lie.
 
     Parameters
     ----------
@@ -181,11 +220,14 @@ class Records:
     ----------
     count : int
     header_size : int
+    stream : int or None
+        Bytes of the stream; None if the file is not framed.
     """
 
     def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
         self.count = streamed.records
         self.header_size = streamed.header_size
+        self.stream = streamed.stream
         self._record_size = streamed.record_size or 0
         self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
 
@@ -200,3 +242,7 @@ class Records:
         if self._offsets is not None:
             return bisect_right(self._offsets, offset) - 1
         return (offset - self.header_size) // self._record_size
+
+    def place(self, offset: int) -> int:
+        """The place in the stream, if there is one, of a byte of the file."""
+        return offset if self.stream is None else stream_offset(offset, self.stream)

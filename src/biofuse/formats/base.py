@@ -20,23 +20,68 @@ CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
 
 
 @dataclass(frozen=True)
-class SiteHeader:
-    """Lines of a VCF's header that tell of sites, without line ends.
+class Contig:
+    """A contig that a store names.
 
     Attributes
     ----------
-    filters, info : tuple of str
-        `##FILTER` and `##INFO`.
-    contigs : tuple of (str, str)
-        Names of contigs as the view has them, and their `##contig`.
-    others : tuple of str
-        What else the store keeps, but for what tells of the VCF as a file.
+    name : str
+        As the store has it.
+    shown : str
+        As the view does.
+    length : int
+        0 where that is not known.
     """
 
-    filters: tuple[str, ...] = ()
-    info: tuple[str, ...] = ()
-    contigs: tuple[tuple[str, str], ...] = ()
-    others: tuple[str, ...] = ()
+    name: str
+    shown: str
+    length: int
+
+
+@dataclass(frozen=True)
+class InfoField:
+    """A field of INFO that a store has.
+
+    Attributes
+    ----------
+    key : str
+    type : str
+        As a VCF's header has it: Flag, Integer, Float, Character or String.
+    number : str
+        As the header has it.
+    width : int
+        Values that there is room for at a variant.
+    description : str
+    """
+
+    key: str
+    type: str
+    number: str
+    width: int
+    description: str
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What a store says of all its sites.
+
+    Attributes
+    ----------
+    meta : list of (str, str)
+        Lines of the header of the VCF that it was made from.
+    contigs : list of Contig
+    filters : list of (str, str)
+        IDs and descriptions.
+    info : list of InfoField
+    max_alleles : int
+        That there is room for.
+    """
+
+    meta: list[tuple[str, str]] = field(default_factory=list)
+    contigs: list[Contig] = field(default_factory=list)
+    filters: list[tuple[str, str]] = field(default_factory=list)
+    info: list[InfoField] = field(default_factory=list)
+    max_alleles: int = 2
 
 
 @dataclass(frozen=True)
@@ -51,14 +96,14 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
-    header : callable
-        Gives the header. Raises `BiofuseError` if it cannot be read.
+    read_sites : callable
+        Tells what the store says of its sites. Raises `BiofuseError` if it cannot be read.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
-    header: Callable[[], SiteHeader] = SiteHeader
+    read_sites: Callable[[], Sites] = Sites
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
@@ -99,20 +144,41 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Annotations:
-    """QUAL, FILTER and INFO of some variants, each None if the store has no such field.
+class SiteColumns:
+    """All that a store has of some consecutive variants.
 
     Attributes
     ----------
+    contig : memoryview of int32
+        In the store's order of contigs.
+    length : memoryview of int32
+        Positions that each takes: up to END, or those of REF.
+    alleles : Texts
+        `Sites.max_alleles` a variant, empty where there are fewer.
     quality : memoryview of float32 or None
-        NaN where missing.
-    filter, info : Texts or None
-        As VCF has them, empty where missing.
+        NaN where missing; None if the store has none.
+    filters : memoryview of uint8
+        For each variant, which of the filters are set.
+    filter_texts : Texts
+        The same as VCF has it, empty where none are.
+    info : list of Texts or memoryview
+        By `Sites.info`: texts, "." where missing and empty for none; flags of uint8; int32 or
+        int64, -1 where missing and -2 for none; float32, the NaN 0x7f800001 where missing and
+        0x7f800002 for none.
     """
 
-    quality: memoryview | None = None
-    filter: "Texts | None" = None
-    info: "Texts | None" = None
+    contig: memoryview
+    length: memoryview
+    alleles: "Texts"
+    quality: memoryview | None
+    filters: memoryview
+    filter_texts: "Texts"
+    info: "list[Texts | memoryview]"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of it."""
+        return self.alleles.nbytes + self.filters.nbytes + sum(each.nbytes for each in self.info)
 
 
 @dataclass(frozen=True)
@@ -129,9 +195,9 @@ class Variants:
         Empty where missing.
     ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
-    annotations : callable
-        Gives their annotations, where a sidecar is `annotated`. Raises `BiofuseError` if they
-        cannot be read.
+    sites : callable
+        Gives all that the store has of them, where a format `needs_sites`. Raises `BiofuseError`
+        if it cannot be read.
     """
 
     chrom: "Texts"
@@ -139,7 +205,7 @@ class Variants:
     id: "Texts"
     ref: "Texts"
     alt: "Texts"
-    annotations: Callable[[], Annotations] = Annotations
+    sites: "Callable[[], SiteColumns] | None" = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -163,6 +229,8 @@ class Layout:
         What records are made from, the first being `GENOTYPES`.
     params : dict
         For `record_encoder`; must fit in JSON.
+    framed : bool
+        Whether header and records are a stream, which the file has in blocks of `biofuse.bgzf`.
     """
 
     header: Callable[[int], bytes]
@@ -170,6 +238,7 @@ class Layout:
     heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
+    framed: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,12 +268,9 @@ class Sidecar(Protocol):
     Attributes
     ----------
     suffix : str
-    annotated : bool
-        Whether it is made from annotations of variants.
     """
 
     suffix: str
-    annotated: bool
 
     def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
@@ -217,8 +283,8 @@ class Sidecar(Protocol):
         variants : Variants
             Those that follow.
         offsets : memoryview of uint64, optional
-            Where their records begin in the main file, and where the last one ends; None
-            if records have no heads.
+            Where their records begin in the main file, or its stream, and where the last one
+            ends; None if records have no heads.
         """
 
     def finish(self, main: MainFile) -> None:
@@ -299,12 +365,19 @@ class Format(Protocol):
         What its fileset has, the streamed file first.
     Options : type
         A frozen dataclass whose fields are made by `option`.
+    MULTIALLELIC : bool
+        Whether it shows sites of more than two alleles.
     """
 
     NAME: str
     TITLE: str
     FILES: tuple[File, ...]
     Options: type
+    MULTIALLELIC: bool
+
+    def needs_sites(self, options: Any) -> bool:
+        """Whether files are made from all that a store has of sites: `Variants.sites`."""
+        ...
 
     def layout(self, subject: Subject, options: Any) -> Layout:
         """How the streamed file is laid out.

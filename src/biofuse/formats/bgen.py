@@ -30,6 +30,7 @@ from biofuse.formats.text import SampleText
 
 NAME = "bgen"
 TITLE = "BGEN"
+MULTIALLELIC = False
 FILES = (
     File("bgen", ".bgen"),
     File("bgi", ".bgen.bgi", "no_bgi"),
@@ -88,6 +89,11 @@ class Options:
     no_header_samples: bool = option(False, "Leave sample IDs out of the .bgen.")
     id_in_varid: bool = option(False)
     three_columns: bool = option(False)
+
+
+def needs_sites(options: Options) -> bool:
+    """Whether files are made from all fields of sites: never."""
+    return False
 
 
 def layout(subject: Subject, options: Options) -> Layout:

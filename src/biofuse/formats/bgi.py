@@ -56,7 +56,6 @@ class BgiWriter:
     """
 
     suffix = ".bgen.bgi"
-    annotated = False
     _rows: IO[bytes]
 
     def __init__(self, rsid_known: bool = True):

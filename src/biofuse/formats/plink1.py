@@ -13,6 +13,7 @@ from biofuse.formats.text import SampleText, VariantText
 
 NAME = "plink"
 TITLE = "PLINK 1"
+MULTIALLELIC = False
 FILES = (File("bed", ".bed"), File("bim", ".bim", "no_bim"), File("fam", ".fam", "no_fam"))
 
 _MAGIC = b"\x6c\x1b\x01"
@@ -26,6 +27,11 @@ class Options:
 
     no_bim: bool = option(False, "Leave out the .bim file.")
     no_fam: bool = option(False, "Leave out the .fam file.")
+
+
+def needs_sites(options: Options) -> bool:
+    """Whether files are made from all fields of sites: never."""
+    return False
 
 
 def layout(subject: Subject, options: Options) -> Layout:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "plink2"
 TITLE = "PLINK 2"
+MULTIALLELIC = False
 FILES = (
     File("pgen", ".pgen"),
     File("pvar", ".pvar", "no_pvar"),
@@ -70,6 +71,11 @@ class Options:
     no_pvar_info: bool = option(False, "Leave QUAL, FILTER and INFO out of the .pvar.")
     no_pvar: bool = option(False, "Leave out the .pvar file.")
     no_psam: bool = option(False, "Leave out the .psam file.")
+
+
+def needs_sites(options: Options) -> bool:
+    """Whether the `.pvar` has QUAL, FILTER and INFO."""
+    return not (options.no_pvar or options.no_pvar_info)
 
 
 def layout(subject: Subject, options: Options) -> Layout:

@@ -8,19 +8,24 @@ before it are completed as they are copied.
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Annotations, MainFile, SiteHeader, Subject, Variants
+from biofuse.formats.base import MainFile, SiteColumns, Sites, Subject, Variants
 from biofuse.formats.positions import check_positions
+
+if TYPE_CHECKING:
+    from biofuse.native import Texts
 
 # Above it, plink2 calls a coordinate invalid.
 _MAX_POSITION = 2**31 - 2
 _FIXED = ("#CHROM", "POS", "ID", "REF", "ALT")
 # Bytes that are copied at a time.
 _PIECE = 1 << 20
+# Lines of a VCF's header that are made from fields, or that tell of a file that this is not.
+_MADE = ("INFO", "FILTER", "FORMAT", "contig", "fileformat", "fileDate", "source")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,15 @@ class _Columns:
         return [name for name, is_shown in shown if is_shown]
 
 
+@dataclass(frozen=True)
+class _Annotations:
+    """QUAL, FILTER and INFO of some variants."""
+
+    quality: "memoryview | None" = None
+    filter: "Texts | None" = None
+    info: "Texts | None" = None
+
+
 class PvarWriter:
     """Writes a `.pvar`: chromosome, position, ID, REF, ALT, and what is there of the rest.
 
@@ -49,8 +63,8 @@ class PvarWriter:
     _lines: IO[bytes]
 
     def __init__(self, annotated: bool = True):
-        self.annotated = annotated
-        self._header = SiteHeader()
+        self._annotated = annotated
+        self._sites = Sites()
         self._columns = _Columns()
         # Where lines begin that have other columns than those before.
         self._parts: list[tuple[int, _Columns]] = [(0, self._columns)]
@@ -65,9 +79,9 @@ class PvarWriter:
             If the header cannot be read.
         """
         self._path = path
-        if self.annotated:
-            self._header = subject.header()
-            self._parts = [(0, _Columns(info=bool(self._header.info)))]
+        if self._annotated:
+            self._sites = subject.read_sites()
+            self._parts = [(0, _Columns(info=bool(self._sites.info)))]
             self._columns = self._parts[0][1]
         # Open until it is finished.
         self._lines = open(f"{path}.lines", "w+b")  # noqa: SIM115
@@ -78,14 +92,14 @@ class PvarWriter:
         Raises
         ------
         BiofuseError
-            If a variant does not fit, or its annotations cannot be read.
+            If a variant does not fit, or what the store has of it cannot be read.
         """
         from biofuse import native
 
         check_positions(variants, _MAX_POSITION, "which no plink2 takes")
-        found = variants.annotations() if self.annotated else Annotations()
+        found = self._annotate(variants)
         self._note_columns(found)
-        if self._header.contigs:
+        if self._sites.contigs:
             self._note_contigs(variants)
         columns = self._columns
         try:
@@ -104,7 +118,20 @@ class PvarWriter:
             raise BiofuseError(f"a variant does not fit a .pvar file: {error}") from error
         self._lines.write(lines)
 
-    def _note_columns(self, found: Annotations) -> None:
+    def _annotate(self, variants: Variants) -> _Annotations:
+        from biofuse import native
+
+        if not self._annotated:
+            return _Annotations()
+        assert variants.sites is not None
+        columns: SiteColumns = variants.sites()
+        info = None
+        if self._sites.info:
+            keys = [each.key for each in self._sites.info]
+            info = native.info_texts(list(zip(keys, columns.info, strict=True)), len(variants))
+        return _Annotations(columns.quality, columns.filter_texts, info)
+
+    def _note_columns(self, found: _Annotations) -> None:
         """Begin columns of which there is a value now."""
         before = self._columns
         quality = before.quality or (
@@ -135,12 +162,27 @@ class PvarWriter:
         self.abandon()
 
     def _head(self) -> str:
-        header = self._header
-        lines = list(header.filters) if self._columns.filter else []
-        lines += header.info
-        lines += [line for name, line in header.contigs if name in self._contigs]
-        lines += header.others
+        lines = [_one_line(line) for line in self._header_lines()]
         return "".join(f"{line}\n" for line in [*lines, "\t".join(self._names())])
+
+    def _header_lines(self) -> Iterator[str]:
+        """Lines of a VCF's header that tell of sites, as plink2 leaves them."""
+        sites = self._sites
+        if self._columns.filter:
+            for name, text in sites.filters:
+                yield f'##FILTER=<ID={name},Description="{text}">'
+        for each in sites.info:
+            yield (
+                f"##INFO=<ID={each.key},Number={each.number},Type={each.type},"
+                f'Description="{each.description}">'
+            )
+        for contig in sites.contigs:
+            if contig.shown in self._contigs:
+                length = f",length={contig.length}" if contig.length else ""
+                yield f"##contig=<ID={contig.name}{length}>"
+        for name, value in sites.meta:
+            if name not in _MADE:
+                yield f"##{name}={value}"
 
     def _names(self) -> Sequence[str]:
         return (*_FIXED, *self._columns.names())
@@ -164,7 +206,11 @@ class PvarWriter:
             os.unlink(self._lines.name)
 
 
-def _refuse(variants: Variants, found: Annotations) -> None:
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _refuse(variants: Variants, found: _Annotations) -> None:
     """Raise `BiofuseError` with the first site that is no line of a `.pvar`."""
     for i in range(len(variants)):
         contig, position = variants.chrom[i], variants.position[i]

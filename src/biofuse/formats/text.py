@@ -21,8 +21,6 @@ class SampleText:
         That leaves the file out.
     """
 
-    annotated = False
-
     def __init__(self, suffix: str, header: str, line: str, option: str):
         self.suffix = suffix
         self._header = header
@@ -71,7 +69,6 @@ class VariantText:
     """A file with lines for variants, made by `lines`."""
 
     suffix: str
-    annotated = False
     _out: IO[bytes]
 
     def begin(self, path: str, subject: Subject) -> None:

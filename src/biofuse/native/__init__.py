@@ -1,6 +1,8 @@
 """C kernels and their binding; see the headers beside this file."""
 
 from biofuse.native._native import (
+    BcfEncoder,
+    BcfField,
     BgenEncoder,
     BgiPages,
     Cache,
@@ -14,6 +16,7 @@ from biofuse.native._native import (
     Texts,
     Values,
     Wanted,
+    bcf_heads,
     bgen_compress,
     bgen_heads,
     bgen_samples,
@@ -35,6 +38,8 @@ from biofuse.native._native import (
 )
 
 __all__ = [
+    "BcfEncoder",
+    "BcfField",
     "BgenEncoder",
     "BgiPages",
     "Cache",
@@ -48,6 +53,7 @@ __all__ = [
     "Texts",
     "Values",
     "Wanted",
+    "bcf_heads",
     "bgen_compress",
     "bgen_heads",
     "bgen_samples",

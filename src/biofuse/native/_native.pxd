@@ -1,6 +1,6 @@
 # Declarations of the C kernels.
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "error.h" nogil:
@@ -206,6 +206,25 @@ cdef extern from "bgen.h" nogil:
                              bf_error *) noexcept
 
 
+cdef extern from "bcf.h" nogil:
+    ctypedef struct bf_bcf:
+        unsigned width
+        const uint8_t *prefix
+        uint32_t prefix_size
+        const uint8_t *heads
+        uint64_t heads_size
+        const uint64_t *offsets
+        uint64_t num_records
+
+    uint64_t bf_bcf_data_size(const bf_bcf *, uint32_t, uint32_t)
+    bf_status bf_bcf_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                            bf_error *) noexcept
+
+
+cdef extern from "bgzf.h" nogil:
+    uint64_t bf_bgzf_size(uint64_t)
+
+
 cdef extern from "<sys/uio.h>" nogil:
     cdef struct iovec:
         void *iov_base
@@ -234,6 +253,7 @@ cdef extern from "engine.h" nogil:
         const void *encoder
         int genotypes
         int phased
+        int framed
 
     ctypedef struct bf_watched:
         const char *path
@@ -247,6 +267,7 @@ cdef extern from "engine.h" nogil:
         int64_t *bound
         bf_source ***sources
         uint8_t *out
+        uint8_t *blocks
         iovec *iov
         int num_iov
         bf_context *next
@@ -437,7 +458,8 @@ cdef extern from "pvar.h" nogil:
 
     ctypedef enum bf_info_kind:
         BF_INFO_FLAG
-        BF_INFO_INTEGER
+        BF_INFO_INT32
+        BF_INFO_INT64
         BF_INFO_FLOAT
         BF_INFO_TEXT
 
@@ -465,6 +487,41 @@ cdef extern from "bgen_heads.h" nogil:
     uint64_t bf_bgen_heads_size(const bf_bgen_heads *)
     bf_status bf_bgen_heads_write(const bf_bgen_heads *, uint8_t *, uint32_t *, bf_error *)
     bf_status bf_bgen_samples_write(const bf_texts *, uint8_t *, bf_error *)
+
+
+cdef extern from "bcf_heads.h" nogil:
+    ctypedef enum bf_bcf_kind:
+        BF_BCF_FLAG
+        BF_BCF_INT
+        BF_BCF_FLOAT
+        BF_BCF_TEXT
+
+    ctypedef struct bf_bcf_field:
+        bf_bcf_kind kind
+        uint32_t key
+        uint32_t width
+        const void *values
+        bf_texts texts
+
+    ctypedef struct bf_bcf_heads:
+        uint64_t count
+        const int32_t *contigs
+        const int64_t *positions
+        const int32_t *lengths
+        const uint32_t *qualities
+        bf_texts ids
+        bf_texts alleles
+        uint32_t max_alleles
+        const uint8_t *filters
+        uint32_t num_filters
+        const uint32_t *filter_keys
+        const bf_bcf_field *fields
+        uint32_t num_fields
+        uint32_t num_samples
+        uint32_t data_size
+
+    bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *,
+                                 uint64_t *, bf_error *)
 
 
 cdef extern from "btree.h" nogil:

@@ -46,6 +46,20 @@ class BgenEncoder(RecordEncoder):
     ) -> BgenEncoder: ...
     def data_size(self, num_samples: int, ploidy: int) -> int: ...
 
+class BcfEncoder(RecordEncoder):
+    def __new__(
+        cls,
+        width: int,
+        prefix: bytes,
+        offsets: _Buffer | None = None,
+        heads: _Buffer | None = None,
+    ) -> BcfEncoder: ...
+    def data_size(self, num_samples: int, ploidy: int) -> int: ...
+
+@final
+class BcfField:
+    def __new__(cls, key: int, width: int, values: Texts | _Buffer) -> BcfField: ...
+
 class PackedRows:
     def __new__(cls, alleles: _Buffer, first_row: int, room: int | None = None) -> PackedRows: ...
     @property
@@ -163,6 +177,19 @@ def frame_block_size(head: _Buffer) -> int: ...
 def frame_span(
     index: _Buffer, raw_size: int, frame_size: int, first: int, last: int, item_size: int = 1
 ) -> tuple[int, int]: ...
+def bcf_heads(
+    contigs: _Buffer,
+    positions: _Buffer,
+    lengths: _Buffer,
+    qualities: _Buffer | None,
+    ids: Texts,
+    alleles: Texts,
+    filters: _Buffer,
+    filter_keys: _Buffer,
+    fields: list[BcfField],
+    num_samples: int,
+    data_size: int,
+) -> tuple[bytes, array[int]]: ...
 def bgen_heads(
     varids: Texts,
     rsids: Texts,
@@ -262,6 +289,7 @@ class Engine:
         encoder: RecordEncoder | None,
         genotypes: int,
         phased: int,
+        framed: bool = False,
     ) -> None: ...
     def add_context(self, rows: list[Rows]) -> None: ...
     def watch(self, paths: list[bytes]) -> None: ...

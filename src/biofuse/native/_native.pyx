@@ -13,7 +13,7 @@ cimport cython
 from cpython.bytearray cimport PyByteArray_AsString
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -472,6 +472,7 @@ cdef class Rows:
 include "values.pxi"
 include "engine.pxi"
 include "texts.pxi"
+include "bcf.pxi"
 include "sidecars.pxi"
 include "heap.pxi"
 include "process.pxi"

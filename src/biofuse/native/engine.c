@@ -296,19 +296,12 @@ read_records(bf_engine *self, bf_context *context, uint32_t number, uint64_t pos
 }
 
 bf_status
-bf_engine_read(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
+bf_engine_read_stream(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
     uint64_t size, bf_place *place, bf_error *err)
 {
     const bf_file *file = &self->files[number];
     uint64_t stop, end;
 
-    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1, .sample = -1 };
-    place->array = -1;
-    context->num_iov = 1;
-    context->num_held = 0;
-    if (number >= self->num_files || file->encode == NULL) {
-        return bf_fail(err, BF_ERR_ARGUMENT, "the engine does not know the file");
-    }
     if (offset >= file->size) {
         return BF_OK;
     }
@@ -318,14 +311,30 @@ bf_engine_read(bf_engine *self, bf_context *context, uint32_t number, uint64_t o
         add_piece(context, file->header + offset, end - offset);
         offset = end;
     }
-    if (offset < stop
-        && read_records(self, context, number, offset, stop, place, err) != BF_OK) {
-        return err->status;
+    return offset < stop ? read_records(self, context, number, offset, stop, place, err) : BF_OK;
+}
+
+bf_status
+bf_engine_read(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
+    uint64_t size, bf_place *place, bf_error *err)
+{
+    const bf_file *file = &self->files[number];
+    bf_status status;
+
+    *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1, .sample = -1 };
+    place->array = -1;
+    context->num_iov = 1;
+    context->num_held = 0;
+    if (number >= self->num_files || file->encode == NULL) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the engine does not know the file");
     }
-    if (!bf_engine_unchanged(self)) {
+    status = file->framed
+        ? bf_read_framed(self, context, number, offset, size, place, err)
+        : bf_engine_read_stream(self, context, number, offset, size, place, err);
+    if (status == BF_OK && !bf_engine_unchanged(self)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the store was changed");
     }
-    return BF_OK;
+    return status;
 }
 
 void

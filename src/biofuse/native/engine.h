@@ -28,12 +28,13 @@ typedef struct {
 /* A streamed file. */
 typedef struct {
     const uint8_t *header;
-    uint64_t header_size, size, records;
+    uint64_t header_size, size, records; /* size: of the stream, where that is framed */
     uint64_t record_size;    /* if offsets is NULL */
     const uint64_t *offsets; /* records + 1 */
     bf_encode_record encode; /* NULL: the engine refuses the file */
     const void *encoder;
     int genotypes, phased;   /* arrays, phased may be -1 */
+    int framed;              /* header and records are a stream in BGZF blocks */
 } bf_file;
 
 /* A path that must stay as it was. */
@@ -52,10 +53,12 @@ typedef struct bf_context {
     bf_source **sources[BF_MAX_ARRAYS];
     uint8_t *out;
     uint64_t out_size, out_used;
+    uint8_t *blocks; /* of a framed file */
+    uint64_t blocks_size;
     /* The answer; what it points to stays until bf_engine_end. iov[0] is the caller's. */
     struct iovec iov[BF_MAX_IOV];
     int num_iov;
-    bf_cached *held[2];
+    bf_cached *held[4];
     int num_held;
     struct bf_context *next;
 } bf_context;
@@ -98,11 +101,14 @@ void bf_engine_free(bf_engine *self);
 bf_context *bf_engine_enter(bf_engine *self, int wait);
 void bf_engine_leave(bf_engine *self, bf_context *context);
 
-/* Put together bytes [offset, offset + size) of a file, fewer at its end. What they are made
+/* Put together bytes [offset, offset + size) of a file, fewer at its end, or of its stream. Runs
+ * of reads, and places in them, are those of the stream. What they are made
  * of is in use until bf_engine_end, which must follow in any case. place: of a chunk that is
  * wanted, if BF_ERR_READ. */
 bf_status bf_engine_read(bf_engine *self, bf_context *context, uint32_t file, uint64_t offset,
     uint64_t size, bf_place *place, bf_error *err);
+bf_status bf_engine_read_stream(bf_engine *self, bf_context *context, uint32_t file,
+    uint64_t offset, uint64_t size, bf_place *place, bf_error *err);
 void bf_engine_end(bf_engine *self, bf_context *context);
 
 /* Take note of what a path is. Returns whether that can be told. */

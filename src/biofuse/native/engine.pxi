@@ -119,6 +119,7 @@ cdef class Engine:
             for a in range(BF_MAX_ARRAYS):
                 free(context.sources[a])
             free(context.out)
+            free(context.blocks)
             free(context)
         free(<void *> self.engine.arrays)
         free(<void *> self.engine.files)
@@ -175,14 +176,14 @@ cdef class Engine:
 
     def add_file(self, const uint8_t[::1] header not None, uint64_t size, uint64_t records,
                  uint64_t record_size, const uint64_t[::1] offsets, RecordEncoder encoder,
-                 int genotypes, int phased):
+                 int genotypes, int phased, bint framed=False):
         """Add a streamed file.
 
         Parameters
         ----------
         header : buffer of uint8
         size, records : int
-            Bytes of the file, and its records.
+            Bytes of the file, or of its stream, and its records.
         record_size : int
             Bytes of a record, if `offsets` is None.
         offsets : buffer of uint64 or None
@@ -191,6 +192,8 @@ cdef class Engine:
             None if the file's bytes must be made in another way.
         genotypes, phased : int
             Numbers of the arrays that records are made from; -1 for none.
+        framed : bool
+            Whether header and records are a stream, which the file has in BGZF blocks.
         """
         cdef bf_file *files
         cdef bf_file *file
@@ -225,6 +228,7 @@ cdef class Engine:
         file.encoder = encoder.context if encoder is not None else NULL
         file.genotypes = genotypes
         file.phased = phased
+        file.framed = framed
         self.kept.append((header, offsets, encoder))
         self.engine.num_files = n + 1
 

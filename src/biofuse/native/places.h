@@ -102,6 +102,9 @@ bf_source *bf_get_source(
 /* Have a context read a chunk row of an array. */
 bf_status bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row,
     bf_place *place, bf_error *err);
+/* Put together bytes of a file whose stream is framed. */
+bf_status bf_read_framed(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
+    uint64_t size, bf_place *place, bf_error *err);
 void bf_unbind(bf_engine *self, bf_context *context, uint32_t array);
 
 #endif

@@ -75,6 +75,7 @@ def pvar_lines(Texts chrom not None, const int64_t[::1] positions not None, Text
 cdef set_info_field(bf_info_field *field, bytes key, values, Py_ssize_t count):
     """Returns what must be kept while it is used."""
     cdef const uint8_t[::1] flags
+    cdef const int32_t[::1] small
     cdef const int64_t[::1] integers
     cdef const float[::1] floats
     cdef Texts texts
@@ -101,9 +102,13 @@ cdef set_info_field(bf_info_field *field, bytes key, values, Py_ssize_t count):
         floats = view
         field.kind = BF_INFO_FLOAT
         field.values = &floats[0] if n > 0 else NULL
+    elif view.format == "i":
+        small = view
+        field.kind = BF_INFO_INT32
+        field.values = &small[0] if n > 0 else NULL
     else:
         integers = view
-        field.kind = BF_INFO_INTEGER
+        field.kind = BF_INFO_INT64
         field.values = &integers[0] if n > 0 else NULL
     return view
 
@@ -115,7 +120,7 @@ def info_texts(fields, Py_ssize_t count):
     ----------
     fields : sequence of (str, buffer or Texts)
         Keys and values, as many a variant as there are, one variant after another: of uint8
-        or bool, a flag; int64, -1 if missing and -2 for none; float32, NaN if missing and the
+        or bool, a flag; int32 or int64, -1 if missing and -2 for none; float32, NaN if missing and the
         one with the bits 0x7f800002 for none; or Texts, "." and empty.
     count : int
         Variants.

@@ -202,6 +202,13 @@ bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err)
 /* Of a value: none, missing, or there. */
 typedef enum { NONE, MISSING, THERE } presence;
 
+static int64_t
+get_integer(const bf_info_field *field, uint64_t i)
+{
+    return field->kind == BF_INFO_INT32 ? ((const int32_t *) field->values)[i]
+                                        : ((const int64_t *) field->values)[i];
+}
+
 static presence
 look_at(const bf_info_field *field, uint64_t i)
 {
@@ -210,8 +217,9 @@ look_at(const bf_info_field *field, uint64_t i)
     switch (field->kind) {
     case BF_INFO_FLAG:
         return ((const uint8_t *) field->values)[i] != 0 ? THERE : NONE;
-    case BF_INFO_INTEGER: {
-        int64_t value = ((const int64_t *) field->values)[i];
+    case BF_INFO_INT32:
+    case BF_INFO_INT64: {
+        int64_t value = get_integer(field, i);
 
         return value == -1 ? MISSING : value == -2 ? NONE : THERE;
     }
@@ -260,8 +268,9 @@ put_value(uint8_t *to, const bf_info_field *field, uint64_t i)
         return to;
     }
     switch (field->kind) {
-    case BF_INFO_INTEGER:
-        integer = ((const int64_t *) field->values)[i];
+    case BF_INFO_INT32:
+    case BF_INFO_INT64:
+        integer = get_integer(field, i);
         if (integer < 0) {
             *to++ = '-';
         }

@@ -23,11 +23,17 @@ uint64_t bf_pvar_room(const bf_pvar *self);
  * for the end of a field too, and reads INFO up to one. */
 bf_status bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err);
 
-typedef enum { BF_INFO_FLAG, BF_INFO_INTEGER, BF_INFO_FLOAT, BF_INFO_TEXT } bf_info_kind;
+typedef enum {
+    BF_INFO_FLAG,
+    BF_INFO_INT32,
+    BF_INFO_INT64,
+    BF_INFO_FLOAT,
+    BF_INFO_TEXT
+} bf_info_kind;
 
 /* A field of INFO: width values a variant, one variant after another. Flags are uint8_t, integers
- * int64_t, -1 if missing and -2 for none, floats NaN 0x7f800002 for none and any other if
- * missing; texts "." and empty. */
+ * int32_t or int64_t, -1 if missing and -2 for none, floats NaN 0x7f800002 for none and any other
+ * if missing; texts "." and empty. */
 typedef struct {
     bf_text key;
     bf_info_kind kind;

@@ -230,7 +230,7 @@ class AbsentChunks:
             if name not in known and name.startswith(("variant_", "call_")):
                 self._notice_lost(name, "taken for {} where an expression asks")
 
-    def check_annotations(self, names: Iterable[str]) -> None:
+    def check_shown(self, names: Iterable[str]) -> None:
         """Tell of these fields of variants, if some of their chunks are absent.
 
         What is wrong with one is told by the view that is made from it.

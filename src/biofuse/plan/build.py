@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
 from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
-from biofuse.plan.annotations import annotation_fields, read_header
 from biofuse.plan.cache import write_dependencies
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
@@ -35,8 +34,9 @@ from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
-from biofuse.plan.variants import VariantPass
-from biofuse.plan.views import LeftOut, needs_annotations, open_view
+from biofuse.plan.sites import SiteReader, need_sites, read_sites, site_fields
+from biofuse.plan.variants import Batch, VariantPass
+from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
 from biofuse.stores.icechunk import pinned
 from biofuse.stores.located import located
@@ -71,7 +71,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         check_saved(location, store)
     by_region = bool(options.selection.regions or options.selection.regions_file)
     by_target = bool(options.selection.targets or options.selection.targets_file)
-    more = annotation_fields(group) if needs_annotations(options) else []
+    more = site_fields(group) if need_sites(options) else []
     hint_names(group, store, by_region or by_target)
     if not by_region and not by_target:
         hint_sites(group, store, [(0, genotypes.shape[0])], (*SITES, *more))
@@ -91,23 +91,28 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
-    header = partial(read_header, group, options.contig_names)
-    subject = Subject(names, genotypes.ploidy, call_shapes(group), header)
+    subject = Subject(
+        names,
+        genotypes.ploidy,
+        call_shapes(group),
+        partial(read_sites, group, options.contig_names),
+    )
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
     fields = {name for each in files for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    annotated = any(each.annotated for each in files)
-    if annotated:
-        absent.check_annotations(more)
-    variant_pass = VariantPass(group, store, resolved, options, progress, annotated)
+    sites = None
+    if any(each.needs_sites for each in files):
+        absent.check_shown(more)
+        sites = SiteReader(group, store)
+    variant_pass = VariantPass(group, store, resolved, options, progress, sites)
     index = VariantIndex(directory)
     room = Room(directory)
     for batch in variant_pass.batches():
         index.add(batch.index)
-        files = [each for each in files if _add(each, batch.variants, left_out)]
+        files = [each for each in files if _add(each, batch, left_out)]
         room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
     arrays = {GENOTYPES: genotypes}
     for each in files:
@@ -187,12 +192,14 @@ def _begin_files(
     return [files for files in found if files is not None]
 
 
-def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
+def _add(files: ViewFiles, batch: Batch, left_out: LeftOut) -> bool:
     """Add variants to the files of a view, or give the view up. Returns whether it still is."""
 
     def add() -> bool:
         try:
-            files.add(variants)
+            if batch.refusal is not None and not files.view.format.MULTIALLELIC:
+                raise batch.refusal
+            files.add(batch.variants)
         except BiofuseError:
             files.abandon()
             raise

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from biofuse.bgzf import framed_size
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
 from biofuse.formats import main_suffix
@@ -113,9 +114,9 @@ class ViewFiles:
             self._sidecars.append((name, writer))
 
     @property
-    def annotated(self) -> bool:
-        """Whether annotations of variants are needed."""
-        return any(writer.annotated for _, writer in self._sidecars)
+    def needs_sites(self) -> bool:
+        """Whether all that the store has of sites is wanted."""
+        return bool(self.view.format.needs_sites(self.view.options))
 
     def abandon(self) -> None:
         """Close and remove the files."""
@@ -169,7 +170,7 @@ class ViewFiles:
             format=self.view.format.NAME,
             header=self._header,
             header_size=len(header),
-            size=self._end,
+            size=framed_size(self._end) if layout.framed else self._end,
             records=self._count,
             max_record=self._max_record,
             record_size=None if headed else layout.record_size,
@@ -177,6 +178,7 @@ class ViewFiles:
             heads=self._heads if headed else None,
             fields=list(layout.fields),
             params=layout.params,
+            stream=self._end if layout.framed else None,
         )
 
     def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:

@@ -15,14 +15,13 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.absent import AbsentChunks
-from biofuse.plan.annotations import annotation_fields
 from biofuse.plan.build import build_plan
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.grid import Grid
 from biofuse.plan.hints import hint
 from biofuse.plan.saved import local_version
-from biofuse.plan.views import needs_annotations
+from biofuse.plan.sites import need_sites, site_fields
 from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.located import located
 from biofuse.stores.location import open_group
@@ -99,7 +98,7 @@ def _write(
     told = len(absent.warnings)
     runs = absent.check_calls([name for name in CALL_FIELDS if name in group])
     findings = CallFindings(location, group)
-    wanted = [*_SAVED, *(annotation_fields(group) if needs_annotations(options) else [])]
+    wanted = [*_SAVED, *(site_fields(group) if need_sites(options) else [])]
     arrays = [name for name in dict.fromkeys(wanted) if name in group]
     about = {
         "format": FORMAT,

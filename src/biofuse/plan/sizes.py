@@ -34,7 +34,7 @@ def view_sizes(
     shapes = call_shapes(group)
     views: dict[str, dict[str, Any]] = {}
     biallelic = group["variant_allele"].shape[1] <= 2
-    for name in formats.NAMES:
+    for name in formats.BY_DEFAULT:
         module = formats.get_format(name)
         try:
             layout = module.layout(Subject(names, genotypes.ploidy, shapes), module.Options())

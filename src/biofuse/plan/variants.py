@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Annotations, Variants
+from biofuse.formats.base import Variants
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
-from biofuse.plan.annotations import AnnotationReader
 from biofuse.plan.columns import Column
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
+from biofuse.plan.sites import SiteReader
 from biofuse.plan.texts import TextArray
 from biofuse.stores import Store
 
@@ -36,10 +37,13 @@ class Batch:
     index : ndarray of uint32
         Their indices in the store.
     variants : Variants
+    refusal : BiofuseError or None
+        Why formats of two alleles a site cannot show them.
     """
 
     index: np.ndarray
     variants: Variants
+    refusal: BiofuseError | None = None
 
 
 class VariantPass:
@@ -57,8 +61,8 @@ class VariantPass:
         come to is shown, empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
-    annotated : bool
-        Whether annotations are read too.
+    sites : SiteReader, optional
+        Of the same store, if all that it has of sites is wanted.
 
     Attributes
     ----------
@@ -75,7 +79,7 @@ class VariantPass:
         resolved: Resolved,
         options: ViewOptions,
         progress: Callable[[int, int], None],
-        annotated: bool = False,
+        sites: SiteReader | None = None,
     ):
         names = read_field(group, "contig_id").tolist()
         # As they are shown, and as selections name them.
@@ -86,12 +90,12 @@ class VariantPass:
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
+        self._sites = sites
         self._multiallelic = options.multiallelic
         template = options.variant_id_template
         self._template = parse_template(template) if template is not None else None
         self._progress = progress
         self._show_fill = options.missing_chunks == "fill"
-        self._annotations = _Annotated(group, store) if annotated else None
         self.dropped = 0
         self.contig_starts: list[int] = []
         self._count = 0
@@ -103,8 +107,7 @@ class VariantPass:
         Raises
         ------
         BiofuseError
-            At the first site of more than two alleles, if those are an error, and at one
-            whose contig, position or REF makes no sense.
+            At the first site whose contig, position or REF makes no sense.
         """
         with ThreadPoolExecutor(1) as pool:
             yield from self._batches(pool)
@@ -122,8 +125,6 @@ class VariantPass:
             batch = following.result()
             following = None
             each = _size(batch.variants) // max(1, len(batch.variants)) + 1
-            if self._annotations is not None:
-                each += self._annotations.bytes_of(batch.variants)
             most = min(_BATCH, _GROWTH * most, _TEXT // each)
             if not first and self._next(stop) < self._num_variants:
                 following, stop = self._begin(pool, self._next(stop), most)
@@ -158,11 +159,12 @@ class VariantPass:
         index = np.asarray(kept + start, dtype=np.uint32)
         self._check_contigs(contig, index)
         keep: slice | np.ndarray = slice(None)
+        refusal = None
         if alleles.sizes.shape[1] > 2:
             many = np.asarray(alleles.sizes[:, 2:] > 0).any(axis=1)
-            if many.any():
-                if self._multiallelic == "error":
-                    self._refuse(int(np.argmax(many)), contig, position, alleles)
+            if many.any() and self._multiallelic == "error":
+                refusal = self._refusal(int(np.argmax(many)), contig, position, alleles)
+            elif many.any():
                 self.dropped += int(many.sum())
                 keep = np.flatnonzero(~many)
                 alleles, contig, position = alleles[keep], contig[keep], position[keep]
@@ -180,12 +182,11 @@ class VariantPass:
             ids = alts.blank()
         positions, alt = _int64(position).data, alts.column()
         ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
-        variants = Variants(chrom, positions, ids.column(), ref, alt)
-        if self._annotations is not None:
+        sites = None
+        if self._sites is not None:
             rows = everything if isinstance(keep, slice) else (index - np.uint32(start))
-            annotations = self._annotations.read(start, stop, rows)
-            variants = replace(variants, annotations=annotations)
-        return Batch(index, variants)
+            sites = self._sites.read(start, stop, rows, contig, position, alleles)
+        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt, sites), refusal)
 
     def _note_contigs(self, contig: np.ndarray) -> None:
         """Note where contigs begin among the next variants of the view."""
@@ -247,48 +248,14 @@ class VariantPass:
         key = self._columns[name].absent_key(variant)
         return "" if key is None else f", since {key} is not stored: the store is incomplete"
 
-    def _refuse(self, i: int, contig, position, alleles: TextArray) -> None:
+    def _refusal(self, i: int, contig, position, alleles: TextArray) -> BiofuseError:
         found = [a for a in alleles[i].column() if a]
         shown = [a if len(a) <= 20 else a[:17] + "..." for a in found]
-        raise BiofuseError(
+        return BiofuseError(
             f"the site {self._stored_names[contig[i]]}:{position[i]} has {len(shown)} alleles "
             f"({','.join(shown)}), and these files hold two a site: leave such sites out with "
             "--multiallelic drop, or split them before conversion with bcftools norm -m -any"
         )
-
-
-class _Annotated:
-    """Reads annotations until they cannot be read, which is told where they are wanted."""
-
-    def __init__(self, group, store: Store):
-        self._error: BiofuseError | None = None
-        try:
-            self._reader = AnnotationReader(group, store)
-        except BiofuseError as error:
-            self._error = error
-
-    def read(self, start: int, stop: int, rows: slice | np.ndarray) -> Callable[[], Annotations]:
-        """Gives what there is of these variants, or raises why there is nothing."""
-        if self._error is None:
-            try:
-                found = self._reader.read(start, stop, rows)
-            except BiofuseError as error:
-                self._error = error
-            else:
-                return lambda: found
-        return self._fail
-
-    def _fail(self) -> Annotations:
-        assert self._error is not None
-        raise self._error
-
-    def bytes_of(self, variants: Variants) -> int:
-        """What the annotations of one of some variants take."""
-        if self._error is not None:
-            return 0
-        info = variants.annotations().info
-        texts = 0 if info is None else info.nbytes // max(1, len(variants))
-        return self._reader.row_bytes + 2 * texts
 
 
 def _int64(position: np.ndarray) -> np.ndarray:
@@ -299,5 +266,9 @@ def _int64(position: np.ndarray) -> np.ndarray:
 
 
 def _size(variants: Variants) -> int:
-    """Bytes of all IDs and alleles."""
-    return variants.id.nbytes + variants.ref.nbytes + variants.alt.nbytes
+    """Bytes of all IDs and alleles, and of what else is read of sites."""
+    size = variants.id.nbytes + variants.ref.nbytes + variants.alt.nbytes
+    if variants.sites is not None:
+        with suppress(BiofuseError):
+            size += 2 * variants.sites().nbytes
+    return size

@@ -69,16 +69,6 @@ class LeftOut:
         ]
 
 
-def needs_annotations(options: ViewOptions) -> bool:
-    """Whether a format that may be shown has a sidecar that is made from annotations."""
-    modules = [(name, get_format(name)) for name in options.formats]
-    return any(
-        sidecar.annotated
-        for name, module in modules
-        for sidecar in module.sidecars(module.Options(**options.format_options.get(name, {})))
-    )
-
-
 def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> View:
     """A view in a format.
 

@@ -1,0 +1,243 @@
+#include "bcf.h"
+
+/* A byte of each of 8 alleles. */
+#define EACH 0x0101010101010101ULL
+/* What stands for no such allele in a call, of one byte. */
+#define PAD 0x81
+/* The largest number of an allele that a byte holds. */
+#define MAX_NARROW 62
+/* Where a record has the number of its site's alleles, in two bytes. */
+#define NUM_ALLELES_AT 26
+#define MIN_HEAD 32
+
+/* What a row's alleles have, found on the way. */
+typedef struct {
+    uint8_t fill;    /* not 0: there is a fill value */
+    uint8_t beyond;  /* not 0: there is a value below it */
+    uint8_t large;   /* not 0: there is an allele above MAX_NARROW */
+    uint8_t alleles; /* not 0: there is an allele but the first, in a row that is not wide */
+} seen;
+
+uint64_t
+bf_bcf_data_size(const bf_bcf *self, uint32_t num_samples, uint32_t ploidy)
+{
+    return self->prefix_size + (uint64_t) num_samples * ploidy * self->width;
+}
+
+/* Bit k to the lowest one of byte k. */
+static inline uint64_t
+spread(uint8_t bits)
+{
+    uint64_t each = bits * EACH & 0x8040201008040201ULL;
+
+    return (each + 0x7f7f7f7f7f7f7f7fULL) >> 7 & EACH;
+}
+
+/* Which of the alleles 8 i to 8 i + 7 are not the first of their call, and phased. */
+static inline uint8_t
+phased_bits(const bf_row *row, uint64_t i)
+{
+    uint8_t found = 0;
+
+    if (row->phased == NULL || row->ploidy == 1) {
+        return 0;
+    }
+    if (row->ploidy == 2) {
+        unsigned four = row->phased[i / 2] >> 4 * (i % 2) & 15;
+
+        return (uint8_t) ((four & 1) << 1 | (four & 2) << 2 | (four & 4) << 3 | (four & 8) << 4);
+    }
+    for (unsigned k = 0; k < 8; k++) {
+        uint64_t allele = 8 * i + k, sample = allele / row->ploidy;
+
+        if (allele % row->ploidy != 0 && sample < row->num_samples) {
+            found |= (uint8_t) ((row->phased[sample / 8] >> sample % 8 & 1) << k);
+        }
+    }
+    return found;
+}
+
+/* Alleles 8 i to 8 i + 7 of a row that is wide, of which those that are none are 0. */
+static inline uint64_t
+wide_alleles(const bf_row *row, uint64_t i, uint8_t sign, seen *seen)
+{
+    uint64_t found = 0;
+    uint8_t negative = sign, large = (uint8_t) ~sign, bits = 0;
+
+    for (unsigned k = 0; k < BF_SIGN_PLANE; k++) {
+        bits = row->planes->plane[k][i];
+        found |= spread(bits & (uint8_t) ~sign) << k;
+        negative &= k == BF_LOW_PLANE ? 0xff : bits;
+        large &= k == BF_SIGN_PLANE - 1 ? 0xff : bits;
+    }
+    seen->beyond |= sign & (uint8_t) ~negative;
+    seen->large |= large | (bits & (uint8_t) ~sign);
+    return found;
+}
+
+/* The bytes of alleles 8 i to 8 i + 7, whose numbers are up to MAX_NARROW. */
+static inline uint64_t
+codes(const bf_row *row, uint64_t i, int wide, int phased, seen *seen)
+{
+    uint8_t low = row->planes->plane[BF_LOW_PLANE][i], sign = row->planes->plane[BF_SIGN_PLANE][i];
+    uint8_t fill = sign & (uint8_t) ~low, ours = low & (uint8_t) ~sign;
+    uint64_t found = wide ? wide_alleles(row, i, sign, seen) : spread(ours);
+
+    seen->fill |= fill;
+    seen->alleles |= ours;
+    found = ((found << 1) + 2 * EACH) & ~(spread(sign) * 0xff);
+    found |= spread(fill) * PAD;
+    if (phased) {
+        found |= spread(phased_bits(row, i) & (uint8_t) ~fill);
+    }
+    return found;
+}
+
+BF_CLONES static void
+encode_narrow(const bf_row *row, uint8_t *out, uint64_t size, seen *seen)
+{
+    uint64_t words = size / 8;
+    uint8_t last[8];
+
+    if (row->wide) {
+        for (uint64_t i = 0; i < words; i++) {
+            bf_store64(out + 8 * i, codes(row, i, 1, 1, seen));
+        }
+    } else if (row->phased != NULL && row->ploidy > 1) {
+        for (uint64_t i = 0; i < words; i++) {
+            bf_store64(out + 8 * i, codes(row, i, 0, 1, seen));
+        }
+    } else {
+        for (uint64_t i = 0; i < words; i++) {
+            bf_store64(out + 8 * i, codes(row, i, 0, 0, seen));
+        }
+    }
+    if (size % 8 != 0) {
+        bf_store64(last, codes(row, words, row->wide, 1, seen));
+        memcpy(out + 8 * words, last, size % 8);
+    }
+}
+
+static void
+encode_two_bytes(const bf_row *row, uint8_t *out, uint64_t alleles, seen *seen)
+{
+    for (uint64_t a = 0; a < alleles; a++) {
+        uint64_t i = a / 8;
+        unsigned k = a % 8, value = 0;
+        uint8_t sign = row->planes->plane[BF_SIGN_PLANE][i] >> k & 1;
+        uint8_t low = row->planes->plane[BF_LOW_PLANE][i] >> k & 1;
+
+        if (sign && !low) {
+            seen->fill = 1;
+            value = PAD & 0x7f;
+        } else {
+            if (row->wide) {
+                value = (unsigned) (wide_alleles(row, i, row->planes->plane[BF_SIGN_PLANE][i], seen)
+                                    >> 8 * k & 0x7f);
+            } else if (!sign) {
+                value = low;
+            }
+            seen->alleles |= low & !sign;
+            value = sign ? 0 : (value + 1) << 1;
+            value |= phased_bits(row, i) >> k & 1;
+        }
+        out[2 * a] = (uint8_t) value;
+        out[2 * a + 1] = (uint8_t) (value >> 8 | (sign && !low ? 0x80 : 0));
+    }
+}
+
+/* Make calls without any allele missing ones. Returns whether none has an allele behind a fill
+ * value. */
+static int
+settle_fills(uint8_t *out, uint32_t num_samples, uint32_t ploidy, unsigned width)
+{
+    for (uint64_t s = 0; s < num_samples; s++) {
+        uint8_t *call = out + s * ploidy * width;
+        int ended = 0;
+
+        for (uint32_t k = 0; k < ploidy; k++) {
+            /* The last byte of a pad alone has its highest bit set. */
+            int pad = call[(k + 1) * width - 1] >= 0x80;
+
+            if (ended && !pad) {
+                return 0;
+            }
+            ended = pad;
+        }
+        if (call[width - 1] >= 0x80) {
+            memset(call, 0, width);
+        }
+    }
+    return 1;
+}
+
+/* Whether no allele is beyond those of the site. */
+static int
+all_known(const uint8_t *out, uint64_t alleles, unsigned width, unsigned num_alleles)
+{
+    for (uint64_t a = 0; a < alleles; a++) {
+        unsigned code = out[a * width] | (width > 1 ? (unsigned) out[a * width + 1] << 8 : 0);
+
+        if (out[(a + 1) * width - 1] < 0x80 && code >> 1 > num_alleles) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static bf_status
+check(const bf_bcf *self, const bf_row *row, uint64_t record, uint64_t size, bf_error *err)
+{
+    uint64_t data = bf_bcf_data_size(self, row->num_samples, row->ploidy), head, total;
+
+    if (row->ploidy == 0 || (self->width != 1 && self->width != 2)) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "BCF genotypes are of one or two bytes an allele");
+    }
+    if (record >= self->num_records || size < data || size - data < MIN_HEAD
+        || size != self->offsets[record + 1] - self->offsets[record]) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
+    }
+    /* The table holds heads of all records and nothing else, or it belongs to others. */
+    total = self->offsets[self->num_records] - self->offsets[0] - self->num_records * data;
+    head = self->offsets[record] - self->offsets[0] - record * data;
+    if (total != self->heads_size || head > total || size - data > total - head) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the record's site is not in the table");
+    }
+    return BF_OK;
+}
+
+bf_status
+bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
+    uint64_t size, bf_error *err)
+{
+    const bf_bcf *self = encoder;
+    uint64_t data, alleles = (uint64_t) row->num_samples * row->ploidy;
+    const uint8_t *head;
+    unsigned num_alleles;
+    seen seen = { 0 };
+
+    if (check(self, row, record, size, err) != BF_OK) {
+        return err->status;
+    }
+    data = bf_bcf_data_size(self, row->num_samples, row->ploidy);
+    head = self->heads + (self->offsets[record] - self->offsets[0] - record * data);
+    memcpy(out, head, size - data);
+    out += size - data;
+    memcpy(out, self->prefix, self->prefix_size);
+    out += self->prefix_size;
+    if (self->width == 1) {
+        encode_narrow(row, out, alleles, &seen);
+    } else {
+        encode_two_bytes(row, out, alleles, &seen);
+    }
+    num_alleles = head[NUM_ALLELES_AT] | (unsigned) head[NUM_ALLELES_AT + 1] << 8;
+    if (seen.beyond || (self->width == 1 && seen.large)
+        || (row->wide ? !all_known(out, alleles, self->width, num_alleles)
+                      : seen.alleles && num_alleles < 2)) {
+        return bf_fail(err, BF_ERR_ALLELE, "a call has an allele that the site does not have");
+    }
+    if (seen.fill && !settle_fills(out, row->num_samples, row->ploidy, self->width)) {
+        return bf_fail(err, BF_ERR_ALLELE, "a call has an allele behind a fill value");
+    }
+    return BF_OK;
+}

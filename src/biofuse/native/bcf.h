@@ -1,0 +1,34 @@
+/* BCF records: what comes before the genotypes, then these, of one width in the whole file.
+ *
+ * Specification: https://samtools.github.io/hts-specs/VCFv4.3.pdf, section 6. FORMAT has GT
+ * alone, of as many alleles as the store has room for in a call, so that a record's size follows
+ * from its site alone. */
+#ifndef BF_BCF_H
+#define BF_BCF_H
+
+#include "rows.h"
+
+/* offsets: where each record begins in the stream, num_records + 1 of them. heads: what precedes
+ * each record's genotypes, from the sizes on, one after another. prefix: what the genotypes begin
+ * with, the key and the type. */
+typedef struct {
+    unsigned width; /* bytes an allele: 1 or 2 */
+    const uint8_t *prefix;
+    uint32_t prefix_size;
+    const uint8_t *heads;
+    uint64_t heads_size;
+    const uint64_t *offsets;
+    uint64_t num_records;
+} bf_bcf;
+
+/* Bytes of a record's genotypes. */
+uint64_t bf_bcf_data_size(const bf_bcf *self, uint32_t num_samples, uint32_t ploidy);
+
+/* A bf_encode_record; encoder is a bf_bcf. An allele is phased if the row has a phased plane that
+ * says so of its call, and it is not the call's first one. A call without any allele is missing.
+ * BF_ERR_ALLELE: an allele that the site does not have, a value below fill, an allele behind a
+ * fill value. */
+bf_status bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
+    uint64_t size, bf_error *err);
+
+#endif

@@ -1,0 +1,313 @@
+#include "bcf_heads.h"
+
+enum { TYPE_NULL = 0, TYPE_INT8 = 1, TYPE_INT16 = 2, TYPE_INT32 = 3, TYPE_FLOAT = 5, TYPE_TEXT = 7 };
+
+/* The lowest numbers of each type stand for what is missing. */
+#define MIN_INT8 (-120)
+#define MIN_INT16 (-32760)
+#define MIN_INT32 (-2147483640)
+#define MISSING_INT (-1)
+#define NO_INT (-2)
+#define MISSING_FLOAT 0x7f800001U
+#define NO_FLOAT 0x7f800002U
+#define MAX_SIZE (1U << 30)
+
+/* Bytes that are counted in any case, and written where there is room. */
+typedef struct {
+    uint8_t *out;
+    uint64_t room, used;
+} writer;
+
+static void
+put_bytes(writer *to, const void *bytes, uint64_t size)
+{
+    if (size > 0 && to->used <= to->room && size <= to->room - to->used) {
+        memcpy(to->out + to->used, bytes, size);
+    }
+    to->used += size;
+}
+
+static void
+put_number(writer *to, uint32_t number, unsigned width)
+{
+    uint8_t bytes[4];
+
+    for (unsigned i = 0; i < width; i++) {
+        bytes[i] = (uint8_t) (number >> 8 * i);
+    }
+    put_bytes(to, bytes, width);
+}
+
+static unsigned
+int_type(int64_t least, int64_t most)
+{
+    if (least >= MIN_INT8 && most <= INT8_MAX) {
+        return TYPE_INT8;
+    }
+    return least >= MIN_INT16 && most <= INT16_MAX ? TYPE_INT16 : TYPE_INT32;
+}
+
+static void
+put_int(writer *to, int32_t number, unsigned type)
+{
+    put_number(to, (uint32_t) number, type == TYPE_INT32 ? 4 : type);
+}
+
+/* A type and how many values there are. */
+static void
+put_type(writer *to, uint32_t count, unsigned type)
+{
+    if (count < 15) {
+        put_number(to, count << 4 | type, 1);
+        return;
+    }
+    put_number(to, 15 << 4 | type, 1);
+    type = int_type(0, count);
+    put_number(to, 1 << 4 | type, 1);
+    put_int(to, (int32_t) count, type);
+}
+
+static void
+put_typed_int(writer *to, int32_t number)
+{
+    unsigned type = int_type(number, number);
+
+    put_type(to, 1, type);
+    put_int(to, number, type);
+}
+
+static void
+put_text(writer *to, bf_text text)
+{
+    put_type(to, text.size, TYPE_TEXT);
+    put_bytes(to, text.data, text.size);
+}
+
+static int
+is_missing(bf_text text)
+{
+    return text.size == 0 || (text.size == 1 && text.data[0] == '.');
+}
+
+static uint32_t
+put_flag(writer *to, const bf_bcf_field *field, uint64_t i)
+{
+    if (!((const uint8_t *) field->values)[i]) {
+        return 0;
+    }
+    put_typed_int(to, (int32_t) field->key);
+    put_type(to, 0, TYPE_NULL);
+    return 1;
+}
+
+/* Returns 1 if the field is there, 0 if not, and -1 if a number is one that BCF cannot hold. */
+static int
+put_ints(writer *to, const bf_bcf_field *field, uint64_t i)
+{
+    const int32_t *values = (const int32_t *) field->values + i * field->width;
+    uint32_t count = field->width, missing = 0;
+    int64_t least = INT64_MAX, most = INT64_MIN;
+    unsigned type;
+
+    /* One value is never filled up. */
+    while (field->width > 1 && count > 0 && values[count - 1] == NO_INT) {
+        count--;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        if (values[k] == MISSING_INT) {
+            missing++;
+            continue;
+        }
+        least = values[k] < least ? values[k] : least;
+        most = values[k] > most ? values[k] : most;
+    }
+    if (missing == count) {
+        return 0;
+    }
+    if (least < MIN_INT32) {
+        return -1;
+    }
+    put_typed_int(to, (int32_t) field->key);
+    type = int_type(least, most);
+    put_type(to, count, type);
+    for (uint32_t k = 0; k < count; k++) {
+        int32_t none = type == TYPE_INT8 ? INT8_MIN : type == TYPE_INT16 ? INT16_MIN : INT32_MIN;
+
+        put_int(to, values[k] == MISSING_INT ? none : values[k], type);
+    }
+    return 1;
+}
+
+static uint32_t
+put_floats(writer *to, const bf_bcf_field *field, uint64_t i)
+{
+    const uint32_t *values = (const uint32_t *) field->values + i * field->width;
+    uint32_t count = field->width, missing = 0;
+
+    while (count > 0 && values[count - 1] == NO_FLOAT) {
+        count--;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        missing += values[k] == MISSING_FLOAT;
+    }
+    if (missing == count) {
+        return 0;
+    }
+    put_typed_int(to, (int32_t) field->key);
+    put_type(to, count, TYPE_FLOAT);
+    for (uint32_t k = 0; k < count; k++) {
+        put_number(to, values[k], 4);
+    }
+    return 1;
+}
+
+/* Texts of a field are one text, with commas between them. Returns -1 if it is too long. */
+static int
+put_texts(writer *to, const bf_bcf_field *field, uint64_t i)
+{
+    uint64_t first = i * field->width, size = 0;
+    uint32_t count = field->width, missing = 0;
+
+    while (count > 0 && bf_texts_get(&field->texts, first + count - 1).size == 0) {
+        count--;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        bf_text text = bf_texts_get(&field->texts, first + k);
+
+        missing += is_missing(text);
+        size += (uint64_t) text.size + (k > 0);
+    }
+    if (missing == count) {
+        return 0;
+    }
+    if (size > MAX_SIZE) {
+        return -1;
+    }
+    put_typed_int(to, (int32_t) field->key);
+    put_type(to, (uint32_t) size, TYPE_TEXT);
+    for (uint32_t k = 0; k < count; k++) {
+        bf_text text = bf_texts_get(&field->texts, first + k);
+
+        put_bytes(to, ",", k > 0);
+        put_bytes(to, text.data, text.size);
+    }
+    return 1;
+}
+
+static int
+put_field(writer *to, const bf_bcf_field *field, uint64_t i)
+{
+    switch (field->kind) {
+    case BF_BCF_FLAG:
+        return (int) put_flag(to, field, i);
+    case BF_BCF_INT:
+        return put_ints(to, field, i);
+    case BF_BCF_FLOAT:
+        return (int) put_floats(to, field, i);
+    default:
+        return put_texts(to, field, i);
+    }
+}
+
+static void
+put_filters(writer *to, const bf_bcf_heads *self, uint64_t i)
+{
+    const uint8_t *set = self->filters + i * self->num_filters;
+    uint32_t count = 0, most = 0;
+    unsigned type;
+
+    for (uint32_t k = 0; k < self->num_filters; k++) {
+        if (set[k]) {
+            count++;
+            most = self->filter_keys[k] > most ? self->filter_keys[k] : most;
+        }
+    }
+    type = count > 0 ? int_type(0, most) : TYPE_NULL;
+    put_type(to, count, type);
+    for (uint32_t k = 0; k < self->num_filters; k++) {
+        if (set[k]) {
+            put_int(to, (int32_t) self->filter_keys[k], type);
+        }
+    }
+}
+
+static uint32_t
+count_alleles(const bf_bcf_heads *self, uint64_t i)
+{
+    uint32_t count = self->max_alleles;
+
+    while (count > 1 && self->alleles.sizes[i * self->max_alleles + count - 1] == 0) {
+        count--;
+    }
+    return count;
+}
+
+static bf_status
+write_head(const bf_bcf_heads *self, uint64_t i, writer *to, bf_error *err)
+{
+    uint64_t begun = to->used, after;
+    uint32_t num_alleles = count_alleles(self, i), num_info = 0;
+    bf_text id = bf_texts_get(&self->ids, i);
+    writer counts;
+
+    if (self->positions[i] < 0 || self->positions[i] > INT32_MAX || self->lengths[i] < 0
+        || self->contigs[i] < 0) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a position is one that BCF cannot hold");
+    }
+    if (num_alleles > UINT16_MAX) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the site has more alleles than BCF can hold");
+    }
+    put_number(to, 0, 4);
+    put_number(to, self->data_size, 4);
+    put_number(to, (uint32_t) self->contigs[i], 4);
+    put_number(to, (uint32_t) (self->positions[i] - 1), 4);
+    put_number(to, (uint32_t) self->lengths[i], 4);
+    put_number(to, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT, 4);
+    counts = *to;
+    put_number(to, 0, 4);
+    put_number(to, self->num_samples | 1U << 24, 4);
+    if (is_missing(id)) {
+        id.size = 0;
+    }
+    put_text(to, id);
+    for (uint32_t k = 0; k < num_alleles; k++) {
+        put_text(to, bf_texts_get(&self->alleles, i * self->max_alleles + k));
+    }
+    put_filters(to, self, i);
+    for (uint32_t k = 0; k < self->num_fields; k++) {
+        int found = put_field(to, &self->fields[k], i);
+
+        if (found < 0) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "a value of INFO is one that BCF cannot hold");
+        }
+        num_info += (uint32_t) found;
+    }
+    if (num_info > UINT16_MAX || to->used - begun > MAX_SIZE) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the site has more INFO than BCF can hold");
+    }
+    after = to->used;
+    put_number(&counts, num_alleles << 16 | num_info, 4);
+    to->used = begun;
+    put_number(to, (uint32_t) (after - begun - 8), 4);
+    to->used = after;
+    return BF_OK;
+}
+
+bf_status
+bf_bcf_heads_write(const bf_bcf_heads *self, uint8_t *out, uint64_t room, uint32_t *sizes,
+    uint64_t *used, bf_error *err)
+{
+    writer to = { .out = out, .room = room };
+
+    for (uint64_t i = 0; i < self->count; i++) {
+        uint64_t begun = to.used;
+
+        if (write_head(self, i, &to, err) != BF_OK) {
+            err->row = (int64_t) i;
+            return err->status;
+        }
+        sizes[i] = (uint32_t) (to.used - begun);
+    }
+    *used = to.used;
+    return BF_OK;
+}
