@@ -319,6 +319,7 @@ write_bcf(const bf_texts *texts, const int64_t *positions)
         .fields = fields,
         .num_fields = 6,
         .num_samples = 9,
+        .num_formats = 1,
         .data_size = 77 };
 
     if (bf_bcf_heads_write(&heads, NULL, 0, sizes, &room, &err) != BF_OK) {

@@ -78,6 +78,8 @@ class Options:
         ``"error"`` or ``"fill"``.
     no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam, no_csi : bool
         Sidecars, and parts of headers, to leave out.
+    bcf_fields : str or sequence of str
+        Fields of FORMAT that the ``.bcf`` has, or ``"all"``.
     no_pvar_info : bool
         Leave QUAL, FILTER and INFO out of the ``.pvar``.
     phased : bool, optional
@@ -146,6 +148,7 @@ class Options:
     no_bim: bool = False
     no_fam: bool = False
     no_bgi: bool = False
+    bcf_fields: Names = "GT"
     no_csi: bool = False
     no_sample_file: bool = False
     no_header_samples: bool = False
@@ -242,7 +245,10 @@ class Options:
         for name in formats.NAMES:
             for field in dataclasses.fields(formats.get_format(name).Options):
                 if hasattr(self, field.name):
-                    given[option_key(name, field.name)] = getattr(self, field.name)
+                    value = getattr(self, field.name)
+                    if isinstance(value, (list, tuple)):
+                        value = ",".join(value)
+                    given[option_key(name, field.name)] = value
         return format_options(**given)
 
     def serving(self, **more: Any) -> ServingOptions:

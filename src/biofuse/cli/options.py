@@ -404,6 +404,8 @@ def _format_row(name: str, field: dataclasses.Field[Any], default: Any) -> Row:
         off = field.metadata["off"]
         flag += f"/--{off}"
         row["help"] += f"  [default: {flag[2:].partition('/')[0] if default else off}]"
+    elif isinstance(default, str):
+        row |= {"metavar": "NAMES", "show_default": True}
     else:
         row["is_flag"] = True
     return (flag, settings.option_key(name, field.name)), row

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from biofuse import native
 from biofuse.encode.turns import Turns
@@ -20,10 +21,13 @@ from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import Location, open_store
 
+_OF_CALLS = "--bgen-field GT and --dosage GT show its calls instead"
 # Fields that are read as bit planes; others are values.
 PLANES = (GENOTYPES, PHASED)
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
+# Of a framed file, what is made for a call beside its records.
+_FRAMING = 3 << 20
 # Of the scratch, at most this is for what calls take beside the chunks that they load.
 _OWN_PART = 0.75
 
@@ -146,20 +150,29 @@ class Encoder:
         if not any(streamed.records for streamed in self._plan.streamed):
             return 0
         first = self._variant(0)
-        readers: list[GenotypeReader | ValueReader] = [*self._readers.values()]
-        readers += self._values.values()
-        return sum(reader.scratch_bytes(first // reader.genotypes.chunks[0]) for reader in readers)
+        values = self._values.values()
+        size = sum(r.scratch_bytes(_chunk_row(r, first)) for r in self._readers.values())
+        size += sum(r.block_bytes(_chunk_row(r, first)) for r in values)
+        # Values are read for one file at a time, and the fields of a .bcf one after another.
+        size += max((reader.read_bytes for reader in values), default=0)
+        for streamed, file in zip(self._plan.streamed, self._files, strict=True):
+            if file.fields:
+                size += 2 * streamed.max_record + _FRAMING
+        return size
 
     def _open_file(self, streamed: StreamedFile, tables: dict[str, memoryview]) -> "_File":
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
         heads = tables[streamed.heads] if streamed.heads else None
+        encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)
+        values = [self._values[name] for name in streamed.fields if name not in PLANES]
         return _File(
             offsets,
             streamed.record_size or 0,
             streamed.records,
-            get_format(streamed.format).record_encoder(streamed.params, offsets, heads),
+            encoder,
             {name: self._readers[name] for name in streamed.fields if name in PLANES},
-            next((self._values[name] for name in streamed.fields if name not in PLANES), None),
+            values[0] if values and not encoder.num_fields else None,
+            values if encoder.num_fields else [],
         )
 
     def encode(self, number: int, first: int, last: int, out: memoryview) -> None:
@@ -242,13 +255,39 @@ class Encoder:
         except native.NativeError as error:
             if error.sample >= 0 and file.values is not None and values is not None:
                 i = wanted[GENOTYPES].index(error.row)
-                raise file.values.error(
+                found = file.values.error(
                     str(error), self._variant(first + i), error.sample, values[i : i + 1]
-                ) from error
+                )
+                raise BiofuseError(f"{found}; {_OF_CALLS}") from error
             reader = file.readers[PHASED if error.phased else GENOTYPES]
             chunk_row, _ = self._rows_of(reader, first, last)
             raise reader.error(error, chunk_row) from error
+        for number, field in enumerate(file.fields):
+            self._put_field(file, number, field, first, last, out[:size])
         return size
+
+    def _put_field(
+        self,
+        file: "_File",
+        number: int,
+        field: ValueReader,
+        first: int,
+        last: int,
+        out: memoryview,
+    ) -> None:
+        """Write a field of FORMAT into records that lie in one chunk row of it."""
+        chunk_row, rows = self._rows_of(field, first, last)
+        values = field.read(chunk_row, rows)
+        samples = values.nbytes // (values.itemsize * len(rows) * field.num_values)
+        try:
+            cast(native.BcfEncoder, file.encoder).put_field(number, values, samples, first, out)
+        except native.NativeError as error:
+            if error.sample < 0:
+                raise
+            i = error.row
+            raise field.error(
+                str(error), self._variant(first + i), error.sample, values[i : i + 1]
+            ) from error
 
     def _hint_next(self, number: int, first: int, last: int) -> None:
         """Have the store begin to read what follows, if these records follow others."""
@@ -319,11 +358,18 @@ class _File:
     encoder: native.RecordEncoder
     readers: dict[str, GenotypeReader]
     values: ValueReader | None
+    # Which the encoder puts into records one after another.
+    fields: list[ValueReader]
 
     @property
     def by_name(self) -> dict[str, GenotypeReader | ValueReader]:
         """The readers of all fields."""
         everything: dict[str, GenotypeReader | ValueReader] = dict(self.readers)
-        if self.values is not None:
-            everything[self.values.genotypes.path] = self.values
+        for each in (self.values, *self.fields):
+            if each is not None:
+                everything[each.genotypes.path] = each
         return everything
+
+
+def _chunk_row(reader: GenotypeReader | ValueReader, variant: int) -> int:
+    return variant // reader.genotypes.chunks[0]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
-# Fields of calls that records may be made from.
+# Fields of calls that records of several formats may be made from.
 _VALUES = ("call_GP", "call_DS")
 CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
 
@@ -62,6 +62,35 @@ class InfoField:
 
 
 @dataclass(frozen=True)
+class CallField:
+    """A field of FORMAT that a store has beside GT.
+
+    Attributes
+    ----------
+    key, type, number, description : str
+        As those of `InfoField`.
+    path : str
+        Of its array.
+    code : str
+        What its values are handed on as: a code of struct, or "s" for texts.
+    width : int
+        Values that there is room for in a sample, or bytes of its text.
+    """
+
+    key: str
+    type: str
+    number: str
+    description: str
+    path: str
+    code: str
+    width: int
+
+
+def _no_fields(keys: Sequence[str] | None) -> list[CallField]:
+    return []
+
+
+@dataclass(frozen=True)
 class Sites:
     """What a store says of all its sites.
 
@@ -98,12 +127,16 @@ class Subject:
         The store's fields of calls and their shapes.
     read_sites : callable
         Tells what the store says of its sites. Raises `BiofuseError` if it cannot be read.
+    read_fields : callable
+        From keys to the fields of FORMAT of these names, from None to all of them but GT, sorted.
+        Raises `BiofuseError` if there is none of a name, or one cannot be read.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
     read_sites: Callable[[], Sites] = Sites
+    read_fields: Callable[[Sequence[str] | None], list[CallField]] = _no_fields
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""

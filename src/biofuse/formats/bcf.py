@@ -2,7 +2,8 @@
 
 Specification: https://samtools.github.io/hts-specs/VCFv4.3.pdf, section 6. The stream is framed
 in BGZF blocks of stored data (`biofuse.bgzf`). A record has the site with all of INFO, and of
-FORMAT the calls, of one width in the whole file: so its size follows from its site.
+FORMAT the calls and what else is asked for, each of one width in the whole file: so its size
+follows from its site.
 """
 
 from array import array
@@ -13,6 +14,7 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
     GENOTYPES,
     PHASED,
+    CallField,
     File,
     Findings,
     Layout,
@@ -22,7 +24,17 @@ from biofuse.formats.base import (
     Variants,
     option,
 )
-from biofuse.formats.bcf_header import Dictionary, header_bytes, typed_int, typed_size
+from biofuse.formats.bcf_header import (
+    FLOAT,
+    INT8,
+    INT16,
+    INT32,
+    TEXT,
+    Dictionary,
+    header_bytes,
+    typed_int,
+    typed_size,
+)
 from biofuse.formats.csi import CsiWriter
 from biofuse.formats.positions import check_positions
 
@@ -41,12 +53,27 @@ _MAX_SAMPLES = (1 << 24) - 1
 _MAX_PLOIDY = 255
 _MAX_DATA = (1 << 31) - 1
 _MAX_POSITION = (1 << 31) - 1
+_MAX_FIELDS = 255
+_GT, _ALL = "GT", "all"
+# The types of what a store's values are handed on as: integers in the smallest that holds all
+# of theirs and those that stand for what is missing, as native/bcf_formats.c writes them.
+_TYPES = {"?": INT8, "b": INT16, "B": INT16, "f": FLOAT, "s": TEXT}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the BCF files."""
+    """Options of the BCF files.
 
+    Attributes
+    ----------
+    bcf_fields : str
+        Names of fields of FORMAT with commas between them, or "all".
+    no_csi : bool
+    """
+
+    bcf_fields: str = option(
+        "GT", "Fields of FORMAT that the .bcf has, as GT,DP,GQ,AD, or all; slower than GT alone."
+    )
     no_csi: bool = option(False, "Leave out the .bcf.csi index, which wants sites in order.")
 
 
@@ -61,37 +88,80 @@ def layout(subject: Subject, options: Options) -> Layout:
     Raises
     ------
     BiofuseError
-        If the store has no calls, or something is beyond the format's limits.
+        If the store has no calls, or none of the fields that are asked for, or something is
+        beyond the format's limits.
     """
-    subject.need_genotypes()
+    calls, formats = _fields(subject, options)
     sites = subject.read_sites()
     num_samples = len(subject.samples)
-    width = 1 if sites.max_alleles <= _MAX_NARROW_ALLELES else 2
-    # A byte is enough for most; its width is the same for all records.
-    bytes_of_calls = num_samples * subject.ploidy * width
-    _check_limits(subject, sites, bytes_of_calls)
-    dictionary = Dictionary(sites)
-    prefix = typed_int(dictionary.keys["GT"]) + typed_size(subject.ploidy, width)
-    params = {"width": width, "prefix": prefix.hex()}
-    header = header_bytes(sites, dictionary, subject.samples)
+    dictionary = Dictionary(sites, formats)
+    width, prefix = 0, b""
+    if calls:
+        # A byte is enough for most; its width is the same for all records.
+        width = 1 if sites.max_alleles <= _MAX_NARROW_ALLELES else 2
+        prefix = typed_int(dictionary.keys[_GT])
+        prefix += typed_size(subject.ploidy, INT8 if width == 1 else INT16)
+    begins = [
+        typed_int(dictionary.keys[field.key])
+        + typed_size(field.width, _TYPES.get(field.code, INT32))
+        for field in formats
+    ]
+    params = {
+        "width": width,
+        "prefix": prefix.hex(),
+        "formats": [
+            (field.code, field.width, begin.hex())
+            for field, begin in zip(formats, begins, strict=True)
+        ],
+    }
+    _check_limits(subject, sites, calls + len(formats))
     data_size = record_encoder(params, None, None).data_size(num_samples, subject.ploidy)
-    if PHASED in subject.shapes and subject.ploidy > 1:
-        fields: tuple[str, ...] = (GENOTYPES, PHASED)
-    else:
-        fields = (GENOTYPES,)
+    if data_size > _MAX_DATA:
+        raise BiofuseError(f"{num_samples} samples are more than a BCF file can hold")
+    header = header_bytes(sites, dictionary, subject.samples, formats, calls)
+    fields = [GENOTYPES]
+    if calls and PHASED in subject.shapes and subject.ploidy > 1:
+        fields.append(PHASED)
+    fields += [field.path for field in formats]
+    sizes = (num_samples, calls + len(formats), data_size)
     return Layout(
         header=lambda count: header,
         record_size=data_size,
-        heads=lambda variants: _heads(variants, sites, dictionary, num_samples, data_size),
-        fields=fields,
+        heads=lambda variants: _heads(variants, sites, dictionary, sizes),
+        fields=tuple(fields),
         params=params,
         framed=True,
     )
 
 
-def _check_limits(subject: Subject, sites: Sites, bytes_of_calls: int) -> None:
-    if len(subject.samples) > _MAX_SAMPLES or bytes_of_calls > _MAX_DATA:
+def _fields(subject: Subject, options: Options) -> tuple[bool, list[CallField]]:
+    """Whether there is GT, and what else there is of FORMAT."""
+    names = [name.strip() for name in options.bcf_fields.split(",")]
+    if names == [_ALL]:
+        found = subject.read_fields(None)
+        if not found:
+            subject.need_genotypes()
+        return GENOTYPES in subject.shapes, found
+    if "" in names:
+        raise BiofuseError(
+            f"--bcf-fields {options.bcf_fields!r} has an empty name in it; it is a list such as "
+            "GT,DP,AD, or all"
+        )
+    calls = _GT in names
+    if calls:
+        subject.need_genotypes()
+    others = [name for name in dict.fromkeys(names) if name != _GT]
+    return calls, subject.read_fields(others) if others else []
+
+
+def _check_limits(subject: Subject, sites: Sites, fields: int) -> None:
+    if len(subject.samples) > _MAX_SAMPLES:
         raise BiofuseError(f"{len(subject.samples)} samples are more than a BCF file can hold")
+    if fields > _MAX_FIELDS:
+        raise BiofuseError(
+            f"{fields} fields of FORMAT are more than a BCF file can hold, {_MAX_FIELDS}; name "
+            "those that are wanted with --bcf-fields"
+        )
     if subject.ploidy > _MAX_PLOIDY:
         raise BiofuseError(
             f"the store's genotypes have room for {subject.ploidy} alleles a call; BCF files are "
@@ -105,9 +175,9 @@ def _check_limits(subject: Subject, sites: Sites, bytes_of_calls: int) -> None:
 
 
 def _heads(
-    variants: Variants, sites: Sites, dictionary: Dictionary, num_samples: int, data_size: int
+    variants: Variants, sites: Sites, dictionary: Dictionary, sizes: tuple[int, int, int]
 ) -> "tuple[bytes, array[int]]":
-    """What precedes the calls: sizes, the site and INFO."""
+    """What precedes FORMAT, of so many samples, fields and bytes: sizes, the site and INFO."""
     from biofuse import native
 
     assert variants.sites is not None
@@ -130,8 +200,7 @@ def _heads(
             columns.filters,
             array("I", [dictionary.keys[name] for name, _ in sites.filters]),
             fields,
-            num_samples,
-            data_size,
+            *sizes,
         )
     except native.NativeError as error:
         i = error.row
@@ -145,7 +214,9 @@ def record_encoder(
     """The kernel that makes records."""
     from biofuse import native
 
-    return native.BcfEncoder(params["width"], bytes.fromhex(params["prefix"]), offsets, heads)
+    formats = [(code, width, bytes.fromhex(begin)) for code, width, begin in params["formats"]]
+    prefix = bytes.fromhex(params["prefix"])
+    return native.BcfEncoder(params["width"], prefix, offsets, heads, formats)
 
 
 def sidecars(options: Options) -> list[Sidecar]:

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Sites
+from biofuse.formats.base import CallField, InfoField, Sites
 
 _MAGIC = b"BCF\2\2"
 _PASS = ("PASS", "All filters passed")
@@ -15,7 +15,8 @@ _OWN = ("fileformat", "contig", "FILTER", "INFO", "FORMAT")
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 # Of a name that is part of a line in angle brackets.
 _NOT_IN_NAMES = re.compile(r"[\s,<>=\"]")
-_INT8, _INT16, _INT32 = 1, 2, 3
+INT8, INT16, INT32, FLOAT, TEXT = 1, 2, 3, 5, 7
+_GT = CallField("GT", "String", "1", "Genotype", "call_genotype", "", 0)
 
 
 class Dictionary:
@@ -24,6 +25,8 @@ class Dictionary:
     Parameters
     ----------
     sites : Sites
+    fields : sequence of CallField
+        Of FORMAT, beside GT.
 
     Attributes
     ----------
@@ -31,27 +34,47 @@ class Dictionary:
         One for a name that several kinds of lines have.
     """
 
-    def __init__(self, sites: Sites):
+    def __init__(self, sites: Sites, fields: Sequence[CallField] = ()):
         names = [_PASS[0], *(name for name, _ in sites.filters)]
-        names += [*(field.key for field in sites.info), "GT"]
+        names += [*(field.key for field in sites.info), _GT.key, *(each.key for each in fields)]
         self.keys = {name: i for i, name in enumerate(dict.fromkeys(names))}
 
 
-def header_bytes(sites: Sites, dictionary: Dictionary, samples: Sequence[str]) -> bytes:
+def header_bytes(
+    sites: Sites,
+    dictionary: Dictionary,
+    samples: Sequence[str],
+    fields: Sequence[CallField] = (),
+    calls: bool = True,
+) -> bytes:
     """All that precedes the records.
+
+    Parameters
+    ----------
+    sites : Sites
+    dictionary : Dictionary
+    samples : sequence of str
+    fields : sequence of CallField
+        Of FORMAT, beside GT.
+    calls : bool
+        Whether there is GT.
 
     Raises
     ------
     BiofuseError
         If a name does not fit a line.
     """
-    text = "".join(f"{line}\n" for line in _lines(sites, dictionary, samples)).encode() + b"\0"
+    shown = [_GT, *fields] if calls else fields
+    lines = _lines(sites, dictionary, samples, shown)
+    text = "".join(f"{line}\n" for line in lines).encode() + b"\0"
     if len(text) >= 1 << 31:
         raise BiofuseError(f"the header of the .bcf would be of {len(text):,} bytes")
     return _MAGIC + struct.pack("<I", len(text)) + text
 
 
-def _lines(sites: Sites, dictionary: Dictionary, samples: Sequence[str]) -> Iterator[str]:
+def _lines(
+    sites: Sites, dictionary: Dictionary, samples: Sequence[str], fields: Sequence[CallField]
+) -> Iterator[str]:
     keys = dictionary.keys
     version = next((value for name, value in sites.meta if name == "fileformat"), _VERSION)
     yield f"##fileformat={version if version.startswith('VCFv4.') else _VERSION}"
@@ -66,13 +89,10 @@ def _lines(sites: Sites, dictionary: Dictionary, samples: Sequence[str]) -> Iter
         _check_name(contig.name, "contig_id")
         length = f",length={contig.length}" if contig.length else ""
         yield f"##contig=<ID={contig.name}{length},IDX={i}>"
-    for field in sites.info:
-        _check_name(field.key, "a field of INFO")
-        yield (
-            f"##INFO=<ID={field.key},Number={field.number},Type={field.type},"
-            f'Description="{_quoted(field.description)}",IDX={keys[field.key]}>'
-        )
-    yield f'##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype",IDX={keys["GT"]}>'
+    for each in sites.info:
+        yield _field_line("INFO", each, keys)
+    for field in fields:
+        yield _field_line("FORMAT", field, keys)
     for sample in samples:
         if not sample or any(character in sample for character in "\t\n\r\0"):
             raise BiofuseError(
@@ -80,6 +100,14 @@ def _lines(sites: Sites, dictionary: Dictionary, samples: Sequence[str]) -> Iter
                 "a .bcf cannot show; leave the sample out with -s ^ID, or rename it"
             )
     yield "\t".join((*_COLUMNS, *samples))
+
+
+def _field_line(kind: str, field: InfoField | CallField, keys: dict[str, int]) -> str:
+    _check_name(field.key, f"a field of {kind}")
+    return (
+        f"##{kind}=<ID={field.key},Number={field.number},Type={field.type},"
+        f'Description="{_quoted(field.description)}",IDX={keys[field.key]}>'
+    )
 
 
 def _check_name(name: str, where: str) -> None:
@@ -106,15 +134,14 @@ def _quoted(text: str) -> str:
 def typed_int(number: int) -> bytes:
     """A number behind its type, the smallest that holds it."""
     if number < 1 << 7:
-        return struct.pack("<BB", 1 << 4 | _INT8, number)
+        return struct.pack("<BB", 1 << 4 | INT8, number)
     if number < 1 << 15:
-        return struct.pack("<BH", 1 << 4 | _INT16, number)
-    return struct.pack("<BI", 1 << 4 | _INT32, number)
+        return struct.pack("<BH", 1 << 4 | INT16, number)
+    return struct.pack("<BI", 1 << 4 | INT32, number)
 
 
-def typed_size(count: int, width: int) -> bytes:
-    """The type of so many integers, of 1 or 2 bytes."""
-    kind = _INT8 if width == 1 else _INT16
+def typed_size(count: int, kind: int) -> bytes:
+    """The type of so many values: INT8, INT16, INT32, FLOAT or TEXT."""
     if count < 15:
         return struct.pack("<B", count << 4 | kind)
     return struct.pack("<B", 15 << 4 | kind) + typed_int(count)

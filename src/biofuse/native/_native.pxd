@@ -183,12 +183,25 @@ cdef extern from "plink2.h" nogil:
 
 cdef extern from "values.h" nogil:
     ctypedef struct bf_values:
-        pass
+        unsigned item_size
 
-    bf_status bf_values_init(bf_values *, uint32_t, uint64_t, bf_error *)
+    bf_status bf_values_init(bf_values *, uint32_t, uint64_t, unsigned, bf_error *)
     void bf_values_free(bf_values *)
     bf_status bf_values_read(bf_values *, const bf_frame_source *, const uint32_t *, uint64_t,
-                             uint64_t, float *, uint64_t, bf_error *)
+                             uint64_t, uint8_t *, uint64_t, bf_error *)
+
+
+cdef extern from "text_cells.h" nogil:
+    ctypedef struct bf_text_chunk:
+        const uint8_t *bytes
+        uint64_t size
+        uint64_t rows
+        uint64_t row_texts
+        uint32_t num_values
+
+    bf_status bf_text_cells_width(const bf_text_chunk *, uint64_t, uint32_t *, bf_error *)
+    bf_status bf_text_cells_write(const bf_text_chunk *, uint64_t, uint64_t, uint64_t, uint32_t,
+                                  uint8_t *, uint64_t, bf_error *)
 
 
 cdef extern from "bgen.h" nogil:
@@ -207,16 +220,34 @@ cdef extern from "bgen.h" nogil:
 
 
 cdef extern from "bcf.h" nogil:
+    ctypedef struct bf_bcf_format:
+        char code
+        uint32_t num_values
+        const uint8_t *prefix
+        uint32_t prefix_size
+
     ctypedef struct bf_bcf:
         unsigned width
         const uint8_t *prefix
         uint32_t prefix_size
+        const bf_bcf_format *formats
+        uint32_t num_formats
         const uint8_t *heads
         uint64_t heads_size
         const uint64_t *offsets
         uint64_t num_records
 
+    ctypedef struct bf_bcf_values:
+        const uint8_t *values
+        uint64_t size
+        uint32_t num_samples
+        uint64_t first_record
+        uint64_t num_records
+
+    unsigned bf_bcf_stored_bytes(char)
     uint64_t bf_bcf_data_size(const bf_bcf *, uint32_t, uint32_t)
+    bf_status bf_bcf_put_format(const bf_bcf *, uint32_t, const bf_bcf_values *, uint8_t *,
+                                uint64_t, bf_error *)
     bf_status bf_bcf_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                             bf_error *) noexcept
 
@@ -518,6 +549,7 @@ cdef extern from "bcf_heads.h" nogil:
         const bf_bcf_field *fields
         uint32_t num_fields
         uint32_t num_samples
+        uint32_t num_formats
         uint32_t data_size
 
     bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *,

@@ -156,10 +156,17 @@ include "planes.pxi"
 
 
 cdef class RecordEncoder:
-    """A format's kernel: makes one record from one row."""
+    """A format's kernel: makes one record from one row.
+
+    Attributes
+    ----------
+    num_fields : int
+        Fields of calls that are put into records by `put_field`, one after another.
+    """
 
     cdef bf_encode_record encode
     cdef const void *context
+    cdef readonly uint32_t num_fields
 
 
 cdef class Plink1Encoder(RecordEncoder):

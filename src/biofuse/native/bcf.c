@@ -18,10 +18,23 @@ typedef struct {
     uint8_t alleles; /* not 0: there is an allele but the first, in a row that is not wide */
 } seen;
 
+/* Bytes of the fields from this one on. */
+static uint64_t
+formats_size(const bf_bcf *self, uint32_t from, uint32_t num_samples)
+{
+    uint64_t size = 0;
+
+    for (uint32_t k = from; k < self->num_formats; k++) {
+        size += bf_bcf_format_size(&self->formats[k], num_samples);
+    }
+    return size;
+}
+
 uint64_t
 bf_bcf_data_size(const bf_bcf *self, uint32_t num_samples, uint32_t ploidy)
 {
-    return self->prefix_size + (uint64_t) num_samples * ploidy * self->width;
+    return self->prefix_size + (uint64_t) num_samples * ploidy * self->width
+           + formats_size(self, 0, num_samples);
 }
 
 /* Bit k to the lowest one of byte k. */
@@ -190,7 +203,7 @@ check(const bf_bcf *self, const bf_row *row, uint64_t record, uint64_t size, bf_
 {
     uint64_t data = bf_bcf_data_size(self, row->num_samples, row->ploidy), head, total;
 
-    if (row->ploidy == 0 || (self->width != 1 && self->width != 2)) {
+    if (row->ploidy == 0 || self->width > 2) {
         return bf_fail(err, BF_ERR_ARGUMENT, "BCF genotypes are of one or two bytes an allele");
     }
     if (record >= self->num_records || size < data || size - data < MIN_HEAD
@@ -223,6 +236,9 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     head = self->heads + (self->offsets[record] - self->offsets[0] - record * data);
     memcpy(out, head, size - data);
     out += size - data;
+    if (self->width == 0) {
+        return BF_OK;
+    }
     memcpy(out, self->prefix, self->prefix_size);
     out += self->prefix_size;
     if (self->width == 1) {
@@ -239,5 +255,39 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     if (seen.fill && !settle_fills(out, row->num_samples, row->ploidy, self->width)) {
         return bf_fail(err, BF_ERR_ALLELE, "a call has an allele behind a fill value");
     }
+    return BF_OK;
+}
+
+bf_status
+bf_bcf_put_format(const bf_bcf *self, uint32_t format, const bf_bcf_values *values, uint8_t *out,
+    uint64_t size, bf_error *err)
+{
+    const bf_bcf_format *own;
+    const uint64_t *offsets = self->offsets;
+    uint64_t first = values->first_record, last = first + values->num_records, step, behind;
+
+    if (format >= self->num_formats || last < first || last > self->num_records) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "there are no such records, or fields of them");
+    }
+    own = &self->formats[format];
+    step = (uint64_t) values->num_samples * own->num_values * bf_bcf_stored_bytes(own->code);
+    behind = formats_size(self, format, values->num_samples);
+    if (values->size != values->num_records * step) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the values are of another shape");
+    }
+    for (uint64_t i = first; i < last; i++) {
+        uint64_t start = offsets[i] - offsets[first], stop = offsets[i + 1] - offsets[first];
+
+        if (stop < start || stop > size || stop - start < behind) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the records do not fit the output");
+        }
+        err->row = (int64_t) (i - first);
+        if (bf_bcf_format_write(own, values->values + (i - first) * step, values->num_samples,
+                out + stop - behind, err)
+            != BF_OK) {
+            return err->status;
+        }
+    }
+    err->row = -1;
     return BF_OK;
 }

@@ -1,31 +1,50 @@
 # BCF records, and what they begin with. Part of _native.pyx.
 
 cdef class BcfEncoder(RecordEncoder):
-    """Encoder of BCF records with nothing but GT.
+    """Encoder of BCF records.
 
     Parameters
     ----------
     width : int
-        Bytes an allele: 1 or 2.
+        Bytes an allele: 1 or 2; 0 if records have no GT.
     prefix : bytes
         What the genotypes begin with: the key and the type.
     offsets : buffer of uint64, optional
         Where each record begins in the stream, and the stream's size.
     heads : buffer of uint8, optional
         What precedes each record's genotypes, one after another.
+    formats : sequence of (str, int, bytes)
+        The fields behind the genotypes, which `put_field` fills in: the code of a store's
+        elements (those of struct, "s" for texts), values a sample or bytes of a text, and what a
+        field begins with.
     """
 
     cdef bf_bcf bcf
+    cdef bf_bcf_format *formats
+    cdef list kept
     cdef bytes prefix
     cdef const uint64_t[::1] offsets
     cdef const uint8_t[::1] heads
 
     def __cinit__(self, unsigned width, bytes prefix not None,
-                  const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None):
+                  const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None, formats=()):
         self.encode = bf_bcf_encode
         self.context = &self.bcf
-        if width not in (1, 2):
+        if width > 2 or (width == 0 and prefix):
             raise ValueError("an allele takes 1 or 2 bytes")
+        self.formats = <bf_bcf_format *> calloc(len(formats) + 1, sizeof(bf_bcf_format))
+        if self.formats == NULL:
+            raise MemoryError
+        self.kept = [begin for _, _, begin in formats]
+        for i, (code, num_values, begin) in enumerate(formats):
+            self.formats[i].code = ord(code)
+            self.formats[i].num_values = num_values
+            self.formats[i].prefix = <const uint8_t *> PyBytes_AsString(begin)
+            self.formats[i].prefix_size = <uint32_t> len(begin)
+            if num_values == 0 or bf_bcf_stored_bytes(self.formats[i].code) == 0:
+                raise ValueError("a field has a value at least, of a type that BCF has")
+        self.bcf.formats = self.formats
+        self.bcf.num_formats = self.num_fields = <uint32_t> len(formats)
         self.bcf.width = width
         self.prefix = prefix
         self.bcf.prefix = <const uint8_t *> PyBytes_AsString(prefix)
@@ -38,9 +57,51 @@ cdef class BcfEncoder(RecordEncoder):
             self.bcf.heads = address(heads)
             self.bcf.heads_size = heads.shape[0]
 
+    def __dealloc__(self):
+        free(self.formats)
+
     def data_size(self, uint32_t num_samples, uint32_t ploidy):
-        """Bytes of a record's genotypes."""
+        """Bytes of a record's genotypes and other fields."""
         return bf_bcf_data_size(&self.bcf, num_samples, ploidy)
+
+    def put_field(self, uint32_t number, values not None, uint32_t num_samples,
+                  uint64_t first_record, uint8_t[::1] out not None):
+        """Write one of the fields behind the genotypes into records.
+
+        Parameters
+        ----------
+        number : int
+            Of `formats`.
+        values : buffer, shape (records, samples * values)
+            The store's elements; of texts, their bytes with zeros behind them.
+        num_samples : int
+        first_record : int
+            Number of the first record in its file.
+        out : writable buffer of uint8
+            The records, one after another.
+
+        Raises
+        ------
+        NativeError
+            If a value cannot be shown; `row` and `sample` tell of which record, counted from the
+            first one's, and sample.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef bf_bcf_values c_values
+        cdef uint8_t *to = &out[0] if out.shape[0] > 0 else NULL
+        clear(&err)
+        view = memoryview(values)
+        cdef const uint8_t[::1] flat = view.cast("B")
+        c_values.values = address(flat)
+        c_values.size = flat.shape[0]
+        c_values.num_samples = num_samples
+        c_values.first_record = first_record
+        c_values.num_records = len(view)
+        with nogil:
+            status = bf_bcf_put_format(&self.bcf, number, &c_values, to, out.shape[0], &err)
+        if status != BF_OK:
+            raise_error(&err)
 
 
 cdef narrowed(const int64_t[::1] values):
@@ -127,8 +188,8 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
               const int32_t[::1] lengths not None, const float[::1] qualities,
               Texts ids not None, Texts alleles not None, const uint8_t[::1] filters not None,
               const uint32_t[::1] filter_keys not None, list fields not None,
-              uint32_t num_samples, uint32_t data_size):
-    """What precedes the genotypes in BCF records.
+              uint32_t num_samples, uint32_t num_formats, uint32_t data_size):
+    """What precedes the fields of FORMAT in BCF records.
 
     Parameters
     ----------
@@ -147,8 +208,8 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
     filter_keys : buffer of uint32
         The filters, in the dictionary of strings.
     fields : list of BcfField
-    num_samples, data_size : int
-        Samples and bytes of the genotypes.
+    num_samples, num_formats, data_size : int
+        Samples, fields of FORMAT, and bytes of these.
 
     Returns
     -------
@@ -173,6 +234,8 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
     cdef uint64_t used = 0
     cdef uint8_t *out
     clear(&err)
+    if num_formats > 0xFF:
+        raise ValueError("a record has up to 255 fields of FORMAT")
     check_lengths(n, (contigs, lengths, ids))
     if qualities is not None:
         check_lengths(n, (qualities,))
@@ -203,6 +266,7 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
         columns.fields = c_fields
         columns.num_fields = <uint32_t> len(fields)
         columns.num_samples = num_samples
+        columns.num_formats = num_formats
         columns.data_size = data_size
         with nogil:
             status = bf_bcf_heads_write(&columns, NULL, 0, &sizes[0], &used, &err)

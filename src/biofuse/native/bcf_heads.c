@@ -265,7 +265,7 @@ write_head(const bf_bcf_heads *self, uint64_t i, writer *to, bf_error *err)
     put_number(to, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT, 4);
     counts = *to;
     put_number(to, 0, 4);
-    put_number(to, self->num_samples | 1U << 24, 4);
+    put_number(to, self->num_samples | self->num_formats << 24, 4);
     if (is_missing(id)) {
         id.size = 0;
     }

@@ -38,7 +38,8 @@ typedef struct {
     const bf_bcf_field *fields;
     uint32_t num_fields;
     uint32_t num_samples;
-    uint32_t data_size;        /* of the genotypes */
+    uint32_t num_formats;      /* fields of FORMAT, up to 255 */
+    uint32_t data_size;        /* of these */
 } bf_bcf_heads;
 
 /* Write them, one after another, to out, which has room bytes, and the size of each; *used: the

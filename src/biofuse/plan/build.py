@@ -15,6 +15,7 @@ from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
+from biofuse.plan.call_fields import CallFields
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
 from biofuse.plan.far_fingerprint import FarFingerprint
@@ -91,14 +92,23 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
+    call_fields = CallFields(
+        location,
+        group,
+        store,
+        resolved,
+        (lambda paths: None) if fingerprint is None else fingerprint.add_arrays,
+        (lambda keys: None) if fingerprint is None else fingerprint.add_files,
+    )
     subject = Subject(
         names,
         genotypes.ploidy,
         call_shapes(group),
         partial(read_sites, group, options.contig_names),
+        call_fields.read,
     )
     left_out = LeftOut(options)
-    files = _begin_files(options, group, subject, directory, left_out)
+    files = _begin_files(options, group, subject, directory, left_out, call_fields)
     fields = {name for each in files for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
@@ -177,12 +187,18 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
 
 
 def _begin_files(
-    options: ViewOptions, group, subject: Subject, directory: str, left_out: LeftOut
+    options: ViewOptions,
+    group,
+    subject: Subject,
+    directory: str,
+    left_out: LeftOut,
+    call_fields: CallFields,
 ) -> list[ViewFiles]:
     """The files of every view that is possible, begun."""
 
     def begin(number: int, name: str) -> ViewFiles:
-        view = open_view(name, group, subject, options.format_options.get(name, {}))
+        chosen = options.format_options.get(name, {})
+        view = open_view(name, group, subject, chosen, call_fields)
         return ViewFiles(directory, options.stem, number, view, subject)
 
     found = [

@@ -14,6 +14,7 @@ from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.formats.base import Contig, InfoField, SiteColumns, Sites
 from biofuse.formats.chromosome import chromosome_name
+from biofuse.genotypes.floats import float32
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column, read_field
@@ -34,17 +35,11 @@ _COLUMNS = frozenset(
 )
 _PARTS = ("_mask", "_fill")
 # The keys that VCF allows.
-_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*|1000G")
+KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*|1000G")
 _NUMBERS = {"alt_alleles": "A", "alleles": "R", "genotypes": "G"}
 _TYPES = {"b": "Flag", "i": "Integer", "u": "Integer", "f": "Float"}
 _TEXT = "OSTU"
 _MAX_INT = 2**31 - 1
-# Bits of what is missing and of what is none, by the bytes of a float.
-_NANS: dict[int, tuple[Any, int, int]] = {
-    2: (np.uint16, 0x7C01, 0x7C02),
-    4: (np.uint32, 0x7F800001, 0x7F800002),
-    8: (np.uint64, 0x7FF0000000000001, 0x7FF0000000000002),
-}
 
 
 def need_sites(options: ViewOptions) -> bool:
@@ -72,7 +67,7 @@ def info_names(group: Members) -> list[str]:
         for name in site_fields(group)
         if name not in _COLUMNS
         and name not in _NAMES
-        and _KEY.fullmatch(name.removeprefix(_PREFIX))
+        and KEY.fullmatch(name.removeprefix(_PREFIX))
         and name in group
         and _is_info(group[name], count)
     ]
@@ -161,19 +156,26 @@ def _meta(attributes: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _info_field(array: Any) -> InfoField:
     key = array.path.rpartition("/")[2].removeprefix(_PREFIX)
-    kind = _kind(array)
-    type_ = _TYPES.get(kind, "String")
-    if kind in "SU" and array.dtype.itemsize == np.dtype(f"{kind}1").itemsize:
-        type_ = "Character"
-    if type_ == "Flag":
-        number = "0"
-    elif array.ndim == 1:
-        number = "1"
-    else:
-        # How many values a VCF's header asked for is not stored.
-        number = _NUMBERS.get(_last_dimension(array), ".")
+    type_ = header_type(array)
+    number = "0" if type_ == "Flag" else header_number(array, 1)
     width = array.shape[1] if array.ndim > 1 else 1
     return InfoField(key, type_, number, width, str(array.attrs.get("description", "")))
+
+
+def header_type(array: Any) -> str:
+    """The type of a field, as a VCF's header has it."""
+    kind = _kind(array)
+    if kind in "SU" and array.dtype.itemsize == np.dtype(f"{kind}1").itemsize:
+        return "Character"
+    return _TYPES.get(kind, "String")
+
+
+def header_number(array: Any, single: int) -> str:
+    """How many values a field has, as a VCF's header has it: 1 where it has `single` dimensions."""
+    if array.ndim == single:
+        return "1"
+    # How many values a VCF's header asked for is not stored.
+    return _NUMBERS.get(_last_dimension(array), ".")
 
 
 def _last_dimension(array: Any) -> str:
@@ -312,17 +314,7 @@ def _integers(values: Array) -> memoryview:
 
 def _float32(values: Array) -> memoryview:
     """Floats of 32 bits; what is missing and none in others is so in these."""
-    values = np.ascontiguousarray(values).reshape(-1)
-    if values.dtype.kind != "f":
-        return values.astype(np.float32).data
-    if values.dtype.itemsize == 4:
-        return values.astype("<f4", copy=False).data
-    unsigned, missing, none = _NANS[values.dtype.itemsize]
-    bits = values.astype(values.dtype.newbyteorder("=")).view(unsigned)
-    with np.errstate(invalid="ignore", over="ignore"):
-        found = values.astype(np.float32)
-    found.view(np.uint32)[bits == missing] = _NANS[4][1]
-    found.view(np.uint32)[bits == none] = _NANS[4][2]
+    found: Array = float32(np.ascontiguousarray(values).reshape(-1))
     return found.data
 
 

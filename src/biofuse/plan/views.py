@@ -10,6 +10,7 @@ from biofuse.formats import get_format, main_suffix
 from biofuse.formats.base import PHASED, Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.options import ViewOptions
+from biofuse.plan.call_fields import CallFields
 from biofuse.plan.fields import describe_field
 
 T = TypeVar("T")
@@ -69,7 +70,9 @@ class LeftOut:
         ]
 
 
-def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> View:
+def open_view(
+    name: str, group, subject: Subject, options: dict[str, Any], call_fields: CallFields
+) -> View:
     """A view in a format.
 
     Parameters
@@ -79,6 +82,8 @@ def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> Vi
     subject : Subject
     options : dict
         Those of the format's options that differ from the default.
+    call_fields : CallFields
+        Of the store, which the subject has too.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> Vi
     fields = {}
     for field in layout.fields:
         try:
-            fields[field] = describe_field(group, field)
+            fields[field] = call_fields.arrays.get(field) or describe_field(group, field)
         except BiofuseError as error:
             hint = "; --unphased does without it" if field == PHASED else ""
             raise BiofuseError(f"{error}{hint}") from error
