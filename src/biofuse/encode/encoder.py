@@ -278,16 +278,19 @@ class Encoder:
         """Write a field of FORMAT into records that lie in one chunk row of it."""
         chunk_row, rows = self._rows_of(field, first, last)
         values = field.read(chunk_row, rows)
-        samples = values.nbytes // (values.itemsize * len(rows) * field.num_values)
+        encoder = cast(native.BcfEncoder, file.encoder)
+        ploidy = file.readers[GENOTYPES].genotypes.ploidy
         try:
-            cast(native.BcfEncoder, file.encoder).put_field(number, values, samples, first, out)
+            encoder.put_field(number, values, self._plan.num_samples, ploidy, first, out)
         except native.NativeError as error:
             if error.sample < 0:
                 raise
             i = error.row
-            raise field.error(
+            found = field.error(
                 str(error), self._variant(first + i), error.sample, values[i : i + 1]
-            ) from error
+            )
+            key = field.genotypes.path.removeprefix("call_")
+            raise BiofuseError(f"{found}; leave {key} out of --bcf-fields") from error
 
     def _hint_next(self, number: int, first: int, last: int) -> None:
         """Have the store begin to read what follows, if these records follow others."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from biofuse.errors import BiofuseError
 
@@ -244,6 +244,24 @@ class Variants:
         return len(self.position)
 
 
+class Heads(NamedTuple):
+    """What records begin with.
+
+    Attributes
+    ----------
+    data : bytes
+        Of all, one after another.
+    sizes : array of uint32
+        Bytes of each.
+    behind : array of uint32 or None
+        Bytes that follow each in its record; None if they are as many in all.
+    """
+
+    data: bytes
+    sizes: "array[int]"
+    behind: "array[int] | None" = None
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where everything in a streamed file is.
@@ -253,11 +271,11 @@ class Layout:
     header : callable
         From the number of variants to the header's bytes: of one length for any number, if
         records have heads.
-    record_size : int
-        Bytes a record, without its head.
+    record_size : int or None
+        Bytes a record, without its head; None if the heads tell: then `record_encoder` is given
+        heads that end in where each of them begins and the last one ends, uint64.
     heads : callable or None
-        From `Variants` to the bytes that their records begin with, one after another, and
-        the size of each, uint32; None if records have none.
+        From `Variants` to the `Heads` of their records; None if records have none.
     fields : tuple of str
         What records are made from, the first being `GENOTYPES`.
     params : dict
@@ -267,8 +285,8 @@ class Layout:
     """
 
     header: Callable[[int], bytes]
-    record_size: int
-    heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
+    record_size: int | None
+    heads: Callable[[Variants], Heads] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
     framed: bool = False
@@ -440,6 +458,6 @@ class Format(Protocol):
         offsets : memoryview of uint64 or None
             Where each record begins in the file, and the file's size.
         heads : memoryview of uint8 or None
-            The heads of all records.
+            The heads of all records, and where they are if the layout says so.
         """
         ...

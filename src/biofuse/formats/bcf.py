@@ -17,6 +17,7 @@ from biofuse.formats.base import (
     CallField,
     File,
     Findings,
+    Heads,
     Layout,
     Sidecar,
     Sites,
@@ -25,11 +26,8 @@ from biofuse.formats.base import (
     option,
 )
 from biofuse.formats.bcf_header import (
-    FLOAT,
     INT8,
     INT16,
-    INT32,
-    TEXT,
     Dictionary,
     header_bytes,
     typed_int,
@@ -55,9 +53,9 @@ _MAX_DATA = (1 << 31) - 1
 _MAX_POSITION = (1 << 31) - 1
 _MAX_FIELDS = 255
 _GT, _ALL = "GT", "all"
-# The types of what a store's values are handed on as: integers in the smallest that holds all
-# of theirs and those that stand for what is missing, as native/bcf_formats.c writes them.
-_TYPES = {"?": INT8, "b": INT16, "B": INT16, "f": FLOAT, "s": TEXT}
+# What values there are for, of fields whose number follows from a site's alleles; and the types
+# of those that can be none, of which a record has no more than its site has alleles for.
+_ALLELES, _MAY_END = "ARG", "bhiqf"
 
 
 @dataclass(frozen=True)
@@ -101,21 +99,17 @@ def layout(subject: Subject, options: Options) -> Layout:
         width = 1 if sites.max_alleles <= _MAX_NARROW_ALLELES else 2
         prefix = typed_int(dictionary.keys[_GT])
         prefix += typed_size(subject.ploidy, INT8 if width == 1 else INT16)
-    begins = [
-        typed_int(dictionary.keys[field.key])
-        + typed_size(field.width, _TYPES.get(field.code, INT32))
-        for field in formats
-    ]
     params = {
         "width": width,
         "prefix": prefix.hex(),
         "formats": [
-            (field.code, field.width, begin.hex())
-            for field, begin in zip(formats, begins, strict=True)
+            (field.code, _per(field), field.width, typed_int(dictionary.keys[field.key]).hex())
+            for field in formats
         ],
     }
     _check_limits(subject, sites, calls + len(formats))
-    data_size = record_encoder(params, None, None).data_size(num_samples, subject.ploidy)
+    encoder = record_encoder(params, None, None)
+    data_size = encoder.data_size(num_samples, subject.ploidy)
     if data_size > _MAX_DATA:
         raise BiofuseError(f"{num_samples} samples are more than a BCF file can hold")
     header = header_bytes(sites, dictionary, subject.samples, formats, calls)
@@ -123,11 +117,16 @@ def layout(subject: Subject, options: Options) -> Layout:
     if calls and PHASED in subject.shapes and subject.ploidy > 1:
         fields.append(PHASED)
     fields += [field.path for field in formats]
-    sizes = (num_samples, calls + len(formats), data_size)
+    varied = any(_per(field) for field in formats)
+
+    def heads(variants: Variants) -> Heads:
+        found = _heads(variants, sites, dictionary, encoder, num_samples, subject.ploidy)
+        return found if varied else found._replace(behind=None)
+
     return Layout(
         header=lambda count: header,
-        record_size=data_size,
-        heads=lambda variants: _heads(variants, sites, dictionary, sizes),
+        record_size=None if varied else data_size,
+        heads=heads,
         fields=tuple(fields),
         params=params,
         framed=True,
@@ -154,6 +153,11 @@ def _fields(subject: Subject, options: Options) -> tuple[bool, list[CallField]]:
     return calls, subject.read_fields(others) if others else []
 
 
+def _per(field: CallField) -> str:
+    """What there are values for, where records have as many as their sites ask for; else ""."""
+    return field.number if field.number in _ALLELES and field.code in _MAY_END else ""
+
+
 def _check_limits(subject: Subject, sites: Sites, fields: int) -> None:
     if len(subject.samples) > _MAX_SAMPLES:
         raise BiofuseError(f"{len(subject.samples)} samples are more than a BCF file can hold")
@@ -175,9 +179,14 @@ def _check_limits(subject: Subject, sites: Sites, fields: int) -> None:
 
 
 def _heads(
-    variants: Variants, sites: Sites, dictionary: Dictionary, sizes: tuple[int, int, int]
-) -> "tuple[bytes, array[int]]":
-    """What precedes FORMAT, of so many samples, fields and bytes: sizes, the site and INFO."""
+    variants: Variants,
+    sites: Sites,
+    dictionary: Dictionary,
+    encoder: "BcfEncoder",
+    num_samples: int,
+    ploidy: int,
+) -> Heads:
+    """What precedes FORMAT: sizes, the site and INFO."""
     from biofuse import native
 
     assert variants.sites is not None
@@ -190,7 +199,7 @@ def _heads(
         except OverflowError as error:
             raise BiofuseError(f"variant_{field.key} cannot be shown in a .bcf: {error}") from error
     try:
-        return native.bcf_heads(
+        heads = native.bcf_heads(
             columns.contig,
             variants.position,
             columns.length,
@@ -200,12 +209,15 @@ def _heads(
             columns.filters,
             array("I", [dictionary.keys[name] for name, _ in sites.filters]),
             fields,
-            *sizes,
+            encoder,
+            num_samples,
+            ploidy,
         )
     except native.NativeError as error:
         i = error.row
         place = f"{variants.chrom[i]}:{variants.position[i]}" if i >= 0 else "a variant"
         raise BiofuseError(f"{place} cannot be shown in a .bcf: {error}") from error
+    return Heads(*heads)
 
 
 def record_encoder(
@@ -214,9 +226,16 @@ def record_encoder(
     """The kernel that makes records."""
     from biofuse import native
 
-    formats = [(code, width, bytes.fromhex(begin)) for code, width, begin in params["formats"]]
+    formats = [
+        (code, per, width, bytes.fromhex(key)) for code, per, width, key in params["formats"]
+    ]
+    starts = None
+    if heads is not None and offsets is not None and any(per for _, per, _, _ in formats):
+        # Behind the heads is where each of them is.
+        size = offsets.nbytes
+        heads, starts = heads[:-size], heads[-size:].cast("Q")
     prefix = bytes.fromhex(params["prefix"])
-    return native.BcfEncoder(params["width"], prefix, offsets, heads, formats)
+    return native.BcfEncoder(params["width"], prefix, offsets, heads, formats, starts)
 
 
 def sidecars(options: Options) -> list[Sidecar]:

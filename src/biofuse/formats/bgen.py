@@ -6,7 +6,6 @@ size, so that offsets follow from strings.
 """
 
 import struct
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from biofuse.formats.base import (
     PHASED,
     File,
     Findings,
+    Heads,
     Layout,
     Phase,
     Sidecar,
@@ -162,14 +162,14 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> "tuple[bytes, array[int]]":
+def _heads(variants: Variants, id_in_varid: bool) -> Heads:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
     _check_limits(variants)
     ids = variants.id.or_else(".")
     other = variants.id.blank().or_else(".")
-    return native.bgen_heads(
+    heads = native.bgen_heads(
         ids if id_in_varid else other,
         other if id_in_varid else ids,
         variants.chrom,
@@ -177,6 +177,7 @@ def _heads(variants: Variants, id_in_varid: bool) -> "tuple[bytes, array[int]]":
         variants.ref,
         variants.alt.or_else("."),
     )
+    return Heads(*heads)
 
 
 def _check_limits(variants: Variants) -> None:

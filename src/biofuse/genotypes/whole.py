@@ -81,7 +81,8 @@ class WholeChunks:
         make : callable
             Called with all rows of the chunk as a numpy array, or a `TextChunk` if they are
             texts, and with a callable that gives the first and last row, exclusive, of the
-            range to keep, and makes room for it. Returns an object with `nbytes`, which must not refer to that array.
+            range to keep, and makes room for it. Returns an object with `nbytes`, which must
+            not refer to that array.
         """
         chunk = (array.path, chunk_row, sample_chunk)
 

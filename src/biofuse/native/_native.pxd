@@ -222,9 +222,10 @@ cdef extern from "bgen.h" nogil:
 cdef extern from "bcf.h" nogil:
     ctypedef struct bf_bcf_format:
         char code
+        char per
         uint32_t num_values
-        const uint8_t *prefix
-        uint32_t prefix_size
+        const uint8_t *key
+        uint32_t key_size
 
     ctypedef struct bf_bcf:
         unsigned width
@@ -234,6 +235,7 @@ cdef extern from "bcf.h" nogil:
         uint32_t num_formats
         const uint8_t *heads
         uint64_t heads_size
+        const uint64_t *head_offsets
         const uint64_t *offsets
         uint64_t num_records
 
@@ -241,11 +243,12 @@ cdef extern from "bcf.h" nogil:
         const uint8_t *values
         uint64_t size
         uint32_t num_samples
+        uint32_t ploidy
         uint64_t first_record
         uint64_t num_records
 
     unsigned bf_bcf_stored_bytes(char)
-    uint64_t bf_bcf_data_size(const bf_bcf *, uint32_t, uint32_t)
+    uint64_t bf_bcf_data_size(const bf_bcf *, uint32_t, uint32_t, uint32_t)
     bf_status bf_bcf_put_format(const bf_bcf *, uint32_t, const bf_bcf_values *, uint8_t *,
                                 uint64_t, bf_error *)
     bf_status bf_bcf_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
@@ -549,10 +552,10 @@ cdef extern from "bcf_heads.h" nogil:
         const bf_bcf_field *fields
         uint32_t num_fields
         uint32_t num_samples
-        uint32_t num_formats
-        uint32_t data_size
+        uint32_t ploidy
+        const bf_bcf *records
 
-    bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *,
+    bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *, uint32_t *,
                                  uint64_t *, bf_error *)
 
 

@@ -56,11 +56,18 @@ class BcfEncoder(RecordEncoder):
         prefix: bytes,
         offsets: _Buffer | None = None,
         heads: _Buffer | None = None,
-        formats: Sequence[tuple[str, int, bytes]] = (),
+        formats: Sequence[tuple[str, str, int, bytes]] = (),
+        head_offsets: _Buffer | None = None,
     ) -> BcfEncoder: ...
-    def data_size(self, num_samples: int, ploidy: int) -> int: ...
+    def data_size(self, num_samples: int, ploidy: int, num_alleles: int = 1) -> int: ...
     def put_field(
-        self, number: int, values: _Buffer, num_samples: int, first_record: int, out: _Buffer
+        self,
+        number: int,
+        values: _Buffer,
+        num_samples: int,
+        ploidy: int,
+        first_record: int,
+        out: _Buffer,
     ) -> None: ...
 
 @final
@@ -194,10 +201,10 @@ def bcf_heads(
     filters: _Buffer,
     filter_keys: _Buffer,
     fields: list[BcfField],
+    records: BcfEncoder,
     num_samples: int,
-    num_formats: int,
-    data_size: int,
-) -> tuple[bytes, array[int]]: ...
+    ploidy: int,
+) -> tuple[bytes, array[int], array[int]]: ...
 def bgen_heads(
     varids: Texts,
     rsids: Texts,

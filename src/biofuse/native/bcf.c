@@ -20,21 +20,26 @@ typedef struct {
 
 /* Bytes of the fields from this one on. */
 static uint64_t
-formats_size(const bf_bcf *self, uint32_t from, uint32_t num_samples)
+formats_size(const bf_bcf *self, uint32_t from, uint32_t num_samples, uint32_t ploidy,
+    uint32_t num_alleles)
 {
     uint64_t size = 0;
 
     for (uint32_t k = from; k < self->num_formats; k++) {
-        size += bf_bcf_format_size(&self->formats[k], num_samples);
+        const bf_bcf_format *format = &self->formats[k];
+
+        size += bf_bcf_format_size(
+            format, num_samples, bf_bcf_format_count(format, num_alleles, ploidy));
     }
     return size;
 }
 
 uint64_t
-bf_bcf_data_size(const bf_bcf *self, uint32_t num_samples, uint32_t ploidy)
+bf_bcf_data_size(
+    const bf_bcf *self, uint32_t num_samples, uint32_t ploidy, uint32_t num_alleles)
 {
     return self->prefix_size + (uint64_t) num_samples * ploidy * self->width
-           + formats_size(self, 0, num_samples);
+           + formats_size(self, 0, num_samples, ploidy, num_alleles);
 }
 
 /* Bit k to the lowest one of byte k. */
@@ -198,24 +203,51 @@ all_known(const uint8_t *out, uint64_t alleles, unsigned width, unsigned num_all
     return 1;
 }
 
-static bf_status
-check(const bf_bcf *self, const bf_row *row, uint64_t record, uint64_t size, bf_error *err)
+static unsigned
+alleles_of(const uint8_t *head)
 {
-    uint64_t data = bf_bcf_data_size(self, row->num_samples, row->ploidy), head, total;
+    return head[NUM_ALLELES_AT] | (unsigned) head[NUM_ALLELES_AT + 1] << 8;
+}
 
-    if (row->ploidy == 0 || self->width > 2) {
+/* The head of a record of this size, which belongs to others if what follows it does not fit. */
+static bf_status
+find_head(const bf_bcf *self, uint32_t num_samples, uint32_t ploidy, uint64_t record,
+    uint64_t size, const uint8_t **head, uint64_t *head_size, bf_error *err)
+{
+    uint64_t data, start, total;
+
+    if (ploidy == 0 || self->width > 2) {
         return bf_fail(err, BF_ERR_ARGUMENT, "BCF genotypes are of one or two bytes an allele");
     }
-    if (record >= self->num_records || size < data || size - data < MIN_HEAD
-        || size != self->offsets[record + 1] - self->offsets[record]) {
+    if (record >= self->num_records || size != self->offsets[record + 1] - self->offsets[record]) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
+    }
+    if (self->head_offsets != NULL) {
+        start = self->head_offsets[record];
+        total = self->head_offsets[record + 1];
+        if (total < start || total > self->heads_size || total - start < MIN_HEAD) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the record's site is not in the table");
+        }
+        *head = self->heads + start;
+        *head_size = total - start;
+        data = bf_bcf_data_size(self, num_samples, ploidy, alleles_of(*head));
+        if (size < data || size - data != *head_size) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
+        }
+        return BF_OK;
+    }
+    data = bf_bcf_data_size(self, num_samples, ploidy, 1);
+    if (size < data || size - data < MIN_HEAD) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
     }
     /* The table holds heads of all records and nothing else, or it belongs to others. */
     total = self->offsets[self->num_records] - self->offsets[0] - self->num_records * data;
-    head = self->offsets[record] - self->offsets[0] - record * data;
-    if (total != self->heads_size || head > total || size - data > total - head) {
+    start = self->offsets[record] - self->offsets[0] - record * data;
+    if (total != self->heads_size || start > total || size - data > total - start) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record's site is not in the table");
     }
+    *head = self->heads + start;
+    *head_size = size - data;
     return BF_OK;
 }
 
@@ -224,18 +256,17 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     uint64_t size, bf_error *err)
 {
     const bf_bcf *self = encoder;
-    uint64_t data, alleles = (uint64_t) row->num_samples * row->ploidy;
+    uint64_t head_size, alleles = (uint64_t) row->num_samples * row->ploidy;
     const uint8_t *head;
     unsigned num_alleles;
     seen seen = { 0 };
 
-    if (check(self, row, record, size, err) != BF_OK) {
+    if (find_head(self, row->num_samples, row->ploidy, record, size, &head, &head_size, err)
+        != BF_OK) {
         return err->status;
     }
-    data = bf_bcf_data_size(self, row->num_samples, row->ploidy);
-    head = self->heads + (self->offsets[record] - self->offsets[0] - record * data);
-    memcpy(out, head, size - data);
-    out += size - data;
+    memcpy(out, head, head_size);
+    out += head_size;
     if (self->width == 0) {
         return BF_OK;
     }
@@ -246,7 +277,7 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     } else {
         encode_two_bytes(row, out, alleles, &seen);
     }
-    num_alleles = head[NUM_ALLELES_AT] | (unsigned) head[NUM_ALLELES_AT + 1] << 8;
+    num_alleles = alleles_of(head);
     if (seen.beyond || (self->width == 1 && seen.large)
         || (row->wide ? !all_known(out, alleles, self->width, num_alleles)
                       : seen.alleles && num_alleles < 2)) {
@@ -264,26 +295,35 @@ bf_bcf_put_format(const bf_bcf *self, uint32_t format, const bf_bcf_values *valu
 {
     const bf_bcf_format *own;
     const uint64_t *offsets = self->offsets;
-    uint64_t first = values->first_record, last = first + values->num_records, step, behind;
+    uint64_t first = values->first_record, last = first + values->num_records, step;
 
     if (format >= self->num_formats || last < first || last > self->num_records) {
         return bf_fail(err, BF_ERR_ARGUMENT, "there are no such records, or fields of them");
     }
     own = &self->formats[format];
     step = (uint64_t) values->num_samples * own->num_values * bf_bcf_stored_bytes(own->code);
-    behind = formats_size(self, format, values->num_samples);
     if (values->size != values->num_records * step) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the values are of another shape");
     }
     for (uint64_t i = first; i < last; i++) {
         uint64_t start = offsets[i] - offsets[first], stop = offsets[i + 1] - offsets[first];
+        uint64_t behind, head_size;
+        const uint8_t *head;
+        unsigned alleles;
 
-        if (stop < start || stop > size || stop - start < behind) {
+        if (stop < start || stop > size) {
             return bf_fail(err, BF_ERR_ARGUMENT, "the records do not fit the output");
         }
+        if (find_head(self, values->num_samples, values->ploidy, i, stop - start, &head,
+                &head_size, err)
+            != BF_OK) {
+            return err->status;
+        }
+        alleles = alleles_of(head);
+        behind = formats_size(self, format, values->num_samples, values->ploidy, alleles);
         err->row = (int64_t) (i - first);
         if (bf_bcf_format_write(own, values->values + (i - first) * step, values->num_samples,
-                out + stop - behind, err)
+                bf_bcf_format_count(own, alleles, values->ploidy), out + stop - behind, err)
             != BF_OK) {
             return err->status;
         }

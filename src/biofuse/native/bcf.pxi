@@ -13,10 +13,12 @@ cdef class BcfEncoder(RecordEncoder):
         Where each record begins in the stream, and the stream's size.
     heads : buffer of uint8, optional
         What precedes each record's genotypes, one after another.
-    formats : sequence of (str, int, bytes)
+    formats : sequence of (str, str, int, bytes)
         The fields behind the genotypes, which `put_field` fills in: the code of a store's
-        elements (those of struct, "s" for texts), values a sample or bytes of a text, and what a
-        field begins with.
+        elements (those of struct, "s" for texts), "A", "R" or "G" if it has values for as many
+        alleles as a site has, else "", values a sample or bytes of a text, and its key.
+    head_offsets : buffer of uint64, optional
+        Where each of the heads begins and the last one ends, if any field has values for alleles.
     """
 
     cdef bf_bcf bcf
@@ -25,9 +27,11 @@ cdef class BcfEncoder(RecordEncoder):
     cdef bytes prefix
     cdef const uint64_t[::1] offsets
     cdef const uint8_t[::1] heads
+    cdef const uint64_t[::1] head_offsets
 
     def __cinit__(self, unsigned width, bytes prefix not None,
-                  const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None, formats=()):
+                  const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None, formats=(),
+                  const uint64_t[::1] head_offsets=None):
         self.encode = bf_bcf_encode
         self.context = &self.bcf
         if width > 2 or (width == 0 and prefix):
@@ -35,12 +39,15 @@ cdef class BcfEncoder(RecordEncoder):
         self.formats = <bf_bcf_format *> calloc(len(formats) + 1, sizeof(bf_bcf_format))
         if self.formats == NULL:
             raise MemoryError
-        self.kept = [begin for _, _, begin in formats]
-        for i, (code, num_values, begin) in enumerate(formats):
+        self.kept = [key for _, _, _, key in formats]
+        for i, (code, per, num_values, key) in enumerate(formats):
             self.formats[i].code = ord(code)
+            self.formats[i].per = ord(per) if per else 0
             self.formats[i].num_values = num_values
-            self.formats[i].prefix = <const uint8_t *> PyBytes_AsString(begin)
-            self.formats[i].prefix_size = <uint32_t> len(begin)
+            self.formats[i].key = <const uint8_t *> PyBytes_AsString(key)
+            self.formats[i].key_size = <uint32_t> len(key)
+            if per and head_offsets is None and heads is not None:
+                raise ValueError("records of several sizes have head_offsets")
             if num_values == 0 or bf_bcf_stored_bytes(self.formats[i].code) == 0:
                 raise ValueError("a field has a value at least, of a type that BCF has")
         self.bcf.formats = self.formats
@@ -56,15 +63,20 @@ cdef class BcfEncoder(RecordEncoder):
             self.bcf.num_records = offsets.shape[0] - 1
             self.bcf.heads = address(heads)
             self.bcf.heads_size = heads.shape[0]
+            if head_offsets is not None:
+                if head_offsets.shape[0] != offsets.shape[0]:
+                    raise ValueError("there are as many head_offsets as offsets")
+                self.head_offsets = head_offsets
+                self.bcf.head_offsets = &head_offsets[0]
 
     def __dealloc__(self):
         free(self.formats)
 
-    def data_size(self, uint32_t num_samples, uint32_t ploidy):
-        """Bytes of a record's genotypes and other fields."""
-        return bf_bcf_data_size(&self.bcf, num_samples, ploidy)
+    def data_size(self, uint32_t num_samples, uint32_t ploidy, uint32_t num_alleles=1):
+        """Bytes of a record's genotypes and other fields, at a site of so many alleles."""
+        return bf_bcf_data_size(&self.bcf, num_samples, ploidy, num_alleles)
 
-    def put_field(self, uint32_t number, values not None, uint32_t num_samples,
+    def put_field(self, uint32_t number, values not None, uint32_t num_samples, uint32_t ploidy,
                   uint64_t first_record, uint8_t[::1] out not None):
         """Write one of the fields behind the genotypes into records.
 
@@ -74,7 +86,8 @@ cdef class BcfEncoder(RecordEncoder):
             Of `formats`.
         values : buffer, shape (records, samples * values)
             The store's elements; of texts, their bytes with zeros behind them.
-        num_samples : int
+        num_samples, ploidy : int
+            Of the genotypes.
         first_record : int
             Number of the first record in its file.
         out : writable buffer of uint8
@@ -96,6 +109,7 @@ cdef class BcfEncoder(RecordEncoder):
         c_values.values = address(flat)
         c_values.size = flat.shape[0]
         c_values.num_samples = num_samples
+        c_values.ploidy = ploidy
         c_values.first_record = first_record
         c_values.num_records = len(view)
         with nogil:
@@ -188,7 +202,7 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
               const int32_t[::1] lengths not None, const float[::1] qualities,
               Texts ids not None, Texts alleles not None, const uint8_t[::1] filters not None,
               const uint32_t[::1] filter_keys not None, list fields not None,
-              uint32_t num_samples, uint32_t num_formats, uint32_t data_size):
+              BcfEncoder records not None, uint32_t num_samples, uint32_t ploidy):
     """What precedes the fields of FORMAT in BCF records.
 
     Parameters
@@ -208,8 +222,9 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
     filter_keys : buffer of uint32
         The filters, in the dictionary of strings.
     fields : list of BcfField
-    num_samples, num_formats, data_size : int
-        Samples, fields of FORMAT, and bytes of these.
+    records : BcfEncoder
+        Of what follows.
+    num_samples, ploidy : int
 
     Returns
     -------
@@ -217,12 +232,14 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
         One after another.
     sizes : array of uint32
         Bytes of each.
+    behind : array of uint32
+        Bytes that follow each in its record.
 
     Raises
     ------
     NativeError
-        If a variant, of which `row` tells, has a number that BCF cannot hold, or more alleles or
-        INFO than it can.
+        If a variant, of which `row` tells, has a number that BCF cannot hold, or more alleles,
+        INFO or FORMAT than it can.
     """
     cdef bf_error err
     cdef bf_status status
@@ -231,16 +248,15 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
     cdef BcfField field
     cdef Py_ssize_t i, n = positions.shape[0]
     cdef uint32_t[::1] sizes = array("I", bytes(4 * n))
+    cdef uint32_t[::1] behind = array("I", bytes(4 * n))
     cdef uint64_t used = 0
     cdef uint8_t *out
     clear(&err)
-    if num_formats > 0xFF:
-        raise ValueError("a record has up to 255 fields of FORMAT")
     check_lengths(n, (contigs, lengths, ids))
     if qualities is not None:
         check_lengths(n, (qualities,))
     if n == 0:
-        return b"", sizes.base
+        return b"", sizes.base, behind.base
     if len(alleles) == 0 or len(alleles) % n or len(filters) != n * len(filter_keys):
         raise ValueError("the columns differ in length")
     c_fields = <bf_bcf_field *> calloc(len(fields) + 1, sizeof(bf_bcf_field))
@@ -266,18 +282,19 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
         columns.fields = c_fields
         columns.num_fields = <uint32_t> len(fields)
         columns.num_samples = num_samples
-        columns.num_formats = num_formats
-        columns.data_size = data_size
+        columns.ploidy = ploidy
+        columns.records = &records.bcf
         with nogil:
-            status = bf_bcf_heads_write(&columns, NULL, 0, &sizes[0], &used, &err)
+            status = bf_bcf_heads_write(&columns, NULL, 0, &sizes[0], &behind[0], &used, &err)
         if status != BF_OK:
             raise_error(&err)
         heads = PyBytes_FromStringAndSize(NULL, used)
         out = <uint8_t *> PyBytes_AsString(heads)
         with nogil:
-            status = bf_bcf_heads_write(&columns, out, used, &sizes[0], &used, &err)
+            status = bf_bcf_heads_write(&columns, out, used, &sizes[0], &behind[0], &used,
+                                        &err)
         if status != BF_OK:
             raise_error(&err)
     finally:
         free(c_fields)
-    return heads, sizes.base
+    return heads, sizes.base, behind.base

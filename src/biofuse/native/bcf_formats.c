@@ -2,12 +2,30 @@
 
 #include <string.h>
 
+#include "bcf_types.h"
 #include "bits.h"
 
 /* The lowest number of 32 bits that stands for itself. */
 #define MIN_INT32 (-2147483640)
 #define MISSING_FLOAT 0x7f800001U
 #define NO_FLOAT 0x7f800002U
+
+enum { FINE = 0, BEYOND, BEHIND, NOT_SHOWN };
+
+static const char *const WRONG[] = {
+    [FINE] = NULL,
+    [BEYOND] = "a number is one that BCF, of 32 bits, cannot hold",
+    [BEHIND] = "a value comes behind a fill value",
+    [NOT_SHOWN] = "there are more values than the site has alleles for",
+};
+
+/* Values of some samples: room elements each in the store, of which count are shown. */
+typedef struct {
+    const uint8_t *values;
+    uint64_t num_samples;
+    uint32_t room, count;
+    uint8_t *out;
+} job;
 
 unsigned
 bf_bcf_stored_bytes(char code)
@@ -33,8 +51,8 @@ bf_bcf_stored_bytes(char code)
     }
 }
 
-unsigned
-bf_bcf_shown_bytes(char code)
+static inline unsigned
+shown_bytes(char code)
 {
     switch (code) {
     case '?':
@@ -44,15 +62,63 @@ bf_bcf_shown_bytes(char code)
     case 'B':
         return 2;
     default:
-        return bf_bcf_stored_bytes(code) == 0 ? 0 : 4;
+        return 4;
     }
 }
 
-uint64_t
-bf_bcf_format_size(const bf_bcf_format *self, uint32_t num_samples)
+static unsigned
+shown_type(char code)
 {
-    return self->prefix_size
-           + (uint64_t) num_samples * self->num_values * bf_bcf_shown_bytes(self->code);
+    switch (code) {
+    case 's':
+        return BF_BCF_CHAR;
+    case 'f':
+        return BF_BCF_FLOAT32;
+    default:
+        return shown_bytes(code) == 4 ? BF_BCF_INT32 : shown_bytes(code);
+    }
+}
+
+/* Genotypes of so many alleles: the multisets of ploidy of them; no more than most. */
+static uint32_t
+count_genotypes(uint32_t num_alleles, uint32_t ploidy, uint32_t most)
+{
+    uint64_t found = 1;
+
+    for (uint64_t k = 1; k <= ploidy && found <= most; k++) {
+        found = found * (num_alleles - 1 + k) / k;
+    }
+    return found < most ? (uint32_t) found : most;
+}
+
+uint32_t
+bf_bcf_format_count(const bf_bcf_format *self, uint32_t num_alleles, uint32_t ploidy)
+{
+    uint32_t room = self->num_values, count = room;
+
+    switch (self->per) {
+    case 'A':
+        count = num_alleles > 1 ? num_alleles - 1 : 1;
+        break;
+    case 'R':
+        count = num_alleles;
+        break;
+    case 'G':
+        /* Haploid calls may have likelihoods of diploid ones. */
+        return count_genotypes(num_alleles, ploidy < 2 ? 2 : ploidy, room);
+    default:
+        break;
+    }
+    return count < room ? count : room;
+}
+
+uint64_t
+bf_bcf_format_size(const bf_bcf_format *self, uint32_t num_samples, uint32_t count)
+{
+    uint8_t type[BF_BCF_TYPE_ROOM];
+
+    return self->key_size + bf_bcf_put_type(type, count, shown_type(self->code))
+           + (uint64_t) num_samples * count * shown_bytes(self->code);
 }
 
 static inline uint32_t
@@ -75,7 +141,7 @@ is_signed(char code)
     return code == 'b' || code == 'h' || code == 'i' || code == 'q';
 }
 
-/* An integer; of 64 bits the highest one where it is beyond. The code is known where this is
+/* An integer; the highest one of 64 bits where it is beyond. The code is known where this is
  * compiled into a loop. */
 static inline int64_t
 load(const uint8_t *p, char code)
@@ -101,11 +167,11 @@ load(const uint8_t *p, char code)
     }
 }
 
-/* Integers, and which of them BCF cannot hold: returns that of the first one, or n. */
-static inline uint64_t
+/* n integers. Returns whether BCF can hold them all. */
+static inline int
 put_ints(const uint8_t *values, uint64_t n, uint8_t *out, char code)
 {
-    const unsigned from = bf_bcf_stored_bytes(code), to = bf_bcf_shown_bytes(code);
+    const unsigned from = bf_bcf_stored_bytes(code), to = shown_bytes(code);
     const int64_t missing = -((int64_t) 1 << (8 * to - 1));
     int beyond = 0;
 
@@ -120,122 +186,141 @@ put_ints(const uint8_t *values, uint64_t n, uint8_t *out, char code)
         }
         store(out + i * to, (uint32_t) value, to);
     }
-    for (uint64_t i = 0; beyond && i < n; i++) {
-        int64_t value = load(values + i * from, code);
-
-        if (value < MIN_INT32 || value > INT32_MAX) {
-            return i;
-        }
-    }
-    return n;
+    return !beyond;
 }
 
-/* Have the numbers behind a sample's last one be none, and its first one missing if all are. */
-static inline void
-end_ints(const uint8_t *values, uint32_t num_samples, uint32_t each, uint8_t *out, char code)
+/* A sample's integers behind its last one become none, and the first one missing if all are. */
+static inline int
+end_ints(const uint8_t *own, uint32_t room, uint32_t count, uint8_t *out, char code)
 {
-    const unsigned from = bf_bcf_stored_bytes(code), to = bf_bcf_shown_bytes(code);
+    const unsigned from = bf_bcf_stored_bytes(code), to = shown_bytes(code);
     const uint32_t missing = (uint32_t) 1 << (8 * to - 1);
+    uint32_t k = count;
 
-    for (uint64_t s = 0; s < num_samples; s++) {
-        const uint8_t *own = values + s * each * from;
-        uint8_t *shown = out + s * each * to;
-        uint32_t k = each;
+    for (uint32_t i = count; i < room; i++) {
+        int64_t value = load(own + (uint64_t) i * from, code);
 
-        while (k > 0 && load(own + (k - 1) * from, code) == -2) {
-            k--;
-            store(shown + k * to, k > 0 ? missing + 1 : missing, to);
+        if (value != -1 && value != -2) {
+            return NOT_SHOWN;
         }
     }
-}
-
-static inline uint64_t
-put_all(const uint8_t *values, uint32_t num_samples, uint32_t each, uint8_t *out, char code)
-{
-    uint64_t n = (uint64_t) num_samples * each, wrong = put_ints(values, n, out, code);
-
-    /* One value is never filled up. */
-    if (is_signed(code) && each > 1) {
-        end_ints(values, num_samples, each, out, code);
+    while (k > 0 && load(own + (uint64_t) (k - 1) * from, code) == -2) {
+        k--;
+        store(out + (uint64_t) k * to, k > 0 ? missing + 1 : missing, to);
     }
-    return wrong;
+    return FINE;
 }
 
-BF_CLONES static uint64_t
-put_code(const uint8_t *values, uint32_t num_samples, uint32_t each, uint8_t *out, char code)
+/* Returns what is wrong, if anything is, with which sample. */
+static inline int
+put_all(const job *self, char code, uint64_t *sample)
+{
+    const unsigned from = bf_bcf_stored_bytes(code), to = shown_bytes(code);
+    uint64_t step = (uint64_t) self->room * from, shown = (uint64_t) self->count * to;
+
+    if (self->room == self->count
+        && put_ints(self->values, self->num_samples * self->count, self->out, code)
+        && (self->room == 1 || !is_signed(code))) {
+        /* One value is never filled up. */
+        return FINE;
+    }
+    for (*sample = 0; *sample < self->num_samples; ++*sample) {
+        const uint8_t *own = self->values + *sample * step;
+        uint8_t *out = self->out + *sample * shown;
+
+        if (!put_ints(own, self->count, out, code)) {
+            return BEYOND;
+        }
+        if (self->room > 1 && is_signed(code)) {
+            int found = end_ints(own, self->room, self->count, out, code);
+
+            if (found != FINE) {
+                return found;
+            }
+        }
+    }
+    return FINE;
+}
+
+BF_CLONES static int
+put_code(const job *self, char code, uint64_t *sample)
 {
     switch (code) {
     case '?':
-        return put_all(values, num_samples, each, out, '?');
+        return put_all(self, '?', sample);
     case 'b':
-        return put_all(values, num_samples, each, out, 'b');
+        return put_all(self, 'b', sample);
     case 'B':
-        return put_all(values, num_samples, each, out, 'B');
+        return put_all(self, 'B', sample);
     case 'h':
-        return put_all(values, num_samples, each, out, 'h');
+        return put_all(self, 'h', sample);
     case 'H':
-        return put_all(values, num_samples, each, out, 'H');
+        return put_all(self, 'H', sample);
     case 'i':
-        return put_all(values, num_samples, each, out, 'i');
+        return put_all(self, 'i', sample);
     case 'I':
-        return put_all(values, num_samples, each, out, 'I');
+        return put_all(self, 'I', sample);
     case 'q':
-        return put_all(values, num_samples, each, out, 'q');
+        return put_all(self, 'q', sample);
     default:
-        return put_all(values, num_samples, each, out, 'Q');
+        return put_all(self, 'Q', sample);
     }
 }
 
-/* Floats, as they are; returns the first one that comes behind one that is none, or their
- * number. */
-static uint64_t
-put_floats(const uint8_t *values, uint32_t num_samples, uint32_t each, uint8_t *out)
+/* Floats, as they are, but for those of a sample that has none. */
+static int
+put_floats(const job *self, uint64_t *sample)
 {
-    memcpy(out, values, (uint64_t) num_samples * each * 4);
-    for (uint64_t s = 0; s < num_samples; s++) {
-        uint64_t first = s * each;
+    for (*sample = 0; *sample < self->num_samples; ++*sample) {
+        const uint8_t *own = self->values + *sample * self->room * 4;
+        uint8_t *out = self->out + *sample * self->count * 4;
         int ended = 0;
 
-        for (uint64_t i = first; i < first + each; i++) {
-            int none = load32(values + 4 * i) == NO_FLOAT;
+        for (uint32_t k = 0; k < self->room; k++) {
+            uint32_t bits = load32(own + (uint64_t) k * 4);
 
-            if (ended && !none) {
-                return i;
+            if (k >= self->count && bits != NO_FLOAT && bits != MISSING_FLOAT) {
+                return NOT_SHOWN;
             }
-            ended = none;
-        }
-        if (each > 0 && load32(values + 4 * first) == NO_FLOAT) {
-            store(out + 4 * first, MISSING_FLOAT, 4);
+            if (ended && bits != NO_FLOAT) {
+                return BEHIND;
+            }
+            ended = bits == NO_FLOAT;
+            if (k < self->count) {
+                store(out + (uint64_t) k * 4, ended && k == 0 ? MISSING_FLOAT : bits, 4);
+            }
         }
     }
-    return (uint64_t) num_samples * each;
+    return FINE;
 }
 
 bf_status
 bf_bcf_format_write(const bf_bcf_format *self, const uint8_t *values, uint32_t num_samples,
-    uint8_t *out, bf_error *err)
+    uint32_t count, uint8_t *out, bf_error *err)
 {
-    uint64_t n = (uint64_t) num_samples * self->num_values, wrong = n;
+    uint64_t sample = 0;
+    int wrong = FINE;
+    job each = { values, num_samples, self->num_values, count, NULL };
 
-    if (bf_bcf_stored_bytes(self->code) == 0) {
-        return bf_fail(err, BF_ERR_ARGUMENT, "a field is of no type that BCF has");
+    if (bf_bcf_stored_bytes(self->code) == 0 || count == 0 || count > self->num_values) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "a field is of no type that BCF has, or too wide");
     }
-    if (self->prefix_size > 0) {
-        memcpy(out, self->prefix, self->prefix_size);
-        out += self->prefix_size;
-    }
+    memcpy(out, self->key, self->key_size);
+    out += self->key_size;
+    each.out = out + bf_bcf_put_type(out, count, shown_type(self->code));
     if (self->code == 's') {
-        memcpy(out, values, n);
+        if (count != self->num_values) {
+            return bf_fail(err, BF_ERR_ARGUMENT, "texts are of one width");
+        }
+        memcpy(each.out, values, (uint64_t) num_samples * count);
     } else if (self->code == 'f') {
-        wrong = put_floats(values, num_samples, self->num_values, out);
+        wrong = put_floats(&each, &sample);
     } else {
-        wrong = put_code(values, num_samples, self->num_values, out, self->code);
+        wrong = put_code(&each, self->code, &sample);
     }
-    if (wrong < n) {
-        err->sample = (int64_t) (wrong / self->num_values);
-        return bf_fail(err, BF_ERR_ALLELE,
-            self->code == 'f' ? "a value comes behind a fill value"
-                              : "a number is one that BCF, of 32 bits, cannot hold");
+    if (wrong != FINE) {
+        err->sample = (int64_t) sample;
+        return bf_fail(err, BF_ERR_ALLELE, WRONG[wrong]);
     }
     return BF_OK;
 }

@@ -1,6 +1,6 @@
 #include "bcf_heads.h"
 
-enum { TYPE_NULL = 0, TYPE_INT8 = 1, TYPE_INT16 = 2, TYPE_INT32 = 3, TYPE_FLOAT = 5, TYPE_TEXT = 7 };
+#include "bcf_types.h"
 
 /* The lowest numbers of each type stand for what is missing. */
 #define MIN_INT8 (-120)
@@ -42,29 +42,24 @@ static unsigned
 int_type(int64_t least, int64_t most)
 {
     if (least >= MIN_INT8 && most <= INT8_MAX) {
-        return TYPE_INT8;
+        return BF_BCF_INT8;
     }
-    return least >= MIN_INT16 && most <= INT16_MAX ? TYPE_INT16 : TYPE_INT32;
+    return least >= MIN_INT16 && most <= INT16_MAX ? BF_BCF_INT16 : BF_BCF_INT32;
 }
 
 static void
 put_int(writer *to, int32_t number, unsigned type)
 {
-    put_number(to, (uint32_t) number, type == TYPE_INT32 ? 4 : type);
+    put_number(to, (uint32_t) number, type == BF_BCF_INT32 ? 4 : type);
 }
 
 /* A type and how many values there are. */
 static void
 put_type(writer *to, uint32_t count, unsigned type)
 {
-    if (count < 15) {
-        put_number(to, count << 4 | type, 1);
-        return;
-    }
-    put_number(to, 15 << 4 | type, 1);
-    type = int_type(0, count);
-    put_number(to, 1 << 4 | type, 1);
-    put_int(to, (int32_t) count, type);
+    uint8_t bytes[BF_BCF_TYPE_ROOM];
+
+    put_bytes(to, bytes, bf_bcf_put_type(bytes, count, type));
 }
 
 static void
@@ -79,7 +74,7 @@ put_typed_int(writer *to, int32_t number)
 static void
 put_text(writer *to, bf_text text)
 {
-    put_type(to, text.size, TYPE_TEXT);
+    put_type(to, text.size, BF_BCF_CHAR);
     put_bytes(to, text.data, text.size);
 }
 
@@ -96,7 +91,7 @@ put_flag(writer *to, const bf_bcf_field *field, uint64_t i)
         return 0;
     }
     put_typed_int(to, (int32_t) field->key);
-    put_type(to, 0, TYPE_NULL);
+    put_type(to, 0, BF_BCF_NULL);
     return 1;
 }
 
@@ -131,7 +126,7 @@ put_ints(writer *to, const bf_bcf_field *field, uint64_t i)
     type = int_type(least, most);
     put_type(to, count, type);
     for (uint32_t k = 0; k < count; k++) {
-        int32_t none = type == TYPE_INT8 ? INT8_MIN : type == TYPE_INT16 ? INT16_MIN : INT32_MIN;
+        int32_t none = type == BF_BCF_INT8 ? INT8_MIN : type == BF_BCF_INT16 ? INT16_MIN : INT32_MIN;
 
         put_int(to, values[k] == MISSING_INT ? none : values[k], type);
     }
@@ -154,7 +149,7 @@ put_floats(writer *to, const bf_bcf_field *field, uint64_t i)
         return 0;
     }
     put_typed_int(to, (int32_t) field->key);
-    put_type(to, count, TYPE_FLOAT);
+    put_type(to, count, BF_BCF_FLOAT32);
     for (uint32_t k = 0; k < count; k++) {
         put_number(to, values[k], 4);
     }
@@ -184,7 +179,7 @@ put_texts(writer *to, const bf_bcf_field *field, uint64_t i)
         return -1;
     }
     put_typed_int(to, (int32_t) field->key);
-    put_type(to, (uint32_t) size, TYPE_TEXT);
+    put_type(to, (uint32_t) size, BF_BCF_CHAR);
     for (uint32_t k = 0; k < count; k++) {
         bf_text text = bf_texts_get(&field->texts, first + k);
 
@@ -222,7 +217,7 @@ put_filters(writer *to, const bf_bcf_heads *self, uint64_t i)
             most = self->filter_keys[k] > most ? self->filter_keys[k] : most;
         }
     }
-    type = count > 0 ? int_type(0, most) : TYPE_NULL;
+    type = count > 0 ? int_type(0, most) : BF_BCF_NULL;
     put_type(to, count, type);
     for (uint32_t k = 0; k < self->num_filters; k++) {
         if (set[k]) {
@@ -243,13 +238,21 @@ count_alleles(const bf_bcf_heads *self, uint64_t i)
 }
 
 static bf_status
-write_head(const bf_bcf_heads *self, uint64_t i, writer *to, bf_error *err)
+write_head(
+    const bf_bcf_heads *self, uint64_t i, writer *to, uint32_t *behind, bf_error *err)
 {
+    uint32_t num_formats = self->records->num_formats + (self->records->width > 0);
     uint64_t begun = to->used, after;
     uint32_t num_alleles = count_alleles(self, i), num_info = 0;
     bf_text id = bf_texts_get(&self->ids, i);
+    uint64_t data
+        = bf_bcf_data_size(self->records, self->num_samples, self->ploidy, num_alleles);
     writer counts;
 
+    if (data > INT32_MAX || num_formats > UINT8_MAX) {
+        return bf_fail(err, BF_ERR_ARGUMENT, "the site has more of FORMAT than BCF can hold");
+    }
+    *behind = (uint32_t) data;
     if (self->positions[i] < 0 || self->positions[i] > INT32_MAX || self->lengths[i] < 0
         || self->contigs[i] < 0) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a position is one that BCF cannot hold");
@@ -258,14 +261,14 @@ write_head(const bf_bcf_heads *self, uint64_t i, writer *to, bf_error *err)
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more alleles than BCF can hold");
     }
     put_number(to, 0, 4);
-    put_number(to, self->data_size, 4);
+    put_number(to, *behind, 4);
     put_number(to, (uint32_t) self->contigs[i], 4);
     put_number(to, (uint32_t) (self->positions[i] - 1), 4);
     put_number(to, (uint32_t) self->lengths[i], 4);
     put_number(to, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT, 4);
     counts = *to;
     put_number(to, 0, 4);
-    put_number(to, self->num_samples | self->num_formats << 24, 4);
+    put_number(to, self->num_samples | num_formats << 24, 4);
     if (is_missing(id)) {
         id.size = 0;
     }
@@ -295,14 +298,14 @@ write_head(const bf_bcf_heads *self, uint64_t i, writer *to, bf_error *err)
 
 bf_status
 bf_bcf_heads_write(const bf_bcf_heads *self, uint8_t *out, uint64_t room, uint32_t *sizes,
-    uint64_t *used, bf_error *err)
+    uint32_t *behind, uint64_t *used, bf_error *err)
 {
     writer to = { .out = out, .room = room };
 
     for (uint64_t i = 0; i < self->count; i++) {
         uint64_t begun = to.used;
 
-        if (write_head(self, i, &to, err) != BF_OK) {
+        if (write_head(self, i, &to, &behind[i], err) != BF_OK) {
             err->row = (int64_t) i;
             return err->status;
         }

@@ -3,6 +3,7 @@
 #ifndef BF_BCF_HEADS_H
 #define BF_BCF_HEADS_H
 
+#include "bcf.h"
 #include "texts.h"
 
 typedef enum {
@@ -38,14 +39,15 @@ typedef struct {
     const bf_bcf_field *fields;
     uint32_t num_fields;
     uint32_t num_samples;
-    uint32_t num_formats;      /* fields of FORMAT, up to 255 */
-    uint32_t data_size;        /* of these */
+    uint32_t ploidy;
+    const bf_bcf *records;     /* which tell what follows, up to 255 fields */
 } bf_bcf_heads;
 
-/* Write them, one after another, to out, which has room bytes, and the size of each; *used: the
- * bytes that they take, of which none is written beyond the room. BF_ERR_ARGUMENT, with the row:
- * a number that BCF cannot hold, more alleles or fields than it can. */
+/* Write them, one after another, to out, which has room bytes, and the size of each and of what
+ * follows it in its record; *used: the bytes that they take, of which none is written beyond the
+ * room. BF_ERR_ARGUMENT, with the row: a number that BCF cannot hold, more alleles, fields or
+ * bytes than it can. */
 bf_status bf_bcf_heads_write(const bf_bcf_heads *self, uint8_t *out, uint64_t room,
-    uint32_t *sizes, uint64_t *used, bf_error *err);
+    uint32_t *sizes, uint32_t *behind, uint64_t *used, bf_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 """The files of a plan: tables of the variants, and what each view of them needs."""
 
 import os
-from typing import TYPE_CHECKING
+import shutil
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -60,6 +61,40 @@ class VariantIndex:
         return MappedTables.open(self._directory, [VARIANTS]).views[VARIANTS].cast("I")
 
 
+class _Starts:
+    """Where the heads of records begin, of a layout whose heads tell how large records are.
+
+    Parameters
+    ----------
+    path : str
+        Of a file that is there while heads are added.
+    """
+
+    def __init__(self, path: str):
+        self._end = 0
+        # Open until it is closed.
+        self._file = open(path, "w+b")  # noqa: SIM115
+        self._file.write(np.uint64(0).tobytes())
+
+    def add(self, sizes: np.ndarray) -> None:
+        """Add heads of these sizes, uint64."""
+        ends = np.cumsum(sizes, dtype=np.uint64) + np.uint64(self._end)
+        self._file.write(ends.data)
+        self._end = int(ends[-1]) if len(ends) else self._end
+
+    def append_to(self, heads: IO[bytes]) -> None:
+        """Write it behind the heads, from a multiple of eight bytes on, and close it."""
+        heads.write(bytes(-self._end % 8))
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, heads, 1 << 20)
+        self.close()
+        os.unlink(self._file.name)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 class ViewFiles:
     """The files of one view: header, heads, offsets, sidecars.
 
@@ -94,7 +129,8 @@ class ViewFiles:
         self._count = 0
         # Where records have no heads the header's size may follow from their number.
         self._end = len(view.layout.header(0)) if view.layout.heads is not None else 0
-        self._max_record = view.layout.record_size
+        self._max_record = view.layout.record_size or 0
+        self._starts: _Starts | None = None
         self._sidecars: list[tuple[str, Sidecar]] = []
         self._begin_sidecars(subject)
         if view.layout.heads is not None:
@@ -102,6 +138,8 @@ class ViewFiles:
             self._heads_out = open(os.path.join(directory, self._heads), "wb")  # noqa: SIM115
             self._offsets_out = open(os.path.join(directory, self._offsets), "wb")  # noqa: SIM115
             self._offsets_out.write(np.uint64(self._end).tobytes())
+            if view.layout.record_size is None:
+                self._starts = _Starts(os.path.join(directory, f"{number}.starts.u64"))
 
     def _begin_sidecars(self, subject: Subject) -> None:
         for writer in self.view.format.sidecars(self.view.options):
@@ -123,6 +161,8 @@ class ViewFiles:
         if self.view.layout.heads is not None:
             self._heads_out.close()
             self._offsets_out.close()
+        if self._starts is not None:
+            self._starts.close()
         self._remove()
 
     def _remove(self) -> None:
@@ -144,9 +184,15 @@ class ViewFiles:
         offsets = None
         self._count += len(variants)
         if layout.heads is not None:
-            heads, sizes = layout.heads(variants)
-            self._heads_out.write(heads)
-            records = np.frombuffer(sizes, dtype=np.uint32) + np.uint64(layout.record_size)
+            heads = layout.heads(variants)
+            self._heads_out.write(heads.data)
+            sizes = np.frombuffer(heads.sizes, dtype=np.uint32).astype(np.uint64)
+            if heads.behind is None:
+                records = sizes + np.uint64(layout.record_size or 0)
+            else:
+                records = sizes + np.frombuffer(heads.behind, dtype=np.uint32)
+            if self._starts is not None:
+                self._starts.add(sizes)
             offsets = np.cumsum(np.append(np.uint64(self._end), records), dtype=np.uint64)
             self._offsets_out.write(offsets[1:].data)
             self._end = int(offsets[-1])
@@ -161,10 +207,12 @@ class ViewFiles:
         write_file(self._directory, self._header, header)
         headed = layout.heads is not None
         if headed:
+            if self._starts is not None:
+                self._starts.append_to(self._heads_out)
             self._heads_out.close()
             self._offsets_out.close()
         else:
-            self._end = len(header) + self._count * layout.record_size
+            self._end = len(header) + self._count * (layout.record_size or 0)
         return StreamedFile(
             name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,

@@ -47,7 +47,7 @@ def view_sizes(
         views[name] = {
             "file": store_stem(location.path) + formats.main_suffix(name),
             "size": len(layout.header(genotypes.shape[0]))
-            + genotypes.shape[0] * layout.record_size
+            + genotypes.shape[0] * (layout.record_size or 0)
             + heads,
             "exact": exact and biallelic,
             "reason": None,
