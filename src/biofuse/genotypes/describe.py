@@ -12,6 +12,7 @@ _CODES = {"b1": "?", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4"
 _CODES |= {"u8": "Q"}
 # Bytes of a character of UTF-8, at most.
 _UTF8 = 4
+_BIT_SHUFFLE = "bit shuffle"
 
 
 def describe(array, kinds: str = CALLS) -> GenotypeArray:
@@ -59,6 +60,8 @@ def describe(array, kinds: str = CALLS) -> GenotypeArray:
     shape = (*(int(n) for n in array.shape), *unit)
     if reason is None:
         reason = _slow_type(array.dtype, kinds)
+    if reason is None and array.dtype.itemsize > 1 and codec.endswith(_BIT_SHUFFLE):
+        reason = "values are bit shuffled"
     if reason is None and chunks[2] != shape[2]:
         reason = "chunks don't span the last dimension"
     elif reason is None and chunks[0] * chunks[1] * chunks[2] * array.dtype.itemsize >= 2**31:
@@ -151,7 +154,7 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 
 
 def _blosc_text(config) -> str:
-    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
+    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: _BIT_SHUFFLE, -1: "automatic shuffle"}
     kind = config.get("shuffle")
     kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
     return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

@@ -152,15 +152,19 @@ class WholeChunks:
 
     def _decode_plain(self, array: GenotypeArray, key: str, part: tuple[slice, ...]):
         """Decode a chunk that is not zarr-python's business; None if it is, or is not stored."""
+        import numpy as np
+
         if array.plain is None:
             return None
         [piece] = read_whole(self._store, [key], encoded(most_decoded(array)))
         if piece is None:
             return None
+        shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
         values = decode(array, piece.data)
-        if array.code == "s":
-            return TextChunk(array, values, tuple(each.stop - each.start for each in part))
-        return values[tuple(slice(each.stop - each.start) for each in part)]
+        if not isinstance(values, np.ndarray):
+            return TextChunk(array, values, shape)
+        values = values[: shape[0], : shape[1]]
+        return TextChunk(array, values, shape) if array.code == "s" else values
 
     def _is_stored(self, key: str) -> bool:
         """Whether a chunk is there; `StoreChangedError` if it was changed after the mount."""

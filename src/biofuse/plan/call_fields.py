@@ -1,6 +1,5 @@
 """Fields of FORMAT that a store has beside GT: `call_NAME`, as bio2zarr makes arrays of a VCF's."""
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -106,11 +105,9 @@ class CallFields:
         known = format_names(self._group)
         fits = name not in _NOT_FIELDS and not name.endswith(_PARTS) and KEY.fullmatch(key)
         if not fits or name not in self._group:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             return (
                 f"the store has no field {key} of FORMAT (no {name}): it has "
-                f"{', '.join(['GT', *known])}{hint}"
+                f"{', '.join(['GT', *known])}"
             )
         array, main = self._group[name], self._group[main_field(self._group) or name]
         if array.ndim not in (2, 3) or 0 in array.shape[2:] or array.dtype.kind not in ANYTHING:
