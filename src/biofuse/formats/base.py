@@ -192,8 +192,8 @@ class SiteColumns:
         NaN where missing; None if the store has none.
     filters : memoryview of uint8
         For each variant, which of the filters are set.
-    filter_texts : Texts
-        The same as VCF has it, empty where none are.
+    filter_texts : callable
+        Gives the same as VCF has it: texts, empty where none are.
     info : list of Texts or memoryview
         By `Sites.info`: texts, "." where missing and empty for none; flags of uint8; int32 or
         int64, -1 where missing and -2 for none; float32, the NaN 0x7f800001 where missing and
@@ -205,7 +205,7 @@ class SiteColumns:
     alleles: "Texts"
     quality: memoryview | None
     filters: memoryview
-    filter_texts: "Texts"
+    filter_texts: "Callable[[], Texts]"
     info: "list[Texts | memoryview]"
 
     @property
@@ -249,7 +249,7 @@ class Heads(NamedTuple):
 
     Attributes
     ----------
-    data : bytes
+    data : bytes or memoryview of uint8
         Of all, one after another.
     sizes : array of uint32
         Bytes of each.
@@ -257,7 +257,7 @@ class Heads(NamedTuple):
         Bytes that follow each in its record; None if they are as many in all.
     """
 
-    data: bytes
+    data: bytes | memoryview
     sizes: "array[int]"
     behind: "array[int] | None" = None
 

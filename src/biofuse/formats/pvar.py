@@ -129,7 +129,7 @@ class PvarWriter:
         if self._sites.info:
             keys = [each.key for each in self._sites.info]
             info = native.info_texts(list(zip(keys, columns.info, strict=True)), len(variants))
-        return _Annotations(columns.quality, columns.filter_texts, info)
+        return _Annotations(columns.quality, columns.filter_texts(), info)
 
     def _note_columns(self, found: _Annotations) -> None:
         """Begin columns of which there is a value now."""

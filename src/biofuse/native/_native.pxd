@@ -523,6 +523,25 @@ cdef extern from "bgen_heads.h" nogil:
     bf_status bf_bgen_samples_write(const bf_texts *, uint8_t *, bf_error *)
 
 
+cdef extern from "csi.h" nogil:
+    ctypedef struct bf_csi:
+        pass
+
+    ctypedef struct bf_csi_sites:
+        uint64_t count
+        const int32_t *contigs
+        const int64_t *positions
+        const int32_t *lengths
+        const uint64_t *offsets
+
+    void bf_csi_init(bf_csi *)
+    void bf_csi_free(bf_csi *)
+    bf_status bf_csi_add(bf_csi *, const bf_csi_sites *, bf_error *)
+    bf_status bf_csi_finish(bf_csi *, bf_error *)
+    uint64_t bf_csi_size(const bf_csi *)
+    void bf_csi_write(const bf_csi *, uint8_t *)
+
+
 cdef extern from "bcf_heads.h" nogil:
     ctypedef enum bf_bcf_kind:
         BF_BCF_FLAG
@@ -555,6 +574,7 @@ cdef extern from "bcf_heads.h" nogil:
         uint32_t ploidy
         const bf_bcf *records
 
+    uint64_t bf_bcf_heads_room(const bf_bcf_heads *)
     bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *, uint32_t *,
                                  uint64_t *, bf_error *)
 

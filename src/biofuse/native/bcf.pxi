@@ -228,7 +228,7 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
 
     Returns
     -------
-    heads : bytes
+    heads : memoryview of uint8
         One after another.
     sizes : array of uint32
         Bytes of each.
@@ -249,14 +249,14 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
     cdef Py_ssize_t i, n = positions.shape[0]
     cdef uint32_t[::1] sizes = array("I", bytes(4 * n))
     cdef uint32_t[::1] behind = array("I", bytes(4 * n))
-    cdef uint64_t used = 0
+    cdef uint64_t room, used = 0
     cdef uint8_t *out
     clear(&err)
     check_lengths(n, (contigs, lengths, ids))
     if qualities is not None:
         check_lengths(n, (qualities,))
     if n == 0:
-        return b"", sizes.base, behind.base
+        return memoryview(b""), sizes.base, behind.base
     if len(alleles) == 0 or len(alleles) % n or len(filters) != n * len(filter_keys):
         raise ValueError("the columns differ in length")
     c_fields = <bf_bcf_field *> calloc(len(fields) + 1, sizeof(bf_bcf_field))
@@ -284,17 +284,74 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
         columns.num_samples = num_samples
         columns.ploidy = ploidy
         columns.records = &records.bcf
-        with nogil:
-            status = bf_bcf_heads_write(&columns, NULL, 0, &sizes[0], &behind[0], &used, &err)
-        if status != BF_OK:
-            raise_error(&err)
-        heads = PyBytes_FromStringAndSize(NULL, used)
+        room = bf_bcf_heads_room(&columns)
+        heads = PyBytes_FromStringAndSize(NULL, room)
         out = <uint8_t *> PyBytes_AsString(heads)
         with nogil:
-            status = bf_bcf_heads_write(&columns, out, used, &sizes[0], &behind[0], &used,
-                                        &err)
+            status = bf_bcf_heads_write(&columns, out, room, &sizes[0], &behind[0], &used, &err)
         if status != BF_OK:
             raise_error(&err)
     finally:
         free(c_fields)
-    return heads, sizes.base, behind.base
+    # What is behind the last one was never written.
+    return memoryview(heads)[:used], sizes.base, behind.base
+
+
+cdef class CsiIndex:
+    """A CSI index of the records of a BCF file in blocks of stored data."""
+
+    cdef bf_csi csi
+
+    def __cinit__(self):
+        bf_csi_init(&self.csi)
+
+    def __dealloc__(self):
+        bf_csi_free(&self.csi)
+
+    def add(self, const int32_t[::1] contigs not None, const int64_t[::1] positions not None,
+            const int32_t[::1] lengths not None, const uint64_t[::1] offsets not None):
+        """Add sites, contig by contig and in order.
+
+        Parameters
+        ----------
+        contigs : buffer of int32
+        positions : buffer of int64
+            1-based.
+        lengths : buffer of int32
+            Positions that each site takes.
+        offsets : buffer of uint64
+            Where records begin and end in the stream: one more than there are.
+
+        Raises
+        ------
+        NativeError
+            If a site, of which `row` tells, comes behind others that should follow it.
+        """
+        cdef bf_error err
+        cdef bf_status status
+        cdef bf_csi_sites sites
+        cdef Py_ssize_t n = positions.shape[0]
+        clear(&err)
+        check_lengths(n, (contigs, lengths))
+        check_lengths(n + 1, (offsets,))
+        if n == 0:
+            return
+        sites.count = n
+        sites.contigs = &contigs[0]
+        sites.positions = &positions[0]
+        sites.lengths = &lengths[0]
+        sites.offsets = &offsets[0]
+        with nogil:
+            status = bf_csi_add(&self.csi, &sites, &err)
+        if status != BF_OK:
+            raise_error(&err)
+
+    def to_bytes(self):
+        """The index, not compressed; nothing can be added any more."""
+        cdef bf_error err
+        clear(&err)
+        if bf_csi_finish(&self.csi, &err) != BF_OK:
+            raise_error(&err)
+        data = PyBytes_FromStringAndSize(NULL, bf_csi_size(&self.csi))
+        bf_csi_write(&self.csi, <uint8_t *> PyBytes_AsString(data))
+        return data

@@ -11,6 +11,8 @@
 #define MISSING_FLOAT 0x7f800001U
 #define NO_FLOAT 0x7f800002U
 #define MAX_SIZE (1U << 30)
+/* Bytes of the numbers that a record begins with. */
+#define FIXED_SIZE 32
 
 /* Bytes that are counted in any case, and written where there is room. */
 typedef struct {
@@ -28,13 +30,19 @@ put_bytes(writer *to, const void *bytes, uint64_t size)
 }
 
 static void
+store32(uint8_t *p, uint32_t number)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = (uint8_t) (number >> 8 * i);
+    }
+}
+
+static void
 put_number(writer *to, uint32_t number, unsigned width)
 {
     uint8_t bytes[4];
 
-    for (unsigned i = 0; i < width; i++) {
-        bytes[i] = (uint8_t) (number >> 8 * i);
-    }
+    store32(bytes, number);
     put_bytes(to, bytes, width);
 }
 
@@ -74,6 +82,17 @@ put_typed_int(writer *to, int32_t number)
 static void
 put_text(writer *to, bf_text text)
 {
+    /* As most are. */
+    if (text.size < 15 && to->used < to->room && text.size < to->room - to->used) {
+        uint8_t *out = to->out + to->used;
+
+        *out++ = (uint8_t) (text.size << 4 | BF_BCF_CHAR);
+        for (uint32_t i = 0; i < text.size; i++) {
+            out[i] = text.data[i];
+        }
+        to->used += 1 + text.size;
+        return;
+    }
     put_type(to, text.size, BF_BCF_CHAR);
     put_bytes(to, text.data, text.size);
 }
@@ -247,7 +266,7 @@ write_head(
     bf_text id = bf_texts_get(&self->ids, i);
     uint64_t data
         = bf_bcf_data_size(self->records, self->num_samples, self->ploidy, num_alleles);
-    writer counts;
+    uint8_t fixed[FIXED_SIZE];
 
     if (data > INT32_MAX || num_formats > UINT8_MAX) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more of FORMAT than BCF can hold");
@@ -260,15 +279,7 @@ write_head(
     if (num_alleles > UINT16_MAX) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more alleles than BCF can hold");
     }
-    put_number(to, 0, 4);
-    put_number(to, *behind, 4);
-    put_number(to, (uint32_t) self->contigs[i], 4);
-    put_number(to, (uint32_t) (self->positions[i] - 1), 4);
-    put_number(to, (uint32_t) self->lengths[i], 4);
-    put_number(to, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT, 4);
-    counts = *to;
-    put_number(to, 0, 4);
-    put_number(to, self->num_samples | num_formats << 24, 4);
+    to->used += FIXED_SIZE;
     if (is_missing(id)) {
         id.size = 0;
     }
@@ -289,11 +300,41 @@ write_head(
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more INFO than BCF can hold");
     }
     after = to->used;
-    put_number(&counts, num_alleles << 16 | num_info, 4);
+    store32(fixed, (uint32_t) (after - begun - 8));
+    store32(fixed + 4, *behind);
+    store32(fixed + 8, (uint32_t) self->contigs[i]);
+    store32(fixed + 12, (uint32_t) (self->positions[i] - 1));
+    store32(fixed + 16, (uint32_t) self->lengths[i]);
+    store32(fixed + 20, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT);
+    store32(fixed + 24, num_alleles << 16 | num_info);
+    store32(fixed + 28, self->num_samples | num_formats << 24);
     to->used = begun;
-    put_number(to, (uint32_t) (after - begun - 8), 4);
+    put_bytes(to, fixed, FIXED_SIZE);
     to->used = after;
     return BF_OK;
+}
+
+uint64_t
+bf_bcf_heads_room(const bf_bcf_heads *self)
+{
+    /* Numbers, and a type for each thing that has one: of the ID, of alleles, of filters. */
+    uint64_t each = FIXED_SIZE + (2 + (uint64_t) self->max_alleles) * BF_BCF_TYPE_ROOM
+                    + 4 * (uint64_t) self->num_filters;
+    uint64_t texts = bf_texts_size(&self->ids) + bf_texts_size(&self->alleles);
+
+    for (uint32_t k = 0; k < self->num_fields; k++) {
+        const bf_bcf_field *field = &self->fields[k];
+
+        /* A key with its type, and a type. */
+        each += 5 + BF_BCF_TYPE_ROOM;
+        if (field->kind == BF_BCF_TEXT) {
+            each += field->width;
+            texts += bf_texts_size(&field->texts);
+        } else if (field->kind != BF_BCF_FLAG) {
+            each += 4 * (uint64_t) field->width;
+        }
+    }
+    return self->count * each + texts;
 }
 
 bf_status

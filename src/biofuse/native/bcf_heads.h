@@ -43,6 +43,9 @@ typedef struct {
     const bf_bcf *records;     /* which tell what follows, up to 255 fields */
 } bf_bcf_heads;
 
+/* Bytes that all of them take, or more. */
+uint64_t bf_bcf_heads_room(const bf_bcf_heads *self);
+
 /* Write them, one after another, to out, which has room bytes, and the size of each and of what
  * follows it in its record; *used: the bytes that they take, of which none is written beyond the
  * room. BF_ERR_ARGUMENT, with the row: a number that BCF cannot hold, more alleles, fields or

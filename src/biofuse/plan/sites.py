@@ -6,6 +6,7 @@ columns for. Their types and numbers are those of the arrays, as bio2zarr makes 
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -290,7 +291,7 @@ class SiteReader:
             alleles=_column(alleles).or_else("."),
             quality=_float32(values(_QUALITY)) if has(_QUALITY) else None,
             filters=_flags(filters),
-            filter_texts=_filter_texts(filters, self._filters),
+            filter_texts=partial(_filter_texts, filters, self._filters),
             info=info,
         )
 
