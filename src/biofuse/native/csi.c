@@ -152,11 +152,13 @@ begin_contig(bf_csi *self, uint64_t number, uint64_t first)
 bf_status
 bf_csi_add(bf_csi *self, const bf_csi_sites *sites, bf_error *err)
 {
+    uint64_t end = sites->count > 0 ? virtual_offset(sites->offsets[0]) : 0;
+
     for (uint64_t i = 0; i < sites->count; i++) {
         int64_t number = sites->contigs[i];
         int64_t start = sites->positions[i] > 0 ? sites->positions[i] - 1 : 0;
         int64_t length = sites->lengths[i] > 0 ? sites->lengths[i] : 1;
-        uint64_t begin = virtual_offset(sites->offsets[i]);
+        uint64_t begin = end;
         bf_csi_contig *contig;
 
         err->row = (int64_t) i;
@@ -179,8 +181,9 @@ bf_csi_add(bf_csi *self, const bf_csi_sites *sites, bf_error *err)
         }
         self->contig = number;
         self->position = start;
+        end = virtual_offset(sites->offsets[i + 1]);
         if (!add_site(self, contig, (uint64_t) start, (uint64_t) (start + length - 1), begin,
-                virtual_offset(sites->offsets[i + 1]))) {
+                end)) {
             return bf_fail(err, BF_ERR_NOMEM, "out of memory");
         }
     }

@@ -41,6 +41,7 @@ _NUMBERS = {"alt_alleles": "A", "alleles": "R", "genotypes": "G"}
 _TYPES = {"b": "Flag", "i": "Integer", "u": "Integer", "f": "Float"}
 _TEXT = "OSTU"
 _MAX_INT = 2**31 - 1
+_FEW_FILTERS = 12
 
 
 def need_sites(options: ViewOptions) -> bool:
@@ -331,11 +332,22 @@ def _lengths(position: Array, alleles: TextArray, end: Array | None) -> memoryvi
 
 def _filter_texts(flags: Array, names: Sequence[str]) -> Texts:
     """The filters of each variant between semicolons, empty where there are none."""
-    packed = np.packbits(flags, axis=1)
-    if not packed.size:
+    if not flags.size:
         return TextArray.of([""] * len(flags)).column()
-    # Rows of bytes, which differ in more than zeros at their end, as all are of one size.
-    keys = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").reshape(-1)
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    texts = [";".join(names[int(i)] for i in np.flatnonzero(row)) for row in flags[first]]
+    if len(names) <= _FEW_FILTERS:
+        # Those of a variant are the bits of a number, of which there are few.
+        bits = np.left_shift(1, np.arange(len(names))).astype(np.uint16)
+        numbers = flags.astype(np.uint16) @ bits
+        found = np.flatnonzero(np.bincount(numbers))
+        rows = (found[:, None] & bits.astype(np.int64)) != 0
+        which = np.zeros(int(found[-1]) + 1, np.intp)
+        which[found] = np.arange(len(found))
+        which = which[numbers]
+    else:
+        packed = np.packbits(flags, axis=1)
+        # Rows of bytes, which differ in more than zeros at their end, as all are of one size.
+        keys = np.ascontiguousarray(packed).view(f"S{packed.shape[1]}").reshape(-1)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        rows = flags[first]
+    texts = [";".join(names[int(i)] for i in np.flatnonzero(row)) for row in rows]
     return TextArray.of(texts)[which.reshape(-1)].column()
