@@ -5,6 +5,7 @@ many selections. What only a mount can show is tested on mounts.
 """
 
 import dataclasses
+import shutil
 import time
 from array import array
 from collections.abc import Iterator
@@ -106,5 +107,6 @@ def make_files(store: Path, directory: Path, *options, like: str = "mount") -> P
         path.write_bytes(b"".join(encoded_parts(plan, folder, number)))
         assert path.stat().st_size == streamed.size
     for static in plan.static:
-        (folder / static.path).rename(directory / static.name)
+        # Of several filesets, some are the same.
+        shutil.copy(folder / static.path, directory / static.name)
     return directory / plan.stem

@@ -48,10 +48,14 @@ class Options:
     Attributes
     ----------
     formats : str or sequence of str, optional
-        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; all that can show the
-        store where None.
+        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; of these two, those that
+        can show the store where None.
     basename : str, optional
         Name of the files, without suffix; the store's where None.
+    per_contig : bool
+        Files for each contig.
+    name_template : str, optional
+        Their names without suffix, such as ``"{stem}_chr{contig}"``.
     regions, targets, samples : str or sequence of str, optional
         As text with commas, or as a list. A leading ``^`` of `targets` and `samples` excludes.
     regions_file, targets_file, samples_file : path-like, optional
@@ -114,6 +118,8 @@ class Options:
 
     formats: Names | None = None
     basename: str | None = None
+    per_contig: bool = False
+    name_template: str | None = None
     regions: Names | None = None
     regions_file: Path | None = None
     targets: Names | None = None
@@ -222,6 +228,8 @@ class Options:
             self.variant_id_template,
             self.contig_names,
             self.missing_chunks,
+            self.per_contig,
+            self.name_template,
         )
 
     def _selection(self) -> Selection:

@@ -25,6 +25,8 @@ _REMOTE_TIMEOUT = 120.0
 CHUNK_CACHE_SIZE = 10 << 30
 # Bytes of a file's name, of which the longest suffix takes some.
 _MAX_NAME = 255
+# Names of files for each contig.
+_BY_CONTIG = "{stem}_{contig}"
 
 # By format, those of its options that differ from the default.
 FormatOptions = dict[str, dict[str, Any]]
@@ -70,6 +72,10 @@ class ViewChoices:
     multiallelic : str
     variant_id_template : str or None
     contig_names, missing_chunks : str
+    per_contig : bool
+        Whether there is a fileset for each contig.
+    name_template : str or None
+        The names of these files, with {stem} and {contig}; if given they are.
     """
 
     format_names: tuple[str, ...] = ()
@@ -78,6 +84,13 @@ class ViewChoices:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    per_contig: bool = False
+    name_template: str | None = None
+
+    @property
+    def is_per_contig(self) -> bool:
+        """Whether there is a fileset for each contig."""
+        return self.per_contig or self.name_template is not None
 
 
 @dataclass(frozen=True)
@@ -245,6 +258,10 @@ def view_options(
     stem = view.basename or store_stem(location.path)
     chosen, required = _formats(view.format_names, used, options)
     _check_stem(stem, chosen)
+    template = None
+    if view.is_per_contig:
+        template = view.name_template or _BY_CONTIG
+        _check_template(template)
     return ViewOptions(
         store=location.public(),
         stem=stem,
@@ -255,6 +272,7 @@ def view_options(
         variant_id_template=view.variant_id_template,
         contig_names=view.contig_names,
         missing_chunks=view.missing_chunks,
+        name_template=template,
         format_options=options,
         secrets=location.secrets,
     )
@@ -283,6 +301,16 @@ def _as_saved(
     unset = [name for name in names if getattr(view, name) == getattr(default, name)]
     view = dataclasses.replace(view, **{name: getattr(saved, name) for name in unset})
     return view, selection, options or saved.format_options
+
+
+def _check_template(template: str) -> None:
+    """Raise `BiofuseError` if files of contigs cannot be named so."""
+    rest = template.replace("{stem}", "").replace("{contig}", "")
+    if "{contig}" not in template or any(c in rest for c in "/{}\0"):
+        raise BiofuseError(
+            f"--name-template {template!r} is no name of files for each contig: it needs "
+            f"{{contig}}, and may have {{stem}}, as in {_BY_CONTIG!r}"
+        )
 
 
 def _check_stem(stem: str, chosen: Sequence[str]) -> None:

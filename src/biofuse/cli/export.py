@@ -40,6 +40,7 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @click.option(
     "--compress",

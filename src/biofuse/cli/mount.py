@@ -29,6 +29,7 @@ Examples:
 @o.name_options
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options

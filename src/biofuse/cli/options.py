@@ -117,7 +117,8 @@ variant_options = options(
             "type": click.Choice(MULTIALLELIC_POLICIES),
             "default": "error",
             "show_default": True,
-            "help": "What to do with sites of more than two alleles.",
+            "help": "Sites of more than two alleles, in files that hold two: leave them out, or "
+            "show each ALT as a site, with others as REF (bcftools norm -m -any) or as missing.",
         },
     ),
     (
@@ -150,6 +151,22 @@ name_options = options(
     (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
 )
 
+fileset_options = options(
+    _VIEW,
+    "Options",
+    (
+        ("--per-contig",),
+        {"is_flag": True, "help": "Files for each contig: STEM_CONTIG.bed and so on."},
+    ),
+    (
+        ("--name-template",),
+        {
+            "metavar": "TEMPLATE",
+            "help": "Their names without suffix, such as '{stem}_chr{contig}'; with --per-contig.",
+        },
+    ),
+)
+
 format_choice = options(
     _VIEW,
     "Options",
@@ -158,7 +175,7 @@ format_choice = options(
         {
             "multiple": True,
             "type": click.Choice(formats.NAMES),
-            "help": "Format to show; repeatable.  [default: all that can show the store]",
+            "help": "Format to show; repeatable.  [default: plink and bgen]",
         },
     ),
 )

@@ -29,6 +29,7 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @o.selection_options
 @o.missing_chunks_option

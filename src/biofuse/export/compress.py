@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from biofuse import native
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, as_maker
 from biofuse.export.journal import Journal

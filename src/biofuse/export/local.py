@@ -12,7 +12,7 @@ from typing import Any
 
 from biofuse.api.fileset import Fileset
 from biofuse.durable import sync_folder
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError, NoRoomError
 from biofuse.export.cluster import Cluster, Package
 from biofuse.export.compress import CompressedFile, Compression, write_index

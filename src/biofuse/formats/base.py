@@ -268,9 +268,12 @@ class Sidecar(Protocol):
     Attributes
     ----------
     suffix : str
+    of_samples : bool
+        Whether it tells of samples alone: it is the same for any variants.
     """
 
     suffix: str
+    of_samples: bool
 
     def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""

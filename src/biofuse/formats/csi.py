@@ -34,6 +34,7 @@ class CsiWriter:
     """Writes the `.bcf.csi`."""
 
     suffix = ".bcf.csi"
+    of_samples = False
 
     def __init__(self) -> None:
         self._contigs: dict[int, _Contig] = {}

@@ -1,6 +1,6 @@
 # Declarations of the C kernels.
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "error.h" nogil:
@@ -159,6 +159,18 @@ cdef extern from "count.h" nogil:
                             bf_error *)
 
 
+cdef extern from "split.h" nogil:
+    ctypedef struct bf_split:
+        const uint16_t *alts
+        uint64_t num_records
+        int others_missing
+        bf_encode_record encode
+        const void *encoder
+
+    bf_status bf_split_encode(
+        const void *, const bf_row *, uint64_t, uint8_t *, uint64_t, bf_error *)
+
+
 cdef extern from "plink1.h" nogil:
     bf_status bf_plink1_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                                bf_error *) noexcept
@@ -247,6 +259,8 @@ cdef extern from "engine.h" nogil:
         uint64_t header_size
         uint64_t size
         uint64_t records
+        const uint32_t *variants
+        uint64_t first
         uint64_t record_size
         const uint64_t *offsets
         bf_encode_record encode
@@ -299,7 +313,6 @@ cdef extern from "engine.h" nogil:
         uint32_t num_arrays
         const bf_file *files
         uint32_t num_files
-        const uint32_t *variants
         bf_watched *watched
         uint32_t num_watched
         uint64_t ahead_bytes

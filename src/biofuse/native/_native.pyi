@@ -29,6 +29,12 @@ class NativeError(ValueError):
     ) -> None: ...
 
 class RecordEncoder: ...
+
+class SplitEncoder(RecordEncoder):
+    def __new__(
+        cls, encoder: RecordEncoder, alts: _Buffer, others_missing: bool
+    ) -> SplitEncoder: ...
+
 class Plink1Encoder(RecordEncoder): ...
 
 class Plink2Encoder(RecordEncoder):
@@ -265,7 +271,6 @@ class Engine:
         folder: int,
         open_files: int,
         ahead_bytes: int,
-        variants: _Buffer | None = None,
     ) -> Engine: ...
     def add_array(
         self,
@@ -290,6 +295,8 @@ class Engine:
         genotypes: int,
         phased: int,
         framed: bool = False,
+        variants: _Buffer | None = None,
+        first: int = 0,
     ) -> None: ...
     def add_context(self, rows: list[Rows]) -> None: ...
     def watch(self, paths: list[bytes]) -> None: ...

@@ -6,58 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from biofuse.bgzf import framed_size
-from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
 from biofuse.formats import main_suffix
 from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
 from biofuse.manifest import Plan, StaticFile, StreamedFile
+from biofuse.plan.record_table import RecordTable, write_file
 from biofuse.plan.views import View
 
 if TYPE_CHECKING:
     from biofuse.plan.preview import Preview
 
-VARIANTS = "variants.u32"
 SAMPLES = "samples.u32"
 PINS = "pins.u64"
-
-
-def write_file(directory: str, name: str, data: bytes) -> None:
-    """Write a file of the plan."""
-    with open(os.path.join(directory, name), "wb") as f:
-        f.write(data)
-
-
-class VariantIndex:
-    """Which of the store's variants a view has.
-
-    Parameters
-    ----------
-    directory : str
-        The plan's.
-    """
-
-    def __init__(self, directory: str):
-        self._directory = directory
-        # Open until it is finished.
-        self._out = open(os.path.join(directory, VARIANTS), "wb")  # noqa: SIM115
-        self.count = 0
-
-    def add(self, index: np.ndarray) -> None:
-        """Add variants by their indices in the store, uint32, ascending."""
-        self._out.write(index.tobytes())
-        self.count += len(index)
-
-    def finish(self, num_variants: int) -> bool:
-        """Complete the table. Returns whether the view has all of the store's variants."""
-        self._out.close()
-        everything = self.count == num_variants
-        if everything:
-            os.unlink(self._out.name)
-        return everything
-
-    def mapped(self) -> memoryview:
-        """The indices of the view's variants, uint32, once finished with some left out."""
-        return MappedTables.open(self._directory, [VARIANTS]).views[VARIANTS].cast("I")
 
 
 class ViewFiles:
@@ -72,6 +32,10 @@ class ViewFiles:
         Of the view within the plan.
     view : View
     subject : Subject
+    table : RecordTable
+        Which variants its records show, those from its end on.
+    first : ViewFiles, optional
+        Of the same view, which has the files that are the same for all.
 
     Attributes
     ----------
@@ -83,7 +47,18 @@ class ViewFiles:
         If a sample cannot be shown.
     """
 
-    def __init__(self, directory: str, stem: str, number: int, view: View, subject: Subject):
+    def __init__(
+        self,
+        directory: str,
+        stem: str,
+        number: int,
+        view: View,
+        subject: Subject,
+        table: RecordTable,
+        first: "ViewFiles | None" = None,
+    ):
+        self._table = table
+        self._begins = table.count
         self._directory = directory
         self._stem = stem
         self._number = number
@@ -96,6 +71,7 @@ class ViewFiles:
         self._end = len(view.layout.header(0)) if view.layout.heads is not None else 0
         self._max_record = view.layout.record_size
         self._sidecars: list[tuple[str, Sidecar]] = []
+        self._shared = {} if first is None else first.of_samples
         self._begin_sidecars(subject)
         if view.layout.heads is not None:
             # Open until they are finished.
@@ -105,18 +81,19 @@ class ViewFiles:
 
     def _begin_sidecars(self, subject: Subject) -> None:
         for writer in self.view.format.sidecars(self.view.options):
-            name = f"{self._number}{writer.suffix}"
+            name = self._shared.get(writer.suffix, f"{self._number}{writer.suffix}")
             try:
-                writer.begin(os.path.join(self._directory, name), subject)
+                if writer.suffix not in self._shared:
+                    writer.begin(os.path.join(self._directory, name), subject)
             except BiofuseError:
                 self._remove()
                 raise
             self._sidecars.append((name, writer))
 
     @property
-    def needs_sites(self) -> bool:
-        """Whether all that the store has of sites is wanted."""
-        return bool(self.view.format.needs_sites(self.view.options))
+    def of_samples(self) -> dict[str, str]:
+        """Files of the plan that tell of samples alone, by suffix."""
+        return {writer.suffix: name for name, writer in self._sidecars if writer.of_samples}
 
     def abandon(self) -> None:
         """Close and remove the files."""
@@ -165,6 +142,7 @@ class ViewFiles:
             self._offsets_out.close()
         else:
             self._end = len(header) + self._count * layout.record_size
+        table = self._table.written
         return StreamedFile(
             name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,
@@ -179,6 +157,10 @@ class ViewFiles:
             fields=list(layout.fields),
             params=layout.params,
             stream=self._end if layout.framed else None,
+            variants=table.variants,
+            alts=table.alts,
+            first=self._begins,
+            others_missing=self._table.others_missing,
         )
 
     def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:

@@ -17,6 +17,7 @@ from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column, read_field
+from biofuse.plan.split import Split, columns_of
 from biofuse.plan.texts import Array, TextArray
 from biofuse.stores import Store
 from biofuse.stores.members import Members
@@ -78,6 +79,20 @@ def info_names(group: Members) -> list[str]:
     ]
 
 
+def odd_fields(group: Members) -> list[str]:
+    """Names of fields of sites that could be INFO if they were of another name, shape or type."""
+    shown = {*info_names(group), *_COLUMNS}
+    count = group["variant_position"].shape[0]
+    return [
+        name
+        for name in site_fields(group)
+        if name.startswith(_PREFIX)
+        and name not in shown
+        and name in group
+        and group[name].shape[:1] == (count,)
+    ]
+
+
 def _is_info(array: Any, count: int) -> bool:
     if array.ndim not in (1, 2) or array.shape[0] != count or 0 in array.shape[1:]:
         return False
@@ -128,7 +143,7 @@ def read_sites(group: Members, contig_names: str) -> Sites:
 
 
 def _filter_names(group: Members) -> list[str]:
-    if _FILTER not in group or "filter_id" not in group:
+    if "filter_id" not in group:
         return []
     return [str(name) for name in read_field(group, "filter_id").tolist()]
 
@@ -211,7 +226,7 @@ class SiteReader:
         names += [name for name, _ in self._fields]
         self._columns = {name: Column(group[name], store) for name in dict.fromkeys(names)}
         self._filters = _filter_names(group)
-        if _FILTER in group and "filter_id" in group:
+        if _FILTER in group:
             shape = group[_FILTER].shape
             if shape[1:] != (len(self._filters),):
                 raise BiofuseError(
@@ -221,30 +236,30 @@ class SiteReader:
 
     def read(
         self,
-        start: int,
-        stop: int,
-        rows: "slice | Array",
+        index: Array,
         contig: Array,
         position: Array,
         alleles: TextArray,
+        split: Split | None = None,
     ) -> Callable[[], SiteColumns]:
-        """Read columns of some variants from start to stop.
+        """Read columns of some sites.
 
         Parameters
         ----------
-        start, stop : int
-        rows : slice or ndarray
-            Which of them, counted from start.
+        index : ndarray of uint32
+            Theirs in the store, ascending.
         contig, position : ndarray
-            Theirs.
         alleles : TextArray
+            Of shape (sites, alleles).
+        split : Split, optional
+            Records of these sites that are wanted, if not one of each.
 
         Returns
         -------
         callable
             Gives the columns, or raises `BiofuseError` if they cannot be read.
         """
-        found = self._attempt(lambda: self._read(start, stop, rows, contig, position, alleles))
+        found = self._attempt(lambda: self._read(index, contig, position, alleles, split))
 
         def give() -> SiteColumns:
             if found is None:
@@ -256,41 +271,92 @@ class SiteReader:
 
     def _read(
         self,
-        start: int,
-        stop: int,
-        rows: "slice | Array",
+        index: Array,
         contig: Array,
         position: Array,
         alleles: TextArray,
+        split: Split | None,
     ) -> SiteColumns:
-        def values(name: str) -> Array:
-            read: Array = self._columns[name].read(start, stop)[rows]
-            return read
-
+        slab = _Slab(self._columns, index, split)
         info: list[Texts | memoryview] = []
         for name, field in self._fields:
             if field.type in ("String", "Character"):
-                info.append(_column(self._columns[name].read_texts(start, stop)[rows]))
+                info.append(_column(slab.texts(name, field.number)))
             elif field.type == "Flag":
-                info.append(_flags(values(name)))
+                info.append(_flags(slab.values(name)))
             elif field.type == "Integer":
-                info.append(_integers(values(name)))
+                info.append(_integers(slab.values(name, field.number)))
             else:
-                info.append(_float32(values(name)))
+                info.append(slab.floats(name, field.number))
         has = self._columns.__contains__
         if has(_FILTER) and self._filters:
-            filters = values(_FILTER) != 0
+            filters = slab.values(_FILTER) != 0
         else:
-            filters = np.zeros((len(contig), len(self._filters)), bool)
+            filters = np.zeros((slab.count, len(self._filters)), bool)
+        if split is not None:
+            contig, position, alleles = (
+                contig[split.rows],
+                position[split.rows],
+                alleles[split.rows],
+            )
         return SiteColumns(
             contig=np.ascontiguousarray(contig, dtype=np.int32).data,
-            length=_lengths(position, alleles, values(_END) if has(_END) else None),
+            length=_lengths(position, alleles, slab.values(_END) if has(_END) else None),
             alleles=_column(alleles).or_else("."),
-            quality=_float32(values(_QUALITY)) if has(_QUALITY) else None,
+            quality=slab.floats(_QUALITY) if has(_QUALITY) else None,
             filters=_flags(filters),
             filter_texts=_filter_texts(filters, self._filters),
             info=info,
         )
+
+
+class _Slab:
+    """Reads fields of some sites."""
+
+    def __init__(self, columns: dict[str, Column], index: Array, split: Split | None):
+        self._columns = columns
+        self._split = split
+        self.count = len(index) if split is None else len(split.rows)
+        self._start = int(index[0]) if len(index) else 0
+        self._stop = int(index[-1]) + 1 if len(index) else 0
+        self._rows: slice | Array = slice(None)
+        if len(index) != self._stop - self._start:
+            self._rows = index.astype(np.int64) - self._start
+        if split is not None:
+            self._rows = split.rows if isinstance(self._rows, slice) else self._rows[split.rows]
+
+    def values(self, name: str, number: str = "") -> Array:
+        read: Array = self._columns[name].read(self._start, self._stop)[self._rows]
+        if self._split is None:
+            return read
+        columns = columns_of(number, self._split.alts)
+        if columns is None or read.ndim < 2:
+            return read
+        inside = columns < read.shape[1]
+        found = np.take_along_axis(read, np.where(inside, columns, 0), axis=1)
+        found[~inside] = _none(read.dtype)
+        return np.asarray(found)
+
+    def floats(self, name: str, number: str = "") -> memoryview:
+        return _float32(self.values(name, number))
+
+    def texts(self, name: str, number: str) -> TextArray:
+        read = self._columns[name].read_texts(self._start, self._stop)[self._rows]
+        columns = None if self._split is None else columns_of(number, self._split.alts)
+        if columns is None or read.sizes.ndim < 2:
+            return read
+        inside = columns < read.sizes.shape[1]
+        rows = np.arange(len(columns))[:, None]
+        found = read[rows, np.where(inside, columns, 0)]
+        return TextArray(found.data, found.starts, np.where(inside, found.sizes, 0))
+
+
+def _none(dtype: Any) -> Any:
+    """What stands for no value in an array of numbers."""
+    if dtype.kind != "f":
+        return -2 if dtype.kind == "i" else 0
+    unsigned, _, bits = _NANS[dtype.itemsize]
+    return np.array(bits, unsigned).view(dtype.newbyteorder("="))
 
 
 def _column(texts: TextArray) -> Texts:

@@ -81,8 +81,8 @@ def _head_bytes(location: Location, group, layout: Layout, missing_chunks: str) 
     )
     count = group["variant_position"].shape[0]
     batch = next(variant_pass.batches(), None)
-    if batch is None or not len(batch.variants):
+    if batch is None or not len(batch.whole):
         return 0, count == 0
-    size = len(layout.heads(batch.variants)[0])
-    looked_at = len(batch.variants)
+    size = len(layout.heads(batch.whole.variants)[0])
+    looked_at = len(batch.whole)
     return size * count // looked_at, looked_at == count

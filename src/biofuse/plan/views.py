@@ -24,6 +24,11 @@ class View:
     layout: Layout
     fields: dict[str, GenotypeArray]
 
+    @property
+    def needs_sites(self) -> bool:
+        """Whether all that the store has of sites is wanted."""
+        return bool(self.format.needs_sites(self.options))
+
 
 class LeftOut:
     """Collects the formats that cannot show a store, each of which may be found out late.
