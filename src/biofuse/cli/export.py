@@ -91,9 +91,14 @@ def command(
         from biofuse.export.compress import Compression
 
         compression = Compression.parse(compress)
-        if view.format_names and "bgen" not in view.format_names:
-            raise BiofuseError("--compress is for --format bgen, which is not among the formats")
-    used = ["bgen"] if compression else []
+        if view.format_names and not {"bgen", "bcf"} & set(view.format_names):
+            raise BiofuseError(
+                "--compress is for --format bgen and --format bcf, neither of which is among the "
+                "formats"
+            )
+        if "bcf" in view.format_names and compression.method != "zlib":
+            raise BiofuseError(f"a .bcf is compressed by zlib alone: not --compress {compress}")
+    used = ["bgen"] if compression and not view.format_names else []
     options = view_options(location, view, selection, format_options, used)
     with contextlib.ExitStack() as stack:
         fileset = stack.enter_context(open_for_command(options, location.is_local, serving, cache))

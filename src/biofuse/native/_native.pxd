@@ -365,6 +365,11 @@ cdef extern from "bgen_compress.h" nogil:
         uint64_t *, bf_error *)
 
 
+cdef extern from "bgzf_compress.h" nogil:
+    bf_status bf_bgzf_compress(
+        const uint8_t *, const uint64_t *, uint64_t, int, uint8_t *, uint64_t *, bf_error *)
+
+
 cdef extern from "write.h" nogil:
     void bf_copy_out(const iovec *, int, uint8_t *)
     int bf_write_at(int, iovec *, int, uint64_t)
