@@ -11,7 +11,7 @@ from support import bgen
 from support.multiallelic import normalised, with_others_missing, write_vcf
 from support.oracles import plink2, run
 from support.plink2 import body, make_pgen
-from support.stores import convert
+from support.stores import add_field, convert
 from support.views import make_files, open_fast_path, parse, plan_view
 
 import biofuse
@@ -181,3 +181,12 @@ def test_any_bytes_of_the_engine(data, tmp_path_factory):
         offset = data.draw(st.integers(0, len(whole) + 3))
         size = data.draw(st.integers(0, len(whole) + 3))
         assert _read(fast, file, offset, size) == whole[offset : offset + size]
+
+
+def test_values_cannot_be_split(vcf, tmp_path):
+    store = convert(vcf, tmp_path / "x.vcz")
+    shape = zarr.open_group(store, mode="r")["call_genotype"].shape
+    add_field(store, "call_DS", np.zeros((*shape[:2], 4), "f4"), chunks=shape[:2])
+    words = ("--format", "plink2", "--dosage", "DS", "--multiallelic")
+    with pytest.raises(BiofuseError, match=r"several ALTs, and call_DS cannot .* drop"):
+        plan_view(store, tmp_path / "plan", *words, "split")

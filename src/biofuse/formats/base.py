@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
 # Fields of calls that records may be made from.
-_VALUES = ("call_GP", "call_DS")
-CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
+VALUES = ("call_GP", "call_DS")
+CALL_FIELDS = (GENOTYPES, PHASED, *VALUES)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Subject:
         """Raise `BiofuseError` if the store has no calls."""
         if GENOTYPES in self.shapes:
             return
-        values = [name for name in _VALUES if name in self.shapes]
+        values = [name for name in VALUES if name in self.shapes]
         field = values[0].removeprefix("call_")
         raise BiofuseError(
             f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen or .pgen can "
@@ -129,7 +129,7 @@ class Subject:
         path = f"call_{name}"
         shape = self.shapes.get(path)
         if shape is None:
-            has = [path for path in _VALUES if path in self.shapes]
+            has = [path for path in VALUES if path in self.shapes]
             raise BiofuseError(
                 f"the store has no {path}, which {option} {name} needs"
                 + (f"; it has {', '.join(has)}" if has else "")

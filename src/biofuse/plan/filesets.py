@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import Subject
+from biofuse.formats.base import VALUES, Subject
 from biofuse.options import ViewOptions
 from biofuse.plan.files import ViewFiles
 from biofuse.plan.record_table import RecordTable
@@ -105,6 +105,14 @@ class Filesets:
         if batch.refusal is not None and not shows_all:
             raise batch.refusal
         rows = batch.whole if shows_all else batch.split
+        values = [name for name in self.view.layout.fields if name in VALUES]
+        if values and rows.alts is not None:
+            i = int((rows.alts > 0).argmax())
+            raise BiofuseError(
+                f"the site {rows.variants.chrom[i]}:{rows.variants.position[i]} has several ALTs, "
+                f"and {values[0]} cannot be shown of one of them: --multiallelic drop leaves such "
+                "sites out"
+            )
         if self._template is not None:
             if not len(rows):
                 return
