@@ -6,11 +6,15 @@ import subprocess
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.multiallelic import write_vcf
 from support.oracles import plink2, run
+from support.places import consolidated
 from support.reads import read_uncached
-from support.stores import convert, make_store, random_genotypes
-from support.views import make_files, plan_view
+from support.stores import convert, copy_store, make_store, random_genotypes
+from support.views import make_files, open_fast_path, plan_view
+from test_engine import prepare
 
 import biofuse
 from biofuse.errors import BiofuseError
@@ -204,3 +208,48 @@ def test_from_one_saved_plan(store, biofuse, tmp_path):
     with biofuse.mount(store, "--plan", tmp_path / "x.plan", "--per-contig") as mount:
         assert len(list(mount.dir.glob("*.bed"))) == len(CONTIGS)
         subprocess.run(["cmp", mount.dir / "x_1.fam", mount.dir / "x_X.fam"], check=True)
+
+
+def _read(fast, file: int, offset: int, size: int) -> bytes:
+    while not isinstance(found := fast.engine.read(file, offset, size), bytes):
+        assert fast.give(found), (found.array, found.chunk_row)
+    return found
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_any_bytes_of_the_engine(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engine")
+    num_variants = data.draw(st.integers(5, 60))
+    store = with_contigs(folder, CONTIGS[: data.draw(st.integers(1, 5))], num_variants)
+    chosen = [] if data.draw(st.booleans()) else ["-i", "ID!='.' && POS>30"]
+    words = ("--per-contig", *ALL[:6], *chosen)
+    try:
+        made = make_files(store, folder / "made", *words)
+    except BiofuseError as error:
+        assert "the view has no variants" in str(error)
+        return
+    plan = plan_view(store, folder / "plan", *words)
+    fast = open_fast_path(plan, folder / "plan", data.draw(st.sampled_from([4 << 20, 64 << 20])))
+    for _ in range(8):
+        file = data.draw(st.integers(0, len(plan.streamed) - 1))
+        whole = (made.parent / plan.streamed[file].name).read_bytes()
+        offset = data.draw(st.integers(0, len(whole) + 3))
+        size = data.draw(st.integers(0, len(whole) + 3))
+        for start in (offset, offset + size):
+            assert _read(fast, file, start, size) == whole[start : start + size]
+        if data.draw(st.booleans()):
+            prepare(fast)
+
+
+@pytest.mark.parametrize("place", ["s3", "http"])
+def test_stores_at_a_distance(place, store, tmp_path, placer, biofuse):
+    """And reads go on from one contig's file to another's as anybody's do."""
+    made = make_files(store, tmp_path / "made", "--per-contig", "-i", "ID!='.'")
+    there = placer.put(place, consolidated(copy_store(store, tmp_path / "x.vcz")))
+    words = ("--per-contig", "--format", "plink", "-i", "ID!='.'")
+    with there.mount(biofuse, *words) as mount:
+        names = sorted(path.name for path in mount.dir.glob("*.bed"))
+        assert len(names) == len(CONTIGS)
+        for name in names:
+            assert (mount.dir / name).read_bytes() == (made.parent / name).read_bytes()
