@@ -253,3 +253,14 @@ def test_stores_at_a_distance(place, store, tmp_path, placer, biofuse):
         assert len(names) == len(CONTIGS)
         for name in names:
             assert (mount.dir / name).read_bytes() == (made.parent / name).read_bytes()
+
+
+def test_more_files_than_are_usually_open(tmp_path, biofuse):
+    store = with_contigs(tmp_path, [f"c{i}" for i in range(60)], 120)
+    words = ("--per-contig", "--format", "plink", "--format", "bgen", "--", "sh", "-c")
+    command = biofuse.command("run", store, *words, "cat {dir}/*.bgen | wc -c; ls {dir} | wc -l")
+    limited = ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, env=biofuse.env, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout.split()[0]) > 60 * 100
+    assert int(done.stdout.split()[1]) == 60 * 6
