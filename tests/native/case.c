@@ -106,9 +106,7 @@ get_allele(const bf_planes *planes, uint64_t bit)
     unsigned allele = 0;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        int from = k == BF_LOW_PLANE || planes->wide ? k : BF_SIGN_PLANE;
-
-        allele |= (unsigned) get_bit(planes->plane[from], bit) << k;
+        allele |= (unsigned) get_bit(bf_plane(planes, k), bit) << k;
     }
     return (int8_t) allele;
 }

@@ -45,7 +45,7 @@ cdef extern from "planes.h" nogil:
         uint8_t *plane[8]
         uint64_t capacity
         int no_sign
-        int wide
+        int depth
 
     ctypedef struct bf_gather:
         const uint32_t *index

@@ -448,7 +448,7 @@ cdef class Rows:
         for i in range(n):
             value = 0
             for k in range(8):
-                plane = 7 if 0 < k < 7 and not out.planes.wide else k
+                plane = 7 if k >= out.planes.depth else k
                 value |= (out.planes.plane[plane][i // 8] >> (i % 8) & 1) << k
             result[i] = value
         return bytes(result)

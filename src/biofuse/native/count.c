@@ -65,9 +65,7 @@ is_missing(const bf_row *row, uint64_t bit)
     int set = 1;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        int plane = k == BF_LOW_PLANE || row->wide ? k : BF_SIGN_PLANE;
-
-        set &= planes->plane[plane][bit / 8] >> bit % 8 & 1;
+        set &= bf_plane(planes, k)[bit / 8] >> bit % 8 & 1;
     }
     return set;
 }

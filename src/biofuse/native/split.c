@@ -10,12 +10,13 @@ split_wide(const bf_planes *from, unsigned alt, int others_missing, uint8_t *low
 {
     uint64_t wrong = 0;
 
+    /* Beyond the depth, bits of alleles are 0. */
     for (uint64_t w = 0; w < words; w++) {
         uint64_t negative = bf_load64(from->plane[BF_SIGN_PLANE] + 8 * w);
         uint64_t first = bf_load64(from->plane[BF_LOW_PLANE] + 8 * w);
-        uint64_t same = ~negative, any = 0, other;
+        uint64_t same = alt >> from->depth != 0 ? 0 : ~negative, any = 0, other;
 
-        for (int k = 0; k < BF_SIGN_PLANE; k++) {
+        for (int k = 0; k < from->depth; k++) {
             uint64_t bits = bf_load64(from->plane[k] + 8 * w);
 
             wrong |= k != BF_LOW_PLANE ? negative & ~bits : 0;
@@ -49,8 +50,9 @@ bf_split_encode(const void *context, const bf_row *row, uint64_t record, uint8_t
 {
     const bf_split *self = context;
     uint64_t bits = (uint64_t) row->num_samples * row->ploidy, bytes = bf_planes_bytes(bits);
+    uint64_t words = (bits + 63) / 64;
     unsigned alt = record < self->num_records ? self->alts[record] : 0;
-    bf_planes planes = { .capacity = bits };
+    bf_planes planes = { .capacity = bits, .depth = 1 };
     bf_row shown = *row;
     bf_status status = BF_OK;
 
@@ -60,20 +62,25 @@ bf_split_encode(const void *context, const bf_row *row, uint64_t record, uint8_t
     if (alt == 0 || (alt == 1 && !row->wide)) {
         return self->encode(self->encoder, row, record, out, size, err);
     }
-    planes.plane[BF_LOW_PLANE] = calloc(2, bytes);
+    planes.plane[BF_LOW_PLANE] = malloc(2 * bytes);
     if (planes.plane[BF_LOW_PLANE] == NULL) {
         return bf_fail(err, BF_ERR_NOMEM, "out of memory");
     }
     planes.plane[BF_SIGN_PLANE] = planes.plane[BF_LOW_PLANE] + bytes;
+    for (int k = 0; k <= BF_SIGN_PLANE; k += BF_SIGN_PLANE) {
+        /* What encoders read behind the last word. */
+        memset(planes.plane[k] + words * 8, 0, bytes - words * 8);
+    }
     if (row->wide) {
         if (split_wide(row->planes, alt, self->others_missing, planes.plane[BF_LOW_PLANE],
-                planes.plane[BF_SIGN_PLANE], (bits + 63) / 64)) {
+                planes.plane[BF_SIGN_PLANE], words)) {
             status = bf_fail(err, BF_ERR_ALLELE, "an allele is below -2");
         }
     } else {
         split_narrow(row->planes, self->others_missing, planes.plane[BF_LOW_PLANE],
-            planes.plane[BF_SIGN_PLANE], (bits + 63) / 64);
+            planes.plane[BF_SIGN_PLANE], words);
     }
+    planes.no_sign = row->planes->no_sign && !self->others_missing;
     shown.planes = &planes;
     shown.wide = 0;
     if (status == BF_OK) {
