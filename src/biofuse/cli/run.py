@@ -52,6 +52,7 @@ Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
+  biofuse run cohort.vcz --for plink2 -- plink2 --pfile {stem} --freq --out result
 """
 
 
@@ -67,7 +68,8 @@ def _epilog() -> str:
         f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
     ]
     head = "\b\nIn COMMAND and its environment these stand for the files:\n"
-    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES
+    fitting = o.preset_epilog("after 'biofuse run --for PROGRAM STORE --'")
+    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES + fitting
 
 
 class RunCommand(Command):
