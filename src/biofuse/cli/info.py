@@ -1,6 +1,7 @@
 """`biofuse info`."""
 
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -99,9 +100,9 @@ def describe_store(
     names = [name for name in sample_id.tolist() if name]
     rows, samples, values = array.chunks
     counts = count_sites(group, store, full, progress)
-    subject = Subject(
-        names, genotypes.ploidy, call_shapes(group), lambda: read_sites(group, "plink2")
-    )
+    # Each view asks for it, some more than once.
+    read = functools.cache(lambda: read_sites(group, "plink2"))
+    subject = Subject(names, genotypes.ploidy, call_shapes(group), read)
     reader = ContentsReader(
         group, store, subject, store_stem(location.path), missing_chunks, full, progress
     )

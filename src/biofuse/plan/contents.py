@@ -25,9 +25,10 @@ from biofuse.plan.views import View, open_view
 from biofuse.stores import Location, Store
 from biofuse.stores.members import Members
 
-# Chunks of sites that are looked at, of a local store and of another, and about how many sites.
+# Chunks of sites that are looked at, of a local store and of another: of a local one as many
+# more as have so many sites, and of any as many fewer as have not many more.
 _CHUNKS, _CHUNKS_FAR = 16, 8
-_SITES = 200_000
+_SITES, _MOST_SITES = 16_000, 200_000
 _CALL = "call_"
 # Columns of sites, and the fields that they are made from.
 _COLUMNS = {"QUAL": "variant_quality", "FILTER": "variant_filter"}
@@ -224,7 +225,8 @@ def _some_variants(group: Members, store: Store) -> np.ndarray | None:
     array = group["variant_position"]
     count, chunk = array.shape[0], max(1, array.chunks[0])
     chunks = -(-count // chunk)
-    most = min(_CHUNKS_FAR if store.far else _CHUNKS, max(1, _SITES // chunk))
+    most = _CHUNKS_FAR if store.far else max(_CHUNKS, -(-_SITES // chunk))
+    most = max(1, min(most, _MOST_SITES // chunk))
     if chunks <= most:
         return None
     numbers = np.unique(np.linspace(0, chunks - 1, most).astype(np.int64))
