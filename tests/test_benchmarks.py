@@ -105,10 +105,10 @@ def test_filesets(stores, tmp_path):
     run("benchmarks.filesets", *words)
     results = json.loads((tmp_path / "filesets.json").read_text())
     found = {(one["measure"], one["side"]) for one in results["series"]}
-    for measure in ("whole .pgen", "whole .bcf"):
-        assert {(measure, "ours"), (measure, "null")} <= found
-    for measure in ("bcftools view -r, 1 Mb", "plink2 --freq"):
-        assert {(measure, side) for side in ("ours", "real", "compressed")} <= found
+    for name in ("whole .pgen", "whole .bcf"):
+        assert {(name, "ours"), (name, "null")} <= found
+    for name in ("bcftools view -r, 1 Mb", "plink2 --freq"):
+        assert {(name, side) for side in ("ours", "real", "compressed")} <= found
     assert {("whole .bed, split", "plain"), ("mount: time", "plain")} <= found
 
 

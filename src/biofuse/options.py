@@ -182,6 +182,8 @@ class ViewOptions:
         {"plink": {"no_fam": True}}.
     secrets : dict
         Of the store's location: no part of the JSON, nor of the digest.
+    notes : tuple of str
+        What is to be said of the options, a line each: no part of them either.
     """
 
     store: dict[str, Any]
@@ -196,6 +198,7 @@ class ViewOptions:
     name_template: str | None = None
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -204,7 +207,7 @@ class ViewOptions:
 
     def to_json(self) -> str:
         value = asdict(self)
-        del value["secrets"]
+        del value["secrets"], value["notes"]
         return json.dumps(value, sort_keys=True)
 
     @classmethod

@@ -50,6 +50,9 @@ class Options:
     formats : str or sequence of str, optional
         Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; of these two, those that
         can show the store where None.
+    preset : str, optional
+        The program that the files are for: ``"regenie"``, ``"saige"``, ``"bolt"``, ``"plink2"``
+        or ``"bcftools"``. ``biofuse mount --for`` is this.
     basename : str, optional
         Name of the files, without suffix; the store's where None.
     per_contig : bool
@@ -75,18 +78,19 @@ class Options:
     multiallelic : str
         ``"error"`` or ``"drop"``: what to do with sites of more than two alleles.
     variant_id_template : str, optional
-        How missing IDs are filled in, in plink2's syntax.
+        How missing IDs are filled in, in plink2's syntax; ``"."`` leaves them, whatever
+        `preset` says.
     contig_names : str
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
     no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam, no_csi : bool
         Sidecars, and parts of headers, to leave out.
-    no_pvar_info : bool
+    no_pvar_info : bool, optional
         Leave QUAL, FILTER and INFO out of the ``.pvar``.
     phased : bool, optional
         Whether the BGEN file shows variants as phased where the store does.
-    haploid_as_diploid : bool
+    haploid_as_diploid : bool, optional
         Whether the BGEN file shows haploid calls as homozygous diploid ones.
     bgen_field : str
         ``"GT"``, ``"GP"`` or ``"DS"``: what probabilities are made from.
@@ -117,6 +121,7 @@ class Options:
     """
 
     formats: Names | None = None
+    preset: str | None = None
     basename: str | None = None
     per_contig: bool = False
     name_template: str | None = None
@@ -156,11 +161,11 @@ class Options:
     no_sample_file: bool = False
     no_header_samples: bool = False
     phased: bool | None = None
-    haploid_as_diploid: bool = False
+    haploid_as_diploid: bool | None = None
     bgen_field: str = "GT"
     bits: int = 8
     dosage: str = "GT"
-    no_pvar_info: bool = False
+    no_pvar_info: bool | None = None
     no_pvar: bool = False
     no_psam: bool = False
     backend_storage: str | None = None
@@ -230,6 +235,7 @@ class Options:
             self.missing_chunks,
             self.per_contig,
             self.name_template,
+            self.preset,
         )
 
     def _selection(self) -> Selection:

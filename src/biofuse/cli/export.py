@@ -31,7 +31,7 @@ Examples:
   biofuse export cohort.vcz chr20 --format plink -r 20
   biofuse export cohort.vcz cohort --format bgen --compress zstd
   biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
-"""
+""" + o.preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
 
 
 @click.command("export", cls=Command, epilog=_EPILOG)

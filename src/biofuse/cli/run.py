@@ -48,10 +48,12 @@ Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
+  biofuse run cohort.vcz --for plink2 -- plink2 --pfile {stem} --freq --out result
   biofuse run cohort.vcz --per-contig -- plink2 --bfile {stem:22} --freq --out chr22
   biofuse run cohort.vcz --per-contig -- sh -c \\
     'for c in {contigs}; do plink2 --bfile {stem}_$c --freq --out chr$c; done'
 """
+_FITTING = o.preset_epilog("after 'biofuse run --for PROGRAM STORE --'")
 
 
 class RunCommand(Command):
@@ -69,7 +71,7 @@ class RunCommand(Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("run", cls=RunCommand, epilog=placeholders.help_text() + _EXAMPLES)
+@click.command("run", cls=RunCommand, epilog=placeholders.help_text() + _EXAMPLES + _FITTING)
 @click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=Name())
 @o.format_choice

@@ -30,7 +30,7 @@ from biofuse.plan.record_table import RecordTables, write_file
 from biofuse.plan.room import Room
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
-from biofuse.plan.sites import SiteReader, need_sites, odd_fields, read_sites, site_fields
+from biofuse.plan.sites import SiteReader, need_sites, no_info, read_sites, site_fields
 from biofuse.plan.variants import Batch, VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
@@ -100,11 +100,11 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    odd = []
+    odd = {}
     wanting = [each.view for each in views if each.view.needs_sites]
     if wanting:
         absent.check_shown(more)
-        odd = odd_fields(group)
+        odd = no_info(group)
     whole = SiteReader(group, store) if any(map(tables.shows_whole, wanting)) else None
     split = SiteReader(group, store) if not all(map(tables.shows_whole, wanting)) else None
     variant_pass = VariantPass(group, store, resolved, options, progress, whole, split)
@@ -144,7 +144,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         warnings=[
             *resolved.warnings,
             *absent.warnings,
-            *(f"{name} is of a name, shape or type that INFO cannot have" for name in odd),
+            *(f"{name} is not in INFO: {why}" for name, why in odd.items()),
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,

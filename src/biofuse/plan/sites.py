@@ -5,7 +5,7 @@ columns for. Their types and numbers are those of the arrays, as bio2zarr makes 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -67,37 +67,37 @@ def site_fields(group: Members) -> list[str]:
 
 def info_names(group: Members) -> list[str]:
     """Names of the arrays that are fields of INFO, sorted; those of other kinds are left out."""
+    return [name for name, why in _info_candidates(group) if why is None]
+
+
+def no_info(group: Members) -> dict[str, str]:
+    """Names of the arrays that may tell of sites and that INFO cannot have, and why."""
+    return {name: why for name, why in _info_candidates(group) if why is not None}
+
+
+def _info_candidates(group: Members) -> Iterator[tuple[str, str | None]]:
     count = group["variant_position"].shape[0]
-    return [
-        name
-        for name in site_fields(group)
-        if name not in _COLUMNS
-        and name not in _NAMES
-        and _KEY.fullmatch(name.removeprefix(_PREFIX))
-        and name in group
-        and _is_info(group[name], count)
-    ]
+    for name in site_fields(group):
+        if name in _COLUMNS or name in _NAMES:
+            continue
+        if not _KEY.fullmatch(name.removeprefix(_PREFIX)):
+            yield name, "VCF allows no such name"
+        elif name not in group:
+            yield name, "it is no array"
+        else:
+            yield name, _why_no_info(group[name], count)
 
 
-def odd_fields(group: Members) -> list[str]:
-    """Names of fields of sites that could be INFO if they were of another name, shape or type."""
-    shown = {*info_names(group), *_COLUMNS}
-    count = group["variant_position"].shape[0]
-    return [
-        name
-        for name in site_fields(group)
-        if name.startswith(_PREFIX)
-        and name not in shown
-        and name in group
-        and group[name].shape[:1] == (count,)
-    ]
-
-
-def _is_info(array: Any, count: int) -> bool:
-    if array.ndim not in (1, 2) or array.shape[0] != count or 0 in array.shape[1:]:
-        return False
+def _why_no_info(array: Any, count: int) -> str | None:
+    """Why an array is no field of INFO; None if it is one."""
+    if array.ndim not in (1, 2):
+        return f"it has {array.ndim} dimensions, and INFO has room for two"
+    if array.shape[0] != count or 0 in array.shape[1:]:
+        return f"its shape is {array.shape}, of {count} variants"
     kind = _kind(array)
-    return kind in f"iuf{_TEXT}" or (kind == "b" and array.ndim == 1)
+    if kind in f"iuf{_TEXT}" or (kind == "b" and array.ndim == 1):
+        return None
+    return "flags have one value a site" if kind == "b" else f"INFO has no type for {array.dtype}"
 
 
 def _kind(array: Any) -> str:
