@@ -36,7 +36,7 @@ equal_to(const bf_planes *planes, uint64_t word, uint8_t value)
     uint64_t equal = UINT64_MAX;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        uint64_t bits = bf_load64(planes->plane[k] + 8 * word);
+        uint64_t bits = bf_load64(bf_plane(planes, k) + 8 * word);
 
         equal &= value >> k & 1 ? bits : ~bits;
     }
