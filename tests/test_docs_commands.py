@@ -31,13 +31,12 @@ PRODUCTS = {
     ],
     "python.md": ["freq.afreq"],
     "presets.md": ["freq.afreq", "stats.txt"],
-    "info.md": ["cohort.json"],
     "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
 }
 # Pages of commands for a store that is there already.
 PAGES_OF_A_STORE = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("export", "info", "presets", "python")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("export", "presets", "python")),
 ]
 # Programs that tests have: no block of ours needs a mark for them.
 HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}
