@@ -15,11 +15,7 @@ from support.stores import ENCODINGS, make_store, random_genotypes
 import biofuse
 
 GENOTYPES = random_genotypes(700, 203, seed=33)
-SUFFIXES = (
-    *(".bed", ".bim", ".fam"),
-    *(".bgen", ".bgen.bgi", ".sample"),
-    *(".pgen", ".pvar", ".psam"),
-)
+SUFFIXES = (".bed", ".bim", ".fam", ".bgen", ".bgen.bgi", ".sample")
 PLACES = (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END)
 
 

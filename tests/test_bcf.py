@@ -162,10 +162,12 @@ def test_contigs_that_come_again(small, tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "what"),
     [
-        ("variant_X", np.arange(12, dtype=np.int64) + 2**31 - 5, "integers of a .bcf are of 32"),
+        (
+            "variant_X",
+            np.arange(12, dtype=np.int64) + 2**31 - 5,
+            "integers of a BCF file are of 32",
+        ),
         ("variant_X", np.full(12, -(2**31) + 3, dtype=np.int32), "a value of INFO"),
-        ("variant_X", np.zeros((12, 2), dtype=bool), "a flag has one"),
-        ("variant_a b", np.zeros(12, dtype=np.int32) + 5, "does not fit a header"),
         ("filter_id", np.array(["a,b"], dtype=object), "does not fit a header"),
         ("contig_id", np.array(["1", "<2>"], dtype=object), "does not fit a header"),
         ("sample_id", np.array(["a\tb", *"cdef"], dtype=object), "has a tab"),
@@ -257,3 +259,16 @@ def test_calls_that_cannot_be_shown_fail(small, biofuse):
     )
     assert done.returncode != 0
     assert "a call has an allele that the site does not have (variant 7 of" in done.stderr
+
+
+def test_fields_that_info_cannot_have_are_told(small, tmp_path):
+    set_field(small, "variant_X", np.zeros((12, 2), dtype=bool))
+    set_field(small, "variant_a b", np.zeros(12, dtype=np.int32) + 5)
+    set_field(small, "variant_CUBE", np.zeros((12, 2, 2)))
+    plan = plan_view(small, tmp_path / "plan", "--format", "bcf")
+    told = [text for text in plan.warnings if "is not in INFO: " in text]
+    assert [text.split(" is not")[0] for text in told] == [
+        "variant_CUBE",
+        "variant_X",
+        "variant_a b",
+    ]

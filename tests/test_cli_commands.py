@@ -31,7 +31,7 @@ GENOTYPES = random_genotypes(90, 41, seed=2)
 BED = reference.bed(GENOTYPES)
 COMMANDS = ["mount", "umount", "run", "export", "status", "info", "check", "plan", "demo"]
 COMMANDS += ["mount-plink", "mount-bgen"]
-SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "pgen", "psam", "pvar", "sample")
+SUFFIXES = ("bed", "bgen", "bgen.bgi", "bim", "fam", "sample")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from biofuse.mounts import find_mount
 
 # What a page's commands must have left behind, so that a page that runs nothing is found out.
 PRODUCTS = {
-    "README.md": ["plink2.afreq", "result.afreq", "range.txt"],
+    "README.md": ["plink2.afreq", "result.afreq", "pgen.afreq", "range.txt"],
     "plink2.md": [
         *("freq.afreq", "freq-bgen.afreq", "freq19.frq", "pruned.prune.in", "pca.eigenvec"),
         *("assoc.y.glm.linear", "assoc.case.glm.logistic.hybrid", "part.afreq"),
@@ -30,10 +30,14 @@ PRODUCTS = {
         *("chr20.bed", "small.bgen", "small.bgen.bgi", "result.afreq"),
     ],
     "python.md": ["freq.afreq"],
+    "presets.md": ["freq.afreq", "stats.txt"],
     "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
 }
 # Pages of commands for a store that is there already.
-PAGES_OF_A_STORE = [ROOT / "README.md", ROOT / "docs" / "export.md", ROOT / "docs" / "python.md"]
+PAGES_OF_A_STORE = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("export", "presets", "python")),
+]
 # Programs that tests have: no block of ours needs a mark for them.
 HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}
 

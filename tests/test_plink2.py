@@ -167,7 +167,7 @@ def mounted(module_biofuse, made):
         genotypes[rng.random((1500, 67)) < 0.01] = -1
         return make_store(folder / "x.vcz", genotypes, chunks=(200, 30))
 
-    words = ("--variant-id-template", "@:#:$r:$a")
+    words = ("--format", "plink", "--format", "plink2", "--variant-id-template", "@:#:$r:$a")
     with module_biofuse.mount(made("plink2-mounted", make), *words) as mount:
         yield mount
 

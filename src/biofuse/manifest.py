@@ -17,7 +17,7 @@ MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
 DEPENDENCIES = "store.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 12
+PLAN_FORMAT = 13
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,15 @@ class StreamedFile:
     stream : int or None
         Bytes of header and records together, where these are a stream that the file has in
         blocks of `biofuse.bgzf`; offsets are those in the stream.
+    variants : str or None
+        File of uint32 that several files may share: the store's index of each record, ascending,
+        from entry `first` on; None if records are the store's variants from `first` on.
+    alts : str or None
+        File of uint16 that goes with it: the ALT that each record shows, from 1, or 0 for a site
+        that is shown as it is; None if all are.
+    first : int
+    others_missing : bool
+        Whether records of one ALT show others as missing; else as REF.
     """
 
     name: str
@@ -88,6 +97,10 @@ class StreamedFile:
     fields: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
     stream: int | None = None
+    variants: str | None = None
+    alts: str | None = None
+    first: int = 0
+    others_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,15 +115,12 @@ class Plan:
     fields : dict of str to dict
         The fields that records are made from, each a `genotypes.GenotypeArray`.
     num_samples, num_variants : int
-        Of the view.
+        Of the view; of a site that is split, one variant.
     modified_ns : int
         Time stamp of the files shown: that of the store where it has one, so that it is
         the same in every mount.
     static, streamed : list
         The fileset.
-    variants : str or None
-        File of uint32: the store's index of each variant of the view, ascending; None if
-        the view has all of them.
     samples : str or None
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
@@ -143,7 +153,6 @@ class Plan:
     modified_ns: int
     static: list[StaticFile]
     streamed: list[StreamedFile]
-    variants: str | None = None
     samples: str | None = None
     pins: str | None = None
     decoded_chunk: int = 0
@@ -172,10 +181,10 @@ class Plan:
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
-        names = [self.variants, self.samples, self.pins]
+        names = [self.samples, self.pins]
         for streamed in self.streamed:
-            names += [streamed.offsets, streamed.heads]
-        return [name for name in names if name is not None]
+            names += [streamed.offsets, streamed.heads, streamed.variants, streamed.alts]
+        return [name for name in dict.fromkeys(names) if name is not None]
 
     def file_names(self) -> list[str]:
         """Every file of the plan that is read once it is made."""

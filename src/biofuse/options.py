@@ -5,7 +5,10 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-MULTIALLELIC_POLICIES = ("error", "drop")
+# What is done with sites of more than two alleles, by formats that hold two: a site for each ALT,
+# with other ALTs as REF or as missing, are the last two.
+MULTIALLELIC_POLICIES = ("error", "drop", "split", "split-missing")
+SPLITTING = ("split", "split-missing")
 MISSING_CHUNKS_POLICIES = ("error", "fill")
 # How contigs are named: as plink2 does, or as the store has them.
 CONTIG_NAMES = ("plink2", "store")
@@ -171,11 +174,16 @@ class ViewOptions:
     missing_chunks : str
         One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
         shown as Zarr's fill value where that makes no sense.
+    name_template : str or None
+        If there is a fileset for each contig, the names of its files without suffix, with
+        {stem} and {contig}.
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
     secrets : dict
         Of the store's location: no part of the JSON, nor of the digest.
+    notes : tuple of str
+        What is to be said of the options, a line each: no part of them either.
     """
 
     store: dict[str, Any]
@@ -187,8 +195,10 @@ class ViewOptions:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    name_template: str | None = None
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -197,7 +207,7 @@ class ViewOptions:
 
     def to_json(self) -> str:
         value = asdict(self)
-        del value["secrets"]
+        del value["secrets"], value["notes"]
         return json.dumps(value, sort_keys=True)
 
     @classmethod

@@ -106,9 +106,7 @@ get_allele(const bf_planes *planes, uint64_t bit)
     unsigned allele = 0;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        int from = k == BF_LOW_PLANE || planes->wide ? k : BF_SIGN_PLANE;
-
-        allele |= (unsigned) get_bit(planes->plane[from], bit) << k;
+        allele |= (unsigned) get_bit(bf_plane(planes, k), bit) << k;
     }
     return (int8_t) allele;
 }
@@ -200,6 +198,35 @@ check_record(bf_rows *rows, uint32_t number, const two_bit_format *format, const
     free(record);
 }
 
+/* The same of one ALT of the site, as if it had no other. */
+static void
+check_split(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_samples,
+    uint32_t ploidy)
+{
+    uint64_t n = (uint64_t) num_samples * ploidy;
+    int8_t *shown = malloc(n);
+    uint16_t *alts = calloc((size_t) number + 1, sizeof(*alts));
+    bf_split split = { .alts = alts,
+        .num_records = (uint64_t) number + 1,
+        .others_missing = number >> 1 & 1,
+        .encode = TWO_BIT[number & 1].encode,
+        .encoder = TWO_BIT[number & 1].encoder };
+    two_bit_format format = TWO_BIT[number & 1];
+
+    alts[number] = (uint16_t) ((number + num_samples) % 7);
+    for (uint64_t i = 0; i < n; i++) {
+        int other = alts[number] > 0 && alleles[i] > 0 && alleles[i] != alts[number];
+        int same = alts[number] > 0 && alleles[i] > 0 && alleles[i] == alts[number];
+
+        shown[i] = (int8_t) (other ? -split.others_missing : same ? 1 : alleles[i]);
+    }
+    format.encode = bf_split_encode;
+    format.encoder = &split;
+    check_record(rows, number, &format, shown, num_samples, ploidy, NULL);
+    free(alts);
+    free(shown);
+}
+
 static void
 check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
 {
@@ -223,6 +250,7 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
     num_samples = row->num_samples;
     check_record(rows, number, &TWO_BIT[0], alleles, num_samples, row->ploidy, hash);
     check_record(rows, number, &TWO_BIT[1], alleles, num_samples, row->ploidy, NULL);
+    check_split(rows, number, alleles, num_samples, row->ploidy);
     case_check_counts(rows, number, alleles, num_samples, row->ploidy);
     /* Not every kind of each row: that takes long. */
     if (num_samples > 0) {

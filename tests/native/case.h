@@ -9,6 +9,7 @@
 #include "plink1.h"
 #include "plink2.h"
 #include "rows.h"
+#include "split.h"
 
 enum {
     GATHER_ALL = 0,

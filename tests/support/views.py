@@ -5,6 +5,7 @@ many selections. What only a mount can show is tested on mounts.
 """
 
 import dataclasses
+import shutil
 import time
 from array import array
 from collections.abc import Iterator
@@ -24,10 +25,12 @@ from support.oracles import Fileset
 _STEP = 10
 
 
-def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
+def parse(
+    store: Path, *options, like: str = "mount", formats: tuple[str, ...] = ("plink",)
+) -> ViewOptions:
     """The view that a command asks for: `biofuse LIKE STORE DIR OPTIONS`.
 
-    Without `--format`, that of `mount` is PLINK's.
+    Without `--format`, that of `mount` is in these.
     """
     words = [str(word) for word in (store, "unused", *options)]
     command = {"mount": mount.command, "mount-bgen": mount_bgen.command}[like]
@@ -39,7 +42,7 @@ def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
         return mount_bgen.bgen_view(location, **{name: given[name] for name in names})
     view = given["view"]
     if not view.format_names:
-        view = dataclasses.replace(view, format_names=("plink",))
+        view = dataclasses.replace(view, format_names=formats)
     return view_options(location, view, given["selection"], given["format_options"])
 
 
@@ -106,5 +109,6 @@ def make_files(store: Path, directory: Path, *options, like: str = "mount") -> P
         path.write_bytes(b"".join(encoded_parts(plan, folder, number)))
         assert path.stat().st_size == streamed.size
     for static in plan.static:
-        (folder / static.path).rename(directory / static.name)
+        # Of several filesets, some are the same.
+        shutil.copy(folder / static.path, directory / static.name)
     return directory / plan.stem

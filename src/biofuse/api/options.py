@@ -48,10 +48,17 @@ class Options:
     Attributes
     ----------
     formats : str or sequence of str, optional
-        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; all that can show the
-        store where None.
+        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; of these two, those that
+        can show the store where None.
+    preset : str, optional
+        The program that the files are for: ``"regenie"``, ``"saige"``, ``"bolt"``, ``"plink2"``
+        or ``"bcftools"``. ``biofuse mount --for`` is this.
     basename : str, optional
         Name of the files, without suffix; the store's where None.
+    per_contig : bool
+        Files for each contig.
+    name_template : str, optional
+        Their names without suffix, such as ``"{stem}_chr{contig}"``.
     regions, targets, samples : str or sequence of str, optional
         As text with commas, or as a list. A leading ``^`` of `targets` and `samples` excludes.
     regions_file, targets_file, samples_file : path-like, optional
@@ -71,7 +78,8 @@ class Options:
     multiallelic : str
         ``"error"`` or ``"drop"``: what to do with sites of more than two alleles.
     variant_id_template : str, optional
-        How missing IDs are filled in, in plink2's syntax.
+        How missing IDs are filled in, in plink2's syntax; ``"."`` leaves them, whatever
+        `preset` says.
     contig_names : str
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
@@ -80,11 +88,11 @@ class Options:
         Sidecars, and parts of headers, to leave out.
     bcf_fields : str or sequence of str
         Fields of FORMAT that the ``.bcf`` has, or ``"all"``.
-    no_pvar_info : bool
+    no_pvar_info : bool, optional
         Leave QUAL, FILTER and INFO out of the ``.pvar``.
     phased : bool, optional
         Whether the BGEN file shows variants as phased where the store does.
-    haploid_as_diploid : bool
+    haploid_as_diploid : bool, optional
         Whether the BGEN file shows haploid calls as homozygous diploid ones.
     bgen_field : str
         ``"GT"``, ``"GP"`` or ``"DS"``: what probabilities are made from.
@@ -115,7 +123,10 @@ class Options:
     """
 
     formats: Names | None = None
+    preset: str | None = None
     basename: str | None = None
+    per_contig: bool = False
+    name_template: str | None = None
     regions: Names | None = None
     regions_file: Path | None = None
     targets: Names | None = None
@@ -153,11 +164,11 @@ class Options:
     no_sample_file: bool = False
     no_header_samples: bool = False
     phased: bool | None = None
-    haploid_as_diploid: bool = False
+    haploid_as_diploid: bool | None = None
     bgen_field: str = "GT"
     bits: int = 8
     dosage: str = "GT"
-    no_pvar_info: bool = False
+    no_pvar_info: bool | None = None
     no_pvar: bool = False
     no_psam: bool = False
     backend_storage: str | None = None
@@ -225,6 +236,9 @@ class Options:
             self.variant_id_template,
             self.contig_names,
             self.missing_chunks,
+            self.per_contig,
+            self.name_template,
+            self.preset,
         )
 
     def _selection(self) -> Selection:

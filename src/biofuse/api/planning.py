@@ -62,7 +62,13 @@ def plan_view(
         budget = budget_warning(plan.decoded_chunk, memory)
         shown = [name for name in options.formats if name not in too_large]
         notices = [text for name in shown for text in plan.notices.get(name, [])]
-        warnings = [*plan.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
+        warnings = [
+            *options.notes,
+            *plan.warnings,
+            *too_large.values(),
+            *notices,
+            *([budget] if budget else []),
+        ]
     except BaseException:
         if directory.temporary:
             shutil.rmtree(directory.path, ignore_errors=True)

@@ -9,6 +9,13 @@ from typing import Any
 
 from biofuse import formats
 from biofuse.allocators import find_allocator
+from biofuse.api.presets import (
+    check_preset,
+    find_preset,
+    option_words,
+    preset_line,
+    with_preset,
+)
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
 from biofuse.options import Selection, ViewOptions
@@ -25,6 +32,10 @@ _REMOTE_TIMEOUT = 120.0
 CHUNK_CACHE_SIZE = 10 << 30
 # Bytes of a file's name, of which the longest suffix takes some.
 _MAX_NAME = 255
+# Names of files for each contig.
+_BY_CONTIG = "{stem}_{contig}"
+# As a template for missing IDs: they stay as plink2 writes them.
+NO_TEMPLATE = "."
 
 # By format, those of its options that differ from the default.
 FormatOptions = dict[str, dict[str, Any]]
@@ -69,7 +80,14 @@ class ViewChoices:
     basename : str or None
     multiallelic : str
     variant_id_template : str or None
+        `NO_TEMPLATE` for none, whatever a preset says.
     contig_names, missing_chunks : str
+    per_contig : bool
+        Whether there is a fileset for each contig.
+    name_template : str or None
+        The names of these files, with {stem} and {contig}; if given they are.
+    preset : str or None
+        The program that files are for.
     """
 
     format_names: tuple[str, ...] = ()
@@ -78,6 +96,15 @@ class ViewChoices:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    per_contig: bool = False
+    name_template: str | None = None
+
+    @property
+    def is_per_contig(self) -> bool:
+        """Whether there is a fileset for each contig."""
+        return self.per_contig or self.name_template is not None
+
+    preset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,11 +210,15 @@ def format_options(**values: Any) -> FormatOptions:
 
 
 def _formats(
-    names: Sequence[str], used: Sequence[str], options: FormatOptions
+    names: Sequence[str],
+    used: Sequence[str],
+    options: FormatOptions,
+    default: Sequence[str] = formats.BY_DEFAULT,
 ) -> tuple[list[str], list[str]]:
     """Formats to show, and those of them that must be there.
 
-    Those are the ones that are named, or that are used, or that an option is for.
+    Those are the ones that are named, or that are used, or that an option is for. Where none
+    is named, those by default are shown too.
 
     Raises
     ------
@@ -198,22 +229,15 @@ def _formats(
         chosen = list(dict.fromkeys(names))
         for format_name, given in options.items():
             if format_name not in chosen:
-                flag = _flag(format_name, *next(iter(given.items())))
+                flag = option_words(format_name, *next(iter(given.items())))[0]
                 raise BiofuseError(
                     f"{flag} is for --format {format_name}, which is not among the formats to "
                     "show: add the one or leave out the other"
                 )
         return chosen, chosen
     asked = {*used, *options}
-    shown = [name for name in formats.NAMES if name in asked or name in formats.BY_DEFAULT]
+    shown = [name for name in formats.NAMES if name in asked or name in default]
     return shown, [name for name in shown if name in asked]
-
-
-def _flag(format_name: str, name: str, value: object) -> str:
-    """An option of a format as it was given."""
-    off = formats.get_format(format_name).Options.__dataclass_fields__[name].metadata["off"]
-    word = off if off and value is False else name
-    return "--" + word.replace("_", "-")
 
 
 def view_options(
@@ -238,13 +262,22 @@ def view_options(
     Raises
     ------
     BiofuseError
-        If options contradict each other.
+        If options contradict each other, or what the program needs that they are for.
     """
+    if view.preset is not None:
+        check_preset(view.preset, view.format_names, used, options)
     if location.plan is not None:
-        view, selection, options = _as_saved(location, view, selection, options)
+        view, selection, saved = _as_saved(location, view, selection, options)
+        options = options if view.preset is not None else saved
     stem = view.basename or store_stem(location.path)
-    chosen, required = _formats(view.format_names, used, options)
+    by_default = find_preset(view.preset).formats if view.preset else formats.BY_DEFAULT
+    chosen, required = _formats(view.format_names, used, options, by_default)
     _check_stem(stem, chosen)
+    template = None
+    if view.is_per_contig:
+        template = view.name_template or _BY_CONTIG
+        _check_template(template)
+    view, options, notes = _with_preset(view, chosen, options)
     return ViewOptions(
         store=location.public(),
         stem=stem,
@@ -255,9 +288,30 @@ def view_options(
         variant_id_template=view.variant_id_template,
         contig_names=view.contig_names,
         missing_chunks=view.missing_chunks,
+        name_template=template,
         format_options=options,
         secrets=location.secrets,
+        notes=notes,
     )
+
+
+def _with_preset(
+    view: ViewChoices, chosen: Sequence[str], options: FormatOptions
+) -> tuple[ViewChoices, FormatOptions, tuple[str, ...]]:
+    """What is asked for, where it leaves something open as a preset has it; and what that set."""
+    template = view.variant_id_template
+    notes: tuple[str, ...] = ()
+    if view.preset is not None:
+        options, words = with_preset(view.preset, chosen, options)
+        wanted = find_preset(view.preset).variant_id_template
+        if template is None and wanted is not None:
+            template = wanted
+            words += ["--variant-id-template", wanted]
+        shown = () if view.format_names else chosen
+        notes = (preset_line(view.preset, shown, words),)
+    if template == NO_TEMPLATE:
+        template = None
+    return dataclasses.replace(view, variant_id_template=template), options, notes
 
 
 def _as_saved(
@@ -283,6 +337,16 @@ def _as_saved(
     unset = [name for name in names if getattr(view, name) == getattr(default, name)]
     view = dataclasses.replace(view, **{name: getattr(saved, name) for name in unset})
     return view, selection, options or saved.format_options
+
+
+def _check_template(template: str) -> None:
+    """Raise `BiofuseError` if files of contigs cannot be named so."""
+    rest = template.replace("{stem}", "").replace("{contig}", "")
+    if "{contig}" not in template or any(c in rest for c in "/{}\0"):
+        raise BiofuseError(
+            f"--name-template {template!r} is no name of files for each contig: it needs "
+            f"{{contig}}, and may have {{stem}}, as in {_BY_CONTIG!r}"
+        )
 
 
 def _check_stem(stem: str, chosen: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ Examples:
   biofuse export cohort.vcz chr20 --format plink -r 20
   biofuse export cohort.vcz cohort --format bgen --compress zstd
   biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
-"""
+""" + o.preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
 
 
 @click.command("export", cls=Command, epilog=_EPILOG)
@@ -40,6 +40,7 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @click.option(
     "--compress",
@@ -90,9 +91,14 @@ def command(
         from biofuse.export.compress import Compression
 
         compression = Compression.parse(compress)
-        if view.format_names and "bgen" not in view.format_names:
-            raise BiofuseError("--compress is for --format bgen, which is not among the formats")
-    used = ["bgen"] if compression else []
+        if view.format_names and not {"bgen", "bcf"} & set(view.format_names):
+            raise BiofuseError(
+                "--compress is for --format bgen and --format bcf, neither of which is among the "
+                "formats"
+            )
+        if "bcf" in view.format_names and compression.method != "zlib":
+            raise BiofuseError(f"a .bcf is compressed by zlib alone: not --compress {compress}")
+    used = ["bgen"] if compression and not view.format_names else []
     options = view_options(location, view, selection, format_options, used)
     with contextlib.ExitStack() as stack:
         fileset = stack.enter_context(open_for_command(options, location.is_local, serving, cache))

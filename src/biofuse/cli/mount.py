@@ -19,7 +19,7 @@ Examples:
   biofuse mount cohort.vcz mnt --format bgen --haploid-as-diploid
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
-"""
+""" + o.preset_epilog("on a mount of cohort.vcz at mnt", "mnt/cohort")
 
 
 @click.command("mount", cls=Command, epilog=_EPILOG)
@@ -29,6 +29,7 @@ Examples:
 @o.name_options
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options

@@ -5,6 +5,8 @@ options of formats are made from what the formats declare.
 """
 
 import dataclasses
+import re
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ import click
 from biofuse import formats
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.api import settings
+from biofuse.api.presets import PRESETS, example_commands
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.cli.source import TypedStore
@@ -117,14 +120,16 @@ variant_options = options(
             "type": click.Choice(MULTIALLELIC_POLICIES),
             "default": "error",
             "show_default": True,
-            "help": "What to do with sites of more than two alleles.",
+            "help": "Sites of more than two alleles, in files that hold two: leave them out, or "
+            "show each ALT as a site, with others as REF (bcftools norm -m -any) or as missing.",
         },
     ),
     (
         ("--variant-id-template",),
         {
             "metavar": "TEMPLATE",
-            "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+            "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'; . leaves them, "
+            "with --for too.",
         },
     ),
 )
@@ -150,15 +155,39 @@ name_options = options(
     (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
 )
 
+fileset_options = options(
+    _VIEW,
+    "Options",
+    (
+        ("--per-contig",),
+        {"is_flag": True, "help": "Files for each contig: STEM_CONTIG.bed and so on."},
+    ),
+    (
+        ("--name-template",),
+        {
+            "metavar": "TEMPLATE",
+            "help": "Their names without suffix, such as '{stem}_chr{contig}'; with --per-contig.",
+        },
+    ),
+)
+
 format_choice = options(
     _VIEW,
     "Options",
+    (
+        ("--for", "preset"),
+        {
+            "type": click.Choice(list(PRESETS)),
+            "help": "Show what this program reads, as it needs it, and say what that sets; other "
+            "options stand where they are given. Commands that fit are at the end.",
+        },
+    ),
     (
         ("--format", "format_names"),
         {
             "multiple": True,
             "type": click.Choice(formats.NAMES),
-            "help": "Format to show; repeatable.  [default: all that can show the store]",
+            "help": "Format to show; repeatable.  [default: what --for says; else plink and bgen]",
         },
     ),
 )
@@ -349,6 +378,28 @@ log_options = options(
 )
 
 
+def preset_epilog(how: str, stem: str | None = None) -> str:
+    """The commands that fit each `--for`, for an epilog.
+
+    Parameters
+    ----------
+    how : str
+        Where they are typed.
+    stem : str, optional
+        The files' path without suffix; names in braces stay where it is None.
+    """
+    lines = ["", "\b", f"Commands that fit --for, {how}:"]
+    for name, commands in example_commands(stem):
+        lines.append(f"  --for {name}")
+        for command in commands:
+            # A line may end before an option, not before its value.
+            parts = re.sub(r" (?!-)", "\0", command)
+            wrapped = textwrap.wrap(parts, 68, break_long_words=False, break_on_hyphens=False)
+            text = " \\\n      ".join(wrapped).replace("\0", " ")
+            lines.append(f"    {text}")
+    return "\n".join(lines) + "\n"
+
+
 def contig_options(default: str = "plink2") -> Callable[[Any], Any]:
     """The option for names of contigs."""
     return options(
@@ -404,7 +455,7 @@ def _format_row(name: str, field: dataclasses.Field[Any], default: Any) -> Row:
         off = field.metadata["off"]
         flag += f"/--{off}"
         row["help"] += f"  [default: {flag[2:].partition('/')[0] if default else off}]"
-    elif isinstance(default, str):
+    elif field.metadata["fields"]:
         row |= {"metavar": "NAMES", "show_default": True}
     else:
         row["is_flag"] = True

@@ -18,7 +18,7 @@ Examples:
   biofuse plan cohort.vcz -o cohort.plan
   biofuse plan s3://bucket/cohort.vcz -o s3://bucket/cohort.plan
   biofuse run s3://bucket/cohort.vcz --plan cohort.plan -r 20 -- plink2 --bfile {stem} --freq
-"""
+""" + o.preset_epilog("after 'biofuse run --for PROGRAM --plan FILE STORE --'")
 
 
 @click.command("plan", cls=Command, epilog=_EPILOG)
@@ -29,6 +29,7 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
 @o.selection_options
 @o.missing_chunks_option
@@ -52,6 +53,8 @@ def command(
 
     signals.end_on_interrupt()
     options = view_options(source.location(store), view, selection, format_options)
+    for note in options.notes:
+        click.echo(f"biofuse: {note}", err=True)
     with progress_bar("saving", not sys.stderr.isatty()) as progress:
         size = save_plan(options, out, progress)
     click.echo(f"made {out}: {format_size(size)}")

@@ -11,9 +11,8 @@ from typing import TypeAlias, cast
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
 from biofuse.encode.fetch import Fetcher
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records, open_encoder
 from biofuse.errors import BiofuseError
-from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
@@ -110,7 +109,6 @@ class FastPath:
             self._folder,
             min(_MAX_OPEN_FILES, max(0, most_open - calls * open_of_a_call)),
             ahead_bytes,
-            tables[plan.variants].cast("I") if plan.variants else None,
         )
         for genotypes, samples in zip(self._arrays, self._samples, strict=True):
             self.engine.add_array(
@@ -125,10 +123,10 @@ class FastPath:
                 max_block,
             )
         usable = self._watch(plan) and open_of_a_call <= most_open
-        for streamed, header in zip(plan.streamed, headers, strict=True):
-            self._add_file(streamed, header, tables, usable)
         self._records = [Records(streamed, tables) for streamed in plan.streamed]
-        self._fetcher = self._open_fetcher(plan, tables, room) if store.far else None
+        for streamed, records, header in zip(plan.streamed, self._records, headers, strict=True):
+            self._add_file(streamed, records, header, tables, usable)
+        self._fetcher = self._open_fetcher(plan, room) if store.far else None
         for _ in range(calls):
             self.engine.add_context(
                 [
@@ -139,7 +137,7 @@ class FastPath:
                 ]
             )
 
-    def _open_fetcher(self, plan: Plan, tables: Mapping[str, memoryview], room: int) -> Fetcher:
+    def _open_fetcher(self, plan: Plan, room: int) -> Fetcher:
         paths = [each.path for each in self._arrays]
         files = [
             (records, [paths.index(name) for name in (GENOTYPES, PHASED) if name in each.fields])
@@ -153,7 +151,6 @@ class FastPath:
             self._arrays,
             self._samples,
             files,
-            tables[plan.variants].cast("I") if plan.variants else None,
             room,
             plan.watched,
             plan.signature,
@@ -181,17 +178,15 @@ class FastPath:
     def _add_file(
         self,
         streamed: StreamedFile,
+        records: Records,
         header: Buffer,
         tables: Mapping[str, memoryview],
         usable: bool,
     ) -> None:
         paths = [each.path for each in self._arrays]
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-        heads = tables[streamed.heads] if streamed.heads else None
         fast = usable and is_fast(streamed, paths)
-        encoder = None
-        if fast:
-            encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)
+        encoder = open_encoder(streamed, tables) if fast else None
         self.engine.add_file(
             header,
             streamed.size if streamed.stream is None else streamed.stream,
@@ -202,6 +197,8 @@ class FastPath:
             paths.index(GENOTYPES) if fast else -1,
             paths.index(PHASED) if fast and PHASED in streamed.fields else -1,
             streamed.stream is not None,
+            records.variants,
+            records.first,
         )
 
     def _watch(self, plan: Plan) -> bool:

@@ -1,16 +1,16 @@
 """Byte ranges of streamed files, from whole records that an encoder makes."""
 
 import os
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from biofuse.bgzf import BLOCK, END, PAYLOAD, framed_size, stored_block, stream_offset
+from biofuse.bgzf import BLOCK, END, PAYLOAD, framed_size, stored_block
 from biofuse.encode.encoder import Encoder
+from biofuse.encode.records import Records
 from biofuse.errors import as_errno, one_line
-from biofuse.manifest import Plan, StreamedFile
+from biofuse.manifest import Plan
 
 Buffer = bytes | memoryview
 # Of a framed file, blocks that are made at a time.
@@ -205,44 +205,3 @@ class Answers:
             while self._kept_size > self._kept_bytes:
                 _, dropped = self._kept.popitem(last=False)
                 self._kept_size -= len(dropped)
-
-
-class Records:
-    """Where the records of a streamed file, or of its stream if it is framed, lie.
-
-    Parameters
-    ----------
-    streamed : StreamedFile
-    tables : dict of str to memoryview
-        The plan's tables by file name, as bytes.
-
-    Attributes
-    ----------
-    count : int
-    header_size : int
-    stream : int or None
-        Bytes of the stream; None if the file is not framed.
-    """
-
-    def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
-        self.count = streamed.records
-        self.header_size = streamed.header_size
-        self.stream = streamed.stream
-        self._record_size = streamed.record_size or 0
-        self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-
-    def start(self, record: int) -> int:
-        """Offset of a record; of the file's end for the one after the last."""
-        if self._offsets is not None:
-            return self._offsets[record]
-        return self.header_size + record * self._record_size
-
-    def at(self, offset: int) -> int:
-        """The record that holds the byte at an offset past the header."""
-        if self._offsets is not None:
-            return bisect_right(self._offsets, offset) - 1
-        return (offset - self.header_size) // self._record_size
-
-    def place(self, offset: int) -> int:
-        """The place in the stream, if there is one, of a byte of the file."""
-        return offset if self.stream is None else stream_offset(offset, self.stream)

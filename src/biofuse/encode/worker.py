@@ -11,7 +11,6 @@ import faulthandler
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import struct
@@ -30,6 +29,7 @@ from biofuse.encode.report import RequestReport
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
+from biofuse.open_files import allow_many_files
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
 from biofuse.stores import Location
 from biofuse.stores.secrets import redact, redact_logs
@@ -284,8 +284,7 @@ def main() -> None:
     config = json.loads(sys.argv[1])
     native.die_with(config["parent"])
     native.keep_freed_memory(_FREED)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_files()
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",

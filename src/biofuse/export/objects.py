@@ -12,6 +12,7 @@ from biofuse.api.fileset import Fileset
 from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, Package, upload_span
 from biofuse.export.compress import Compression
+from biofuse.export.parts import INDEXES
 from biofuse.stores import Location
 from biofuse.stores.multipart import LEAST_PART, MOST_PARTS, MultipartUpload
 from biofuse.stores.uploads import Uploads
@@ -44,7 +45,7 @@ def export_to_place(
     place : Location
         The URL of the folder.
     compression : Compression, optional
-        Of the `.bgen`, which is then made on this machine first.
+        Of the `.bgen` and `.bcf`, which are then made on this machine first.
     verify : bool
         Whether what is there is read and compared.
     progress : callable
@@ -140,7 +141,7 @@ def _compress(
     from biofuse.export.local import export_to_folder
 
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-export-"))
-    names = [name for name in fileset.files if name.endswith((".bgen", ".bgen.bgi"))]
+    names = [name for name in fileset.files if name.endswith((*INDEXES, *INDEXES.values()))]
     export_to_folder(
         fileset,
         folder,

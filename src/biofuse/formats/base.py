@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
 # Fields of calls that records of several formats may be made from.
-_VALUES = ("call_GP", "call_DS")
-CALL_FIELDS = (GENOTYPES, PHASED, *_VALUES)
+VALUES = ("call_GP", "call_DS")
+CALL_FIELDS = (GENOTYPES, PHASED, *VALUES)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Subject:
         """Raise `BiofuseError` if the store has no calls."""
         if GENOTYPES in self.shapes:
             return
-        values = [name for name in _VALUES if name in self.shapes]
+        values = [name for name in VALUES if name in self.shapes]
         field = values[0].removeprefix("call_")
         raise BiofuseError(
             f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen or .pgen can "
@@ -162,7 +162,7 @@ class Subject:
         path = f"call_{name}"
         shape = self.shapes.get(path)
         if shape is None:
-            has = [path for path in _VALUES if path in self.shapes]
+            has = [path for path in VALUES if path in self.shapes]
             raise BiofuseError(
                 f"the store has no {path}, which {option} {name} needs"
                 + (f"; it has {', '.join(has)}" if has else "")
@@ -319,9 +319,12 @@ class Sidecar(Protocol):
     Attributes
     ----------
     suffix : str
+    of_samples : bool
+        Whether it tells of samples alone: it is the same for any variants.
     """
 
     suffix: str
+    of_samples: bool
 
     def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
@@ -365,7 +368,12 @@ class File:
 
 
 def option(
-    default: Any, text: str = "", *, choices: Sequence[Any] = (), off: str | None = None
+    default: Any,
+    text: str = "",
+    *,
+    choices: Sequence[Any] = (),
+    off: str | None = None,
+    fields: bool = False,
 ) -> Any:
     """A field of a format's options.
 
@@ -379,8 +387,11 @@ def option(
         The values it may have.
     off : str, optional
         Name of the option that sets a flag to False.
+    fields : bool
+        Whether it takes names of fields of FORMAT, with commas between them.
     """
-    return field(default=default, metadata={"text": text, "choices": choices, "off": off})
+    metadata = {"text": text, "choices": choices, "off": off, "fields": fields}
+    return field(default=default, metadata=metadata)
 
 
 class Phase(Enum):

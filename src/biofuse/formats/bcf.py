@@ -70,7 +70,9 @@ class Options:
     """
 
     bcf_fields: str = option(
-        "GT", "Fields of FORMAT that the .bcf has, as GT,DP,GQ,AD, or all; slower than GT alone."
+        "GT",
+        "Fields of FORMAT that the .bcf has, as GT,DP,GQ,AD, or all; slower than GT alone.",
+        fields=True,
     )
     no_csi: bool = option(False, "Leave out the .bcf.csi index, which wants sites in order.")
 

@@ -61,7 +61,9 @@ class Options:
         Whether variants of which all calls are phased are shown so. None, as False, shows
         none: files in which some variants are phased make programs fail, or REGENIE give
         wrong numbers.
-    haploid_as_diploid, no_bgi, no_sample_file, no_header_samples : bool
+    haploid_as_diploid : bool or None
+        Whether haploid calls are shown as homozygous diploid ones. None, as False, keeps them.
+    no_bgi, no_sample_file, no_header_samples : bool
     bgen_field : str
         What probabilities are made from.
     bits : int
@@ -77,8 +79,10 @@ class Options:
         "Show variants as phased where the store does; not for REGENIE and SAIGE.",
         off="unphased",
     )
-    haploid_as_diploid: bool = option(
-        False, "Show haploid calls as homozygous diploid ones: REGENIE wants it."
+    haploid_as_diploid: bool | None = option(
+        None,
+        "Show haploid calls as homozygous diploid ones: REGENIE wants it.",
+        off="keep-haploid",
     )
     bgen_field: str = option(
         "GT", "What probabilities are made from: calls, probabilities or dosages.", choices=FIELDS
@@ -122,7 +126,7 @@ def layout(subject: Subject, options: Options) -> Layout:
     params = {
         "field": name,
         "bits": options.bits,
-        "haploid_as_diploid": options.haploid_as_diploid,
+        "haploid_as_diploid": bool(options.haploid_as_diploid),
     }
     num_samples = len(subject.samples)
     record_size = 0

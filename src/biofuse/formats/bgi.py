@@ -56,6 +56,7 @@ class BgiWriter:
     """
 
     suffix = ".bgen.bgi"
+    of_samples = False
     _rows: IO[bytes]
 
     def __init__(self, rsid_known: bool = True):

@@ -17,6 +17,7 @@ class CsiWriter:
     """Writes the `.bcf.csi`."""
 
     suffix = ".bcf.csi"
+    of_samples = False
 
     def __init__(self) -> None:
         self._index: CsiIndex | None = None

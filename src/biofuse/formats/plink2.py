@@ -61,14 +61,17 @@ class Options:
     dosage : str
         What the `.pgen` shows: hard calls (GT), or dosages of call_DS or call_GP.
     no_pvar, no_psam : bool
-    no_pvar_info : bool
-        Whether QUAL, FILTER and INFO are left out, and the header's lines.
+    no_pvar_info : bool or None
+        Whether QUAL, FILTER and INFO are left out, and the header's lines; None, as False, has
+        them.
     """
 
     dosage: str = option(
         "GT", "What the .pgen has: calls, or dosages from DS or GP beside them.", choices=FIELDS
     )
-    no_pvar_info: bool = option(False, "Leave QUAL, FILTER and INFO out of the .pvar.")
+    no_pvar_info: bool | None = option(
+        None, "Leave QUAL, FILTER and INFO out of the .pvar.", off="pvar-info"
+    )
     no_pvar: bool = option(False, "Leave out the .pvar file.")
     no_psam: bool = option(False, "Leave out the .psam file.")
 

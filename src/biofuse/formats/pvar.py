@@ -60,6 +60,7 @@ class PvarWriter:
     """
 
     suffix = ".pvar"
+    of_samples = False
     _lines: IO[bytes]
 
     def __init__(self, annotated: bool = True):

@@ -21,6 +21,8 @@ class SampleText:
         That leaves the file out.
     """
 
+    of_samples = True
+
     def __init__(self, suffix: str, header: str, line: str, option: str):
         self.suffix = suffix
         self._header = header
@@ -69,6 +71,7 @@ class VariantText:
     """A file with lines for variants, made by `lines`."""
 
     suffix: str
+    of_samples = False
     _out: IO[bytes]
 
     def begin(self, path: str, subject: Subject) -> None:

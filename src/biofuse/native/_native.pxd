@@ -1,6 +1,6 @@
 # Declarations of the C kernels.
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "error.h" nogil:
@@ -45,7 +45,7 @@ cdef extern from "planes.h" nogil:
         uint8_t *plane[8]
         uint64_t capacity
         int no_sign
-        int wide
+        int depth
 
     ctypedef struct bf_gather:
         const uint32_t *index
@@ -157,6 +157,18 @@ cdef extern from "count.h" nogil:
 
     bf_status bf_rows_count(bf_rows *, const uint32_t *, uint64_t, uint32_t, uint64_t *,
                             bf_error *)
+
+
+cdef extern from "split.h" nogil:
+    ctypedef struct bf_split:
+        const uint16_t *alts
+        uint64_t num_records
+        int others_missing
+        bf_encode_record encode
+        const void *encoder
+
+    bf_status bf_split_encode(
+        const void *, const bf_row *, uint64_t, uint8_t *, uint64_t, bf_error *)
 
 
 cdef extern from "plink1.h" nogil:
@@ -281,6 +293,8 @@ cdef extern from "engine.h" nogil:
         uint64_t header_size
         uint64_t size
         uint64_t records
+        const uint32_t *variants
+        uint64_t first
         uint64_t record_size
         const uint64_t *offsets
         bf_encode_record encode
@@ -333,7 +347,6 @@ cdef extern from "engine.h" nogil:
         uint32_t num_arrays
         const bf_file *files
         uint32_t num_files
-        const uint32_t *variants
         bf_watched *watched
         uint32_t num_watched
         uint64_t ahead_bytes
@@ -384,6 +397,11 @@ cdef extern from "bgen_compress.h" nogil:
     bf_status bf_bgen_compress(
         const uint8_t *, const uint64_t *, uint64_t, bf_bgen_method, int, uint8_t *, uint64_t,
         uint64_t *, bf_error *)
+
+
+cdef extern from "bgzf_compress.h" nogil:
+    bf_status bf_bgzf_compress(
+        const uint8_t *, const uint64_t *, uint64_t, int, uint8_t *, uint64_t *, bf_error *)
 
 
 cdef extern from "write.h" nogil:

@@ -32,6 +32,11 @@ class RecordEncoder:
     @property
     def num_fields(self) -> int: ...
 
+class SplitEncoder(RecordEncoder):
+    def __new__(
+        cls, encoder: RecordEncoder, alts: _Buffer, others_missing: bool
+    ) -> SplitEncoder: ...
+
 class Plink1Encoder(RecordEncoder): ...
 
 class Plink2Encoder(RecordEncoder):
@@ -223,6 +228,7 @@ def bgen_heads(
 def bgen_compress(
     records: _Buffer, ends: _Buffer, method: str, level: int
 ) -> tuple[memoryview, array[int]]: ...
+def bgzf_compress(blocks: _Buffer, ends: _Buffer, level: int) -> tuple[memoryview, array[int]]: ...
 def bgen_samples(samples: Texts) -> bytes: ...
 def bgi_rows(
     chroms: Texts,
@@ -301,7 +307,6 @@ class Engine:
         folder: int,
         open_files: int,
         ahead_bytes: int,
-        variants: _Buffer | None = None,
     ) -> Engine: ...
     def add_array(
         self,
@@ -326,6 +331,8 @@ class Engine:
         genotypes: int,
         phased: int,
         framed: bool = False,
+        variants: _Buffer | None = None,
+        first: int = 0,
     ) -> None: ...
     def add_context(self, rows: list[Rows]) -> None: ...
     def watch(self, paths: list[bytes]) -> None: ...

@@ -13,7 +13,9 @@ cimport cython
 from cpython.bytearray cimport PyByteArray_AsString
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+)
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -155,31 +157,7 @@ def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t fr
 include "planes.pxi"
 
 
-cdef class RecordEncoder:
-    """A format's kernel: makes one record from one row.
-
-    Attributes
-    ----------
-    num_fields : int
-        Fields of calls that are put into records by `put_field`, one after another.
-    """
-
-    cdef bf_encode_record encode
-    cdef const void *context
-    cdef readonly uint32_t num_fields
-
-
-cdef class Plink1Encoder(RecordEncoder):
-    """Encoder of `.bed` records: ceil(samples / 4) bytes each."""
-
-    def __cinit__(self):
-        self.encode = bf_plink1_encode
-        self.context = NULL
-
-
-cdef dict CALL_FIELDS = {"GT": BF_FIELD_GT, "GP": BF_FIELD_GP, "DS": BF_FIELD_DS}
-
-
+include "encoders.pxi"
 include "plink2.pxi"
 include "bgen.pxi"
 
@@ -470,7 +448,7 @@ cdef class Rows:
         for i in range(n):
             value = 0
             for k in range(8):
-                plane = 7 if 0 < k < 7 and not out.planes.wide else k
+                plane = 7 if k >= out.planes.depth else k
                 value |= (out.planes.plane[plane][i // 8] >> (i % 8) & 1) << k
             result[i] = value
         return bytes(result)
@@ -480,6 +458,7 @@ include "values.pxi"
 include "engine.pxi"
 include "texts.pxi"
 include "bcf.pxi"
+include "compress.pxi"
 include "sidecars.pxi"
 include "heap.pxi"
 include "process.pxi"

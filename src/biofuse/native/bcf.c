@@ -83,7 +83,7 @@ wide_alleles(const bf_row *row, uint64_t i, uint8_t sign, seen *seen)
     uint8_t negative = sign, large = (uint8_t) ~sign, bits = 0;
 
     for (unsigned k = 0; k < BF_SIGN_PLANE; k++) {
-        bits = row->planes->plane[k][i];
+        bits = bf_plane(row->planes, (int) k)[i];
         found |= spread(bits & (uint8_t) ~sign) << k;
         negative &= k == BF_LOW_PLANE ? 0xff : bits;
         large &= k == BF_SIGN_PLANE - 1 ? 0xff : bits;

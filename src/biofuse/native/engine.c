@@ -71,7 +71,7 @@ read_row(bf_engine *self, bf_context *context, const bf_file *file, int k, uint6
     uint64_t until, bf_row *row, bf_place *place, bf_error *err)
 {
     uint32_t array = (uint32_t) bf_array_of(file, k), height = self->arrays[array].chunk_rows;
-    uint64_t variant = bf_variant_of(self, record), last = bf_variant_of(self, until - 1);
+    uint64_t variant = bf_variant_of(file, record), last = bf_variant_of(file, until - 1);
     uint64_t chunk_row = variant / height;
     bf_rows *rows = context->rows[array];
 
@@ -223,8 +223,8 @@ observe(bf_engine *self, uint32_t number, uint64_t offset, uint64_t stop, uint64
     }
     if (passed < behind) {
         for (int k = 0; k < bf_num_arrays_of(file); k++) {
-            forget_variants(self, (uint32_t) bf_array_of(file, k), bf_variant_of(self, passed),
-                bf_variant_of(self, behind));
+            forget_variants(self, (uint32_t) bf_array_of(file, k), bf_variant_of(file, passed),
+                bf_variant_of(file, behind));
         }
     }
 }

@@ -29,6 +29,8 @@ typedef struct {
 typedef struct {
     const uint8_t *header;
     uint64_t header_size, size, records; /* size: of the stream, where that is framed */
+    const uint32_t *variants; /* the store's index of each record, ascending, or NULL */
+    uint64_t first;          /* else, of the first record; others follow */
     uint64_t record_size;    /* if offsets is NULL */
     const uint64_t *offsets; /* records + 1 */
     bf_encode_record encode; /* NULL: the engine refuses the file */
@@ -69,7 +71,6 @@ typedef struct {
     uint32_t num_arrays;
     const bf_file *files;
     uint32_t num_files;
-    const uint32_t *variants;  /* the store's index of each variant of the view, or NULL */
     bf_watched *watched;
     uint32_t num_watched;
     uint64_t ahead_bytes;      /* of a file, that planes are made ahead for */

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,17 @@ from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
 from biofuse.plan.far_fingerprint import FarFingerprint
 from biofuse.plan.fields import call_shapes, describe_field, main_field
-from biofuse.plan.files import (
-    PINS,
-    SAMPLES,
-    VARIANTS,
-    VariantIndex,
-    ViewFiles,
-    write_file,
-)
+from biofuse.plan.files import PINS, SAMPLES, ViewFiles
+from biofuse.plan.filesets import Filesets
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
+from biofuse.plan.record_table import RecordTables, write_file
 from biofuse.plan.room import Room
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
-from biofuse.plan.sites import SiteReader, need_sites, read_sites, site_fields
+from biofuse.plan.sites import SiteReader, need_sites, no_info, read_sites, site_fields
 from biofuse.plan.variants import Batch, VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
@@ -108,29 +104,36 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         call_fields.read,
     )
     left_out = LeftOut(options)
-    files = _begin_files(options, group, subject, directory, left_out, call_fields)
-    fields = {name for each in files for name in each.view.fields}
+    tables = RecordTables(directory, options)
+    views = _begin_views(options, group, subject, directory, tables, left_out, call_fields)
+    fields = {name for each in views for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    sites = None
-    if any(each.needs_sites for each in files):
+    odd = {}
+    wanting = [each.view for each in views if each.view.needs_sites]
+    if wanting:
         absent.check_shown(more)
-        sites = SiteReader(group, store)
-    variant_pass = VariantPass(group, store, resolved, options, progress, sites)
-    index = VariantIndex(directory)
+        odd = no_info(group)
+    whole = SiteReader(group, store) if any(map(tables.shows_whole, wanting)) else None
+    split = SiteReader(group, store) if not all(map(tables.shows_whole, wanting)) else None
+    variant_pass = VariantPass(group, store, resolved, options, progress, whole, split)
     room = Room(directory)
     for batch in variant_pass.batches():
-        index.add(batch.index)
-        files = [each for each in files if _add(each, batch, left_out)]
-        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
+        views = [each for each in views if _add(each, batch, left_out)]
+        tables.add(batch)
+        index = batch.whole.index
+        room.check(int(index[-1]) + 1 if len(index) else 0, genotypes.shape[0])
+    files = [files for each in views for files in each.files]
+    if not files:
+        raise BiofuseError("there are no files: the view has no variants, and so no contigs")
     arrays = {GENOTYPES: genotypes}
-    for each in files:
+    for each in views:
         arrays.update(each.view.fields)
     runs = absent.check_calls(arrays)
     arrays = {name: replace(array, absent=runs.get(name)) for name, array in arrays.items()}
     check_decoding(list(arrays.values()))
-    everything = index.finish(genotypes.shape[0])
+    tables.finish(genotypes.shape[0])
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
@@ -138,11 +141,10 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         store={**location.public(), "plan": None},
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
-        num_variants=index.count,
+        num_variants=tables.whole.count,
         modified_ns=_modified_ns(location, group, options, began_ns),
         static=[],
         streamed=[each.streamed() for each in files],
-        variants=None if everything else VARIANTS,
         samples=None if resolved.samples is None else SAMPLES,
         pins=_write_pins(directory, store),
         decoded_chunk=max(array.decoding_need for array in arrays.values()),
@@ -152,17 +154,15 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         warnings=[
             *resolved.warnings,
             *absent.warnings,
+            *(f"{name} is not in INFO: {why}" for name, why in odd.items()),
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,
     )
-    if index.count == 0:
+    if plan.num_variants == 0:
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
         plan.warnings.append(f"the view has no variants: {why}")
-    if variant_pass.dropped == 1:
-        plan.warnings.append("1 site of more than two alleles is left out")
-    elif variant_pass.dropped:
-        plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
+    plan.warnings.extend(variant_pass.notes())
     look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
     findings: CallFindings | SavedFindings
     if saved is not None:
@@ -171,7 +171,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         findings = CallFindings(
             location,
             group,
-            None if everything else index.mapped(),
+            None if tables.whole.written.variants is None else tables.whole.mapped(),
             None if resolved.samples is None else resolved.samples.tolist(),
             variant_pass.contig_starts,
             look_at,
@@ -186,42 +186,39 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     return plan
 
 
-def _begin_files(
+def _begin_views(
     options: ViewOptions,
     group,
     subject: Subject,
     directory: str,
+    tables: RecordTables,
     left_out: LeftOut,
     call_fields: CallFields,
-) -> list[ViewFiles]:
+) -> list[Filesets]:
     """The files of every view that is possible, begun."""
+    numbers = count()
 
-    def begin(number: int, name: str) -> ViewFiles:
+    def begin(name: str) -> Filesets:
         chosen = options.format_options.get(name, {})
         view = open_view(name, group, subject, chosen, call_fields)
-        return ViewFiles(directory, options.stem, number, view, subject)
+        return Filesets(directory, options, numbers, view, subject, tables.of(view))
 
-    found = [
-        left_out.attempt(name, partial(begin, number, name))
-        for number, name in enumerate(options.formats)
-    ]
-    return [files for files in found if files is not None]
+    found = [left_out.attempt(name, partial(begin, name)) for name in options.formats]
+    return [view for view in found if view is not None]
 
 
-def _add(files: ViewFiles, batch: Batch, left_out: LeftOut) -> bool:
+def _add(filesets: Filesets, batch: Batch, left_out: LeftOut) -> bool:
     """Add variants to the files of a view, or give the view up. Returns whether it still is."""
 
     def add() -> bool:
         try:
-            if batch.refusal is not None and not files.view.format.MULTIALLELIC:
-                raise batch.refusal
-            files.add(batch.variants)
+            filesets.add(batch)
         except BiofuseError:
-            files.abandon()
+            filesets.abandon()
             raise
         return True
 
-    return bool(left_out.attempt(files.view.format.NAME, add))
+    return bool(left_out.attempt(filesets.view.format.NAME, add))
 
 
 def _look_into(
@@ -233,11 +230,13 @@ def _look_into(
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
     preview = Preview(plan, directory, look_at)
+    said: dict[str, list[str]] = {}
     for i, each in enumerate(files):
         plan.static.extend(each.finish(plan, i, preview))
-        said = each.view.format.notices(each.view.options, findings)
-        if said:
-            plan.notices[each.view.format.NAME] = said
+        name = each.view.format.NAME
+        if name not in said:
+            said[name] = each.view.format.notices(each.view.options, findings)
+    plan.notices.update({name: lines for name, lines in said.items() if lines})
     for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(
             f"there are calls that cannot be shown, and reads of them fail: {text}"

@@ -55,11 +55,6 @@ class CallFields:
         Called with the paths of arrays before they are looked at.
     look_at : callable
         Called with the keys of chunks before they are read.
-
-    Attributes
-    ----------
-    arrays : dict of str to GenotypeArray
-        Those that were looked at, by path.
     """
 
     def __init__(
@@ -71,7 +66,7 @@ class CallFields:
         note: Callable[[Iterable[str]], None],
         look_at: Callable[[Iterable[str]], None],
     ):
-        self.arrays: dict[str, GenotypeArray] = {}
+        self._arrays: dict[str, GenotypeArray] = {}
         self._group = group
         self._resolved = resolved
         self._note = note
@@ -98,6 +93,11 @@ class CallFields:
                 if why is not None:
                     raise BiofuseError(why)
         return [self._field(key) for key in keys]
+
+    def take(self) -> dict[str, GenotypeArray]:
+        """The arrays of the fields that were read since this was asked, by path."""
+        found, self._arrays = self._arrays, {}
+        return found
 
     def _why_not(self, key: str) -> str | None:
         """Why there can be no field of a name; None if there can."""
@@ -127,7 +127,7 @@ class CallFields:
         described = describe(array, ANYTHING)
         if described.code == _TEXT and not described.text_width:
             described = self._measured(described)
-        self.arrays[described.path] = described
+        self._arrays[described.path] = described
         type_ = header_type(array)
         return CallField(
             key,

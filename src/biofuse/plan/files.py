@@ -7,58 +7,26 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from biofuse.bgzf import framed_size
-from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
 from biofuse.formats import main_suffix
-from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
+from biofuse.formats.base import Heads, Layout, MainFile, Sidecar, Subject, Variants
 from biofuse.manifest import Plan, StaticFile, StreamedFile
+from biofuse.plan.record_table import RecordTable, write_file
 from biofuse.plan.views import View
 
 if TYPE_CHECKING:
     from biofuse.plan.preview import Preview
 
-VARIANTS = "variants.u32"
 SAMPLES = "samples.u32"
 PINS = "pins.u64"
 
 
-def write_file(directory: str, name: str, data: bytes) -> None:
-    """Write a file of the plan."""
-    with open(os.path.join(directory, name), "wb") as f:
-        f.write(data)
-
-
-class VariantIndex:
-    """Which of the store's variants a view has.
-
-    Parameters
-    ----------
-    directory : str
-        The plan's.
-    """
-
-    def __init__(self, directory: str):
-        self._directory = directory
-        # Open until it is finished.
-        self._out = open(os.path.join(directory, VARIANTS), "wb")  # noqa: SIM115
-        self.count = 0
-
-    def add(self, index: np.ndarray) -> None:
-        """Add variants by their indices in the store, uint32, ascending."""
-        self._out.write(index.tobytes())
-        self.count += len(index)
-
-    def finish(self, num_variants: int) -> bool:
-        """Complete the table. Returns whether the view has all of the store's variants."""
-        self._out.close()
-        everything = self.count == num_variants
-        if everything:
-            os.unlink(self._out.name)
-        return everything
-
-    def mapped(self) -> memoryview:
-        """The indices of the view's variants, uint32, once finished with some left out."""
-        return MappedTables.open(self._directory, [VARIANTS]).views[VARIANTS].cast("I")
+def record_sizes(layout: Layout, heads: Heads) -> np.ndarray:
+    """Bytes of records with these heads, uint64."""
+    sizes = np.frombuffer(heads.sizes, dtype=np.uint32).astype(np.uint64)
+    if heads.behind is None:
+        return sizes + np.uint64(layout.record_size or 0)
+    return sizes + np.frombuffer(heads.behind, dtype=np.uint32)
 
 
 class _Starts:
@@ -76,8 +44,9 @@ class _Starts:
         self._file = open(path, "w+b")  # noqa: SIM115
         self._file.write(np.uint64(0).tobytes())
 
-    def add(self, sizes: np.ndarray) -> None:
-        """Add heads of these sizes, uint64."""
+    def add(self, heads: Heads) -> None:
+        """Add heads."""
+        sizes = np.frombuffer(heads.sizes, dtype=np.uint32)
         ends = np.cumsum(sizes, dtype=np.uint64) + np.uint64(self._end)
         self._file.write(ends.data)
         self._end = int(ends[-1]) if len(ends) else self._end
@@ -107,6 +76,10 @@ class ViewFiles:
         Of the view within the plan.
     view : View
     subject : Subject
+    table : RecordTable
+        Which variants its records show, those from its end on.
+    first : ViewFiles, optional
+        Of the same view, which has the files that are the same for all.
 
     Attributes
     ----------
@@ -118,7 +91,18 @@ class ViewFiles:
         If a sample cannot be shown.
     """
 
-    def __init__(self, directory: str, stem: str, number: int, view: View, subject: Subject):
+    def __init__(
+        self,
+        directory: str,
+        stem: str,
+        number: int,
+        view: View,
+        subject: Subject,
+        table: RecordTable,
+        first: "ViewFiles | None" = None,
+    ):
+        self._table = table
+        self._begins = table.count
         self._directory = directory
         self._stem = stem
         self._number = number
@@ -132,6 +116,7 @@ class ViewFiles:
         self._max_record = view.layout.record_size or 0
         self._starts: _Starts | None = None
         self._sidecars: list[tuple[str, Sidecar]] = []
+        self._shared = {} if first is None else first.of_samples
         self._begin_sidecars(subject)
         if view.layout.heads is not None:
             # Open until they are finished.
@@ -143,18 +128,19 @@ class ViewFiles:
 
     def _begin_sidecars(self, subject: Subject) -> None:
         for writer in self.view.format.sidecars(self.view.options):
-            name = f"{self._number}{writer.suffix}"
+            name = self._shared.get(writer.suffix, f"{self._number}{writer.suffix}")
             try:
-                writer.begin(os.path.join(self._directory, name), subject)
+                if writer.suffix not in self._shared:
+                    writer.begin(os.path.join(self._directory, name), subject)
             except BiofuseError:
                 self._remove()
                 raise
             self._sidecars.append((name, writer))
 
     @property
-    def needs_sites(self) -> bool:
-        """Whether all that the store has of sites is wanted."""
-        return bool(self.view.format.needs_sites(self.view.options))
+    def of_samples(self) -> dict[str, str]:
+        """Files of the plan that tell of samples alone, by suffix."""
+        return {writer.suffix: name for name, writer in self._sidecars if writer.of_samples}
 
     def abandon(self) -> None:
         """Close and remove the files."""
@@ -186,13 +172,9 @@ class ViewFiles:
         if layout.heads is not None:
             heads = layout.heads(variants)
             self._heads_out.write(heads.data)
-            sizes = np.frombuffer(heads.sizes, dtype=np.uint32).astype(np.uint64)
-            if heads.behind is None:
-                records = sizes + np.uint64(layout.record_size or 0)
-            else:
-                records = sizes + np.frombuffer(heads.behind, dtype=np.uint32)
+            records = record_sizes(layout, heads)
             if self._starts is not None:
-                self._starts.add(sizes)
+                self._starts.add(heads)
             offsets = np.cumsum(np.append(np.uint64(self._end), records), dtype=np.uint64)
             self._offsets_out.write(offsets[1:].data)
             self._end = int(offsets[-1])
@@ -213,6 +195,7 @@ class ViewFiles:
             self._offsets_out.close()
         else:
             self._end = len(header) + self._count * (layout.record_size or 0)
+        table = self._table.written
         return StreamedFile(
             name=self._stem + main_suffix(self.view.format.NAME),
             format=self.view.format.NAME,
@@ -227,6 +210,10 @@ class ViewFiles:
             fields=list(layout.fields),
             params=layout.params,
             stream=self._end if layout.framed else None,
+            variants=table.variants,
+            alts=table.alts,
+            first=self._begins,
+            others_missing=self._table.others_missing,
         )
 
     def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:

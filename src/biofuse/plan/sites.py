@@ -5,7 +5,7 @@ columns for. Their types and numbers are those of the arrays, as bio2zarr makes 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,10 +15,11 @@ from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
 from biofuse.formats.base import Contig, InfoField, SiteColumns, Sites
 from biofuse.formats.chromosome import chromosome_name
-from biofuse.genotypes.floats import float32
+from biofuse.genotypes.floats import NANS, float32
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column, read_field
+from biofuse.plan.split import Split, columns_of
 from biofuse.plan.texts import Array, TextArray
 from biofuse.stores import Store
 from biofuse.stores.members import Members
@@ -63,23 +64,37 @@ def site_fields(group: Members) -> list[str]:
 
 def info_names(group: Members) -> list[str]:
     """Names of the arrays that are fields of INFO, sorted; those of other kinds are left out."""
+    return [name for name, why in _info_candidates(group) if why is None]
+
+
+def no_info(group: Members) -> dict[str, str]:
+    """Names of the arrays that may tell of sites and that INFO cannot have, and why."""
+    return {name: why for name, why in _info_candidates(group) if why is not None}
+
+
+def _info_candidates(group: Members) -> Iterator[tuple[str, str | None]]:
     count = group["variant_position"].shape[0]
-    return [
-        name
-        for name in site_fields(group)
-        if name not in _COLUMNS
-        and name not in _NAMES
-        and KEY.fullmatch(name.removeprefix(_PREFIX))
-        and name in group
-        and _is_info(group[name], count)
-    ]
+    for name in site_fields(group):
+        if name in _COLUMNS or name in _NAMES:
+            continue
+        if not KEY.fullmatch(name.removeprefix(_PREFIX)):
+            yield name, "VCF allows no such name"
+        elif name not in group:
+            yield name, "it is no array"
+        else:
+            yield name, _why_no_info(group[name], count)
 
 
-def _is_info(array: Any, count: int) -> bool:
-    if array.ndim not in (1, 2) or array.shape[0] != count or 0 in array.shape[1:]:
-        return False
+def _why_no_info(array: Any, count: int) -> str | None:
+    """Why an array is no field of INFO; None if it is one."""
+    if array.ndim not in (1, 2):
+        return f"it has {array.ndim} dimensions, and INFO has room for two"
+    if array.shape[0] != count or 0 in array.shape[1:]:
+        return f"its shape is {array.shape}, of {count} variants"
     kind = _kind(array)
-    return kind in f"iuf{_TEXT}" or (kind == "b" and array.ndim == 1)
+    if kind in f"iuf{_TEXT}" or (kind == "b" and array.ndim == 1):
+        return None
+    return "flags have one value a site" if kind == "b" else f"INFO has no type for {array.dtype}"
 
 
 def _kind(array: Any) -> str:
@@ -125,7 +140,7 @@ def read_sites(group: Members, contig_names: str) -> Sites:
 
 
 def _filter_names(group: Members) -> list[str]:
-    if _FILTER not in group or "filter_id" not in group:
+    if "filter_id" not in group:
         return []
     return [str(name) for name in read_field(group, "filter_id").tolist()]
 
@@ -215,7 +230,7 @@ class SiteReader:
         names += [name for name, _ in self._fields]
         self._columns = {name: Column(group[name], store) for name in dict.fromkeys(names)}
         self._filters = _filter_names(group)
-        if _FILTER in group and "filter_id" in group:
+        if _FILTER in group:
             shape = group[_FILTER].shape
             if shape[1:] != (len(self._filters),):
                 raise BiofuseError(
@@ -225,30 +240,30 @@ class SiteReader:
 
     def read(
         self,
-        start: int,
-        stop: int,
-        rows: "slice | Array",
+        index: Array,
         contig: Array,
         position: Array,
         alleles: TextArray,
+        split: Split | None = None,
     ) -> Callable[[], SiteColumns]:
-        """Read columns of some variants from start to stop.
+        """Read columns of some sites.
 
         Parameters
         ----------
-        start, stop : int
-        rows : slice or ndarray
-            Which of them, counted from start.
+        index : ndarray of uint32
+            Theirs in the store, ascending.
         contig, position : ndarray
-            Theirs.
         alleles : TextArray
+            Of shape (sites, alleles).
+        split : Split, optional
+            Records of these sites that are wanted, if not one of each.
 
         Returns
         -------
         callable
             Gives the columns, or raises `BiofuseError` if they cannot be read.
         """
-        found = self._attempt(lambda: self._read(start, stop, rows, contig, position, alleles))
+        found = self._attempt(lambda: self._read(index, contig, position, alleles, split))
 
         def give() -> SiteColumns:
             if found is None:
@@ -260,41 +275,92 @@ class SiteReader:
 
     def _read(
         self,
-        start: int,
-        stop: int,
-        rows: "slice | Array",
+        index: Array,
         contig: Array,
         position: Array,
         alleles: TextArray,
+        split: Split | None,
     ) -> SiteColumns:
-        def values(name: str) -> Array:
-            read: Array = self._columns[name].read(start, stop)[rows]
-            return read
-
+        slab = _Slab(self._columns, index, split)
         info: list[Texts | memoryview] = []
         for name, field in self._fields:
             if field.type in ("String", "Character"):
-                info.append(_column(self._columns[name].read_texts(start, stop)[rows]))
+                info.append(_column(slab.texts(name, field.number)))
             elif field.type == "Flag":
-                info.append(_flags(values(name)))
+                info.append(_flags(slab.values(name)))
             elif field.type == "Integer":
-                info.append(_integers(values(name)))
+                info.append(_integers(slab.values(name, field.number)))
             else:
-                info.append(_float32(values(name)))
+                info.append(slab.floats(name, field.number))
         has = self._columns.__contains__
         if has(_FILTER) and self._filters:
-            filters = values(_FILTER) != 0
+            filters = slab.values(_FILTER) != 0
         else:
-            filters = np.zeros((len(contig), len(self._filters)), bool)
+            filters = np.zeros((slab.count, len(self._filters)), bool)
+        if split is not None:
+            contig, position, alleles = (
+                contig[split.rows],
+                position[split.rows],
+                alleles[split.rows],
+            )
         return SiteColumns(
             contig=np.ascontiguousarray(contig, dtype=np.int32).data,
-            length=_lengths(position, alleles, values(_END) if has(_END) else None),
+            length=_lengths(position, alleles, slab.values(_END) if has(_END) else None),
             alleles=_column(alleles).or_else("."),
-            quality=_float32(values(_QUALITY)) if has(_QUALITY) else None,
+            quality=slab.floats(_QUALITY) if has(_QUALITY) else None,
             filters=_flags(filters),
             filter_texts=partial(_filter_texts, filters, self._filters),
             info=info,
         )
+
+
+class _Slab:
+    """Reads fields of some sites."""
+
+    def __init__(self, columns: dict[str, Column], index: Array, split: Split | None):
+        self._columns = columns
+        self._split = split
+        self.count = len(index) if split is None else len(split.rows)
+        self._start = int(index[0]) if len(index) else 0
+        self._stop = int(index[-1]) + 1 if len(index) else 0
+        self._rows: slice | Array = slice(None)
+        if len(index) != self._stop - self._start:
+            self._rows = index.astype(np.int64) - self._start
+        if split is not None:
+            self._rows = split.rows if isinstance(self._rows, slice) else self._rows[split.rows]
+
+    def values(self, name: str, number: str = "") -> Array:
+        read: Array = self._columns[name].read(self._start, self._stop)[self._rows]
+        if self._split is None:
+            return read
+        columns = columns_of(number, self._split.alts)
+        if columns is None or read.ndim < 2:
+            return read
+        inside = columns < read.shape[1]
+        found = np.take_along_axis(read, np.where(inside, columns, 0), axis=1)
+        found[~inside] = _none(read.dtype)
+        return np.asarray(found)
+
+    def floats(self, name: str, number: str = "") -> memoryview:
+        return _float32(self.values(name, number))
+
+    def texts(self, name: str, number: str) -> TextArray:
+        read = self._columns[name].read_texts(self._start, self._stop)[self._rows]
+        columns = None if self._split is None else columns_of(number, self._split.alts)
+        if columns is None or read.sizes.ndim < 2:
+            return read
+        inside = columns < read.sizes.shape[1]
+        rows = np.arange(len(columns))[:, None]
+        found = read[rows, np.where(inside, columns, 0)]
+        return TextArray(found.data, found.starts, np.where(inside, found.sizes, 0))
+
+
+def _none(dtype: Any) -> Any:
+    """What stands for no value in an array of numbers."""
+    if dtype.kind != "f":
+        return -2 if dtype.kind == "i" else 0
+    unsigned, _, bits = NANS[dtype.itemsize]
+    return np.array(bits, unsigned).view(dtype.newbyteorder("="))
 
 
 def _column(texts: TextArray) -> Texts:

@@ -25,6 +25,11 @@ class View:
     layout: Layout
     fields: dict[str, GenotypeArray]
 
+    @property
+    def needs_sites(self) -> bool:
+        """Whether all that the store has of sites is wanted."""
+        return bool(self.format.needs_sites(self.options))
+
 
 class LeftOut:
     """Collects the formats that cannot show a store, each of which may be found out late.
@@ -71,7 +76,11 @@ class LeftOut:
 
 
 def open_view(
-    name: str, group, subject: Subject, options: dict[str, Any], call_fields: CallFields
+    name: str,
+    group,
+    subject: Subject,
+    options: dict[str, Any],
+    call_fields: CallFields | None = None,
 ) -> View:
     """A view in a format.
 
@@ -82,8 +91,8 @@ def open_view(
     subject : Subject
     options : dict
         Those of the format's options that differ from the default.
-    call_fields : CallFields
-        Of the store, which the subject has too.
+    call_fields : CallFields, optional
+        Of the store, where the subject has them too.
 
     Raises
     ------
@@ -93,10 +102,11 @@ def open_view(
     module = get_format(name)
     chosen = module.Options(**options)
     layout = module.layout(subject, chosen)
+    known = {} if call_fields is None else call_fields.take()
     fields = {}
     for field in layout.fields:
         try:
-            fields[field] = call_fields.arrays.get(field) or describe_field(group, field)
+            fields[field] = known.get(field) or describe_field(group, field)
         except BiofuseError as error:
             hint = "; --unphased does without it" if field == PHASED else ""
             raise BiofuseError(f"{error}{hint}") from error

@@ -13,6 +13,7 @@ import sys
 
 from biofuse.errors import one_line
 from biofuse.fuse.mounting import MountError
+from biofuse.open_files import allow_many_files
 from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
@@ -56,6 +57,7 @@ def main() -> int:
         _clean_up(private)
         return 1
     config = ServeConfig.from_json(text)
+    allow_many_files()
     logging.basicConfig(
         level=config.log_level.upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
