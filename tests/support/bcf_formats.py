@@ -5,6 +5,9 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
+import zarr
+
 from support import bcf
 from support.oracles import run
 
@@ -122,3 +125,27 @@ def calls_of(path: Path, *options: str) -> list[tuple[str, list[dict[str, str]]]
             each.append(values)
         found.append(("\t".join(site), each))
     return found
+
+
+def values_of(path: Path, key: str, *options: str) -> list[list[str]]:
+    """What each sample of each site has of a field."""
+    lines = run("bcftools", "query", "-f", rf"[%{key}\t]\n", *options, path).splitlines()
+    return [line.split("\t")[:-1] for line in lines]
+
+
+def set_calls(
+    store: Path, name: str, values: np.ndarray, chunks, compressor="auto", **more
+) -> None:
+    """A field of calls, made anew."""
+    attributes = more.pop("attributes", {})
+    root = zarr.open_group(store, mode="r+")
+    array = root.create_array(
+        f"call_{name}",
+        shape=values.shape,
+        dtype="str" if values.dtype == object else values.dtype,
+        chunks=chunks,
+        compressors=compressor,
+        overwrite=True,
+        attributes=attributes or {},
+    )
+    array[...] = values
