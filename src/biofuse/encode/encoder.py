@@ -25,6 +25,8 @@ _OF_CALLS = "--bgen-field GT and --dosage GT show its calls instead"
 PLANES = (GENOTYPES, PHASED)
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
+# Of so many runs of reads values are kept for what is read next.
+_RUNS = 4
 # Of a framed file, what is made for a call beside its records.
 _FRAMING = 3 << 20
 # Of the scratch, at most this is for what calls take beside the chunks that they load.
@@ -98,10 +100,11 @@ class Encoder:
             for name, array in arrays.items()
             if name in PLANES and array.fast
         }
+        others = {name: array for name, array in arrays.items() if name not in PLANES}
+        kept = cache.limit // (_RUNS * max(1, len(others)))
         self._values = {
-            name: ValueReader(self._store, whole, array, samples, cache)
-            for name, array in arrays.items()
-            if name not in PLANES
+            name: ValueReader(self._store, whole, array, samples, cache, kept)
+            for name, array in others.items()
         }
         self._readers = {
             name: GenotypeReader(

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from struct import calcsize
-from typing import Any
+from typing import Any, Literal
 
 from biofuse import native
 from biofuse.errors import BiofuseError
@@ -18,7 +18,7 @@ from biofuse.stores import Store
 
 # Bytes of the values that are read at a time, however many rows are asked for.
 _MAX_BYTES = 4 << 20
-_BYTE = "B"
+_BYTE: Literal["B"] = "B"
 
 
 class ValueReader:
@@ -33,6 +33,8 @@ class ValueReader:
     samples : sequence of int, optional
         Kept samples in output order; None for all.
     cache : ByteCache
+    kept_bytes : int
+        Bytes of values that may be kept at a time for what is read next.
 
     Attributes
     ----------
@@ -47,6 +49,7 @@ class ValueReader:
         values: GenotypeArray,
         samples,
         cache: ByteCache,
+        kept_bytes: int = 0,
     ):
         self.genotypes = values
         self.num_values = values.row_items
@@ -59,6 +62,8 @@ class ValueReader:
         self._frames = FrameReader(store, values, self._samples.chunks, cache)
         self._total = sum(self._samples.sizes)
         self._row_bytes = max(1, self._total * self.num_values * self._item_size)
+        self._cache = cache
+        self._kept_rows = min(kept_bytes, _MAX_BYTES) // self._row_bytes
         self._idle_decoders: list[native.Values] = []
 
     @property
@@ -78,8 +83,9 @@ class ValueReader:
 
     @property
     def read_bytes(self) -> int:
-        """What the values of `max_rows` take."""
-        return (1 if self._samples.index is None else 2) * self.max_rows * self._row_bytes
+        """What the values of `max_rows` take, and of those that are kept."""
+        rows = (1 if self._samples.index is None else 2) * self.max_rows
+        return (rows + self._kept_rows) * self._row_bytes
 
     def rows_within(self, chunk_row: int, row: int, size: int) -> int:
         """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
@@ -124,6 +130,41 @@ class ValueReader:
         BiofuseError
             If a chunk cannot be read; the text has its key.
         """
+        step = self._rows_of_a_block(chunk_row)
+        if len(wanted) >= step:
+            return self._read(chunk_row, wanted)
+        samples = self._total if self._samples.index is None else len(self._samples.index)
+        size = samples * self.num_values * self._item_size
+        found = self._matrix(len(wanted), samples)
+        out = found.cast(_BYTE)
+        for i, row in enumerate(wanted):
+            start = row // step * step
+            values = self._kept_values(chunk_row, start, step)
+            at = (row - start) * size
+            out[i * size : (i + 1) * size] = values[at : at + size]
+        return found
+
+    def _rows_of_a_block(self, chunk_row: int) -> int:
+        """Rows that are read at once and kept, since a block that is decompressed has them."""
+        if self._kept_rows <= 1 or not self.genotypes.fast:
+            return 1
+        _, samples, values = self.genotypes.chunks
+        row = samples * values * self._item_size
+        return min(self._kept_rows, self._frames.block_size(chunk_row) // row)
+
+    def _kept_values(self, chunk_row: int, start: int, count: int) -> memoryview:
+        """Bytes of the values of some rows, kept for those who want others of them."""
+        key = ("values", self.genotypes.path, chunk_row, start)
+        found = self._cache.get(key)
+        if found is None:
+            first = chunk_row * self.genotypes.chunks[0]
+            stop = min(start + count, self.genotypes.chunks[0], self.genotypes.shape[0] - first)
+            found = self._read(chunk_row, array("I", range(start, stop))).cast(_BYTE)
+            self._cache.put(key, found, found.nbytes)
+        assert isinstance(found, memoryview)
+        return found
+
+    def _read(self, chunk_row: int, wanted: array) -> memoryview:
         out = self._matrix(len(wanted), self._total)
         frames = self._read_frames(chunk_row, wanted)
         column = 0

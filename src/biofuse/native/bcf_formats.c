@@ -121,17 +121,58 @@ bf_bcf_format_size(const bf_bcf_format *self, uint32_t num_samples, uint32_t cou
            + (uint64_t) num_samples * count * shown_bytes(self->code);
 }
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LITTLE16(x) __builtin_bswap16(x)
+#define LITTLE32(x) __builtin_bswap32(x)
+#define LITTLE64(x) __builtin_bswap64(x)
+#else
+#define LITTLE16(x) (x)
+#define LITTLE32(x) (x)
+#define LITTLE64(x) (x)
+#endif
+
+static inline uint16_t
+load16(const uint8_t *p)
+{
+    uint16_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return LITTLE16(x);
+}
+
 static inline uint32_t
 load32(const uint8_t *p)
 {
-    return (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 | (uint32_t) p[3] << 24;
+    uint32_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return LITTLE32(x);
+}
+
+static inline uint64_t
+load64(const uint8_t *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return LITTLE64(x);
 }
 
 static inline void
 store(uint8_t *p, uint32_t bits, unsigned width)
 {
-    for (unsigned i = 0; i < width; i++) {
-        p[i] = (uint8_t) (bits >> 8 * i);
+    uint16_t two = LITTLE16((uint16_t) bits);
+    uint32_t four = LITTLE32(bits);
+
+    switch (width) {
+    case 1:
+        *p = (uint8_t) bits;
+        break;
+    case 2:
+        memcpy(p, &two, sizeof(two));
+        break;
+    default:
+        memcpy(p, &four, sizeof(four));
     }
 }
 
@@ -146,24 +187,25 @@ is_signed(char code)
 static inline int64_t
 load(const uint8_t *p, char code)
 {
-    uint64_t bits = 0;
-
-    for (unsigned i = 0; i < bf_bcf_stored_bytes(code); i++) {
-        bits |= (uint64_t) p[i] << 8 * i;
-    }
     switch (code) {
     case '?':
-        return bits != 0;
+        return *p != 0;
     case 'b':
-        return (int8_t) bits;
+        return (int8_t) *p;
+    case 'B':
+        return *p;
     case 'h':
-        return (int16_t) bits;
+        return (int16_t) load16(p);
+    case 'H':
+        return load16(p);
     case 'i':
-        return (int32_t) bits;
-    case 'Q':
-        return bits > INT64_MAX ? INT64_MAX : (int64_t) bits;
+        return (int32_t) load32(p);
+    case 'I':
+        return load32(p);
+    case 'q':
+        return (int64_t) load64(p);
     default:
-        return (int64_t) bits;
+        return load64(p) > INT64_MAX ? INT64_MAX : (int64_t) load64(p);
     }
 }
 
@@ -217,10 +259,10 @@ put_all(const job *self, char code, uint64_t *sample)
 {
     const unsigned from = bf_bcf_stored_bytes(code), to = shown_bytes(code);
     uint64_t step = (uint64_t) self->room * from, shown = (uint64_t) self->count * to;
+    int done = self->room == self->count
+               && put_ints(self->values, self->num_samples * self->count, self->out, code);
 
-    if (self->room == self->count
-        && put_ints(self->values, self->num_samples * self->count, self->out, code)
-        && (self->room == 1 || !is_signed(code))) {
+    if (done && (self->room == 1 || !is_signed(code))) {
         /* One value is never filled up. */
         return FINE;
     }
@@ -228,7 +270,7 @@ put_all(const job *self, char code, uint64_t *sample)
         const uint8_t *own = self->values + *sample * step;
         uint8_t *out = self->out + *sample * shown;
 
-        if (!put_ints(own, self->count, out, code)) {
+        if (!done && !put_ints(own, self->count, out, code)) {
             return BEYOND;
         }
         if (self->room > 1 && is_signed(code)) {
