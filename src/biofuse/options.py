@@ -56,6 +56,25 @@ class RegionsFile:
 
 
 @dataclass(frozen=True)
+class NamedFile:
+    """A file that an option names, with what it has.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    data : str
+        Its bytes in base64, compressed as they are in it.
+    chromosome : str or None
+        The one that stands in the name in place of a pattern's `@`.
+    """
+
+    name: str
+    data: str
+    chromosome: str | None = None
+
+
+@dataclass(frozen=True)
 class Selection:
     """Which samples and variants, with the meaning that bcftools view gives the options.
 
@@ -171,6 +190,11 @@ class ViewOptions:
     missing_chunks : str
         One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
         shown as Zarr's fill value where that makes no sense.
+    samples_table : NamedFile or None
+        What is known of samples.
+    pheno_names : list of str
+        Its phenotypes that are shown.
+    genetic_map : list of NamedFile
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
@@ -187,6 +211,9 @@ class ViewOptions:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    samples_table: NamedFile | None = None
+    pheno_names: list[str] = field(default_factory=list)
+    genetic_map: list[NamedFile] = field(default_factory=list)
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -204,6 +231,10 @@ class ViewOptions:
     def from_json(cls, text: str) -> "ViewOptions":
         value = json.loads(text)
         value["selection"] = Selection.from_json(value["selection"])
+        # Plans that an older version has saved have none.
+        table = value.get("samples_table")
+        value["samples_table"] = None if table is None else NamedFile(**table)
+        value["genetic_map"] = [NamedFile(**each) for each in value.get("genetic_map", ())]
         return cls(**value)
 
     def digest(self, version: str) -> str:

@@ -41,6 +41,8 @@ Examples:
 @o.contig_options()
 @o.all_format_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @click.option(
     "--compress",
     metavar="METHOD[:LEVEL]",

@@ -32,6 +32,7 @@ from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
 from biofuse.plan.room import Room
+from biofuse.plan.sample_table import read_sample_table
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.sites import SiteReader, need_sites, read_sites, site_fields
@@ -91,11 +92,16 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
+    table, said = None, list[str]()
+    if options.samples_table is not None:
+        has_fam = "plink" in options.formats
+        table, said = read_sample_table(options.samples_table, options.pheno_names, names, has_fam)
     subject = Subject(
         names,
         genotypes.ploidy,
         call_shapes(group),
         partial(read_sites, group, options.contig_names),
+        table,
     )
     left_out = LeftOut(options)
     files = _begin_files(options, group, subject, directory, left_out)
@@ -141,6 +147,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
+            *said,
+            *variant_pass.warnings(),
             *absent.warnings,
             *left_out.warnings(),
         ],

@@ -13,6 +13,7 @@ from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
 from biofuse.plan.columns import Column
+from biofuse.plan.genetic_map import GeneticMap
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.sites import SiteReader
@@ -57,8 +58,8 @@ class VariantPass:
     resolved : Resolved
     options : ViewOptions
         Of which what is said of sites counts: `multiallelic`, `variant_id_template`,
-        `contig_names`, and `missing_chunks`: with "fill", what chunks that are not stored
-        come to is shown, empty names and alleles as `.`, and positions of 0.
+        `contig_names`, `genetic_map`, and `missing_chunks`: with "fill", what chunks that are not
+        stored come to is shown, empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
     sites : SiteReader, optional
@@ -87,6 +88,7 @@ class VariantPass:
             [chromosome_name(name) for name in names] if options.contig_names == "plink2" else names
         )
         self._stored_names = names
+        self._map = GeneticMap(options.genetic_map, names) if options.genetic_map else None
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
@@ -186,7 +188,21 @@ class VariantPass:
         if self._sites is not None:
             rows = everything if isinstance(keep, slice) else (index - np.uint32(start))
             sites = self._sites.read(start, stop, rows, contig, position, alleles)
-        return Batch(index, Variants(chrom, positions, ids.column(), ref, alt, sites), refusal)
+        cm = None
+        if self._map is not None:
+            cm = self._map.centimorgans(contig, np.asarray(positions))
+        variants = Variants(chrom, positions, ids.column(), ref, alt, sites, cm)
+        return Batch(index, variants, refusal)
+
+    def warnings(self) -> list[str]:
+        """What the user should know of all variants, once they were read.
+
+        Raises
+        ------
+        BiofuseError
+            If there is a genetic map, and it has nothing of them.
+        """
+        return [] if self._map is None else self._map.warnings()
 
     def _note_contigs(self, contig: np.ndarray) -> None:
         """Note where contigs begin among the next variants of the view."""
