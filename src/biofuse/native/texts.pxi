@@ -98,7 +98,7 @@ cdef class Texts:
         if self.sizes[i] == 0:
             return self.instead.decode()
         start = self.starts[i]
-        return bytes(self.data[start:start + self.sizes[i]]).decode()
+        return PyUnicode_DecodeUTF8(<const char *> self.texts.data + start, self.sizes[i], NULL)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))

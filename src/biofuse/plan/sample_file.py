@@ -26,7 +26,7 @@ _SEXES = {
     **dict.fromkeys(("2", "f", "female"), _FEMALE),
     **dict.fromkeys(("", "0", "na", "nan", "n/a", ".", "-9", "u", "unknown"), 0),
 }
-_TAB, _SPACE, _QUOTE = ord("\t"), ord(" "), ord('"')
+_TAB, _LINE_FEED, _SPACE, _QUOTE = ord("\t"), ord("\n"), ord(" "), ord('"')
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class SampleFile:
     columns : dict of str to TextArray
         By name: `FID`, `IID`, `PAT`, `MAT`, `SEX`, and phenotypes.
     phenotypes : tuple of str
+    blanks : ndarray of int64
+        Where in the columns' bytes there is white space.
     binary : frozenset of str
         Phenotypes of which the file says that 1 is for cases and 0 for controls.
     is_fam : bool
@@ -51,6 +53,7 @@ class SampleFile:
     lines: Array
     columns: dict[str, TextArray]
     phenotypes: tuple[str, ...]
+    blanks: Array
     binary: frozenset[str] = frozenset()
     is_fam: bool = False
 
@@ -78,16 +81,16 @@ class SampleFile:
             If one has white space in it.
         """
         column = self.columns[name]
-        spaces = np.flatnonzero(np.frombuffer(column.data, np.uint8) <= _SPACE)
-        if len(spaces):
-            first = np.searchsorted(spaces, column.starts)
-            inside = np.searchsorted(spaces, column.starts + column.sizes) > first
-            if inside.any():
-                row = int(np.argmax(inside))
-                raise BiofuseError(
-                    f"{name} in {self.where(row)} is {shown(column[row : row + 1].column()[0])}, "
-                    "with white space, which separates the columns of the files to show"
-                )
+        if not len(self.blanks):
+            return column
+        first = np.searchsorted(self.blanks, column.starts)
+        inside = np.searchsorted(self.blanks, column.starts + column.sizes) > first
+        if inside.any():
+            row = int(np.argmax(inside))
+            raise BiofuseError(
+                f"{name} in {self.where(row)} is {shown(column[row : row + 1].column()[0])}, with "
+                "white space, which separates the columns of the files to show"
+            )
         return column
 
     def sexes(self) -> Array:
@@ -241,7 +244,8 @@ class _Reader:
                     (end - begin).astype(np.uint32),
                 )
         phenotypes = tuple(name for name in columns if name not in _KNOWN)
-        return SampleFile(self._name, lines + 1, columns, phenotypes, binary, is_fam)
+        blanks = np.flatnonzero((data <= _SPACE) & (data != _TAB) & (data != _LINE_FEED))
+        return SampleFile(self._name, lines + 1, columns, phenotypes, blanks, binary, is_fam)
 
     def _separate_by_tabs(self) -> None:
         """Put one tab in place of white space, and none at the ends of lines."""

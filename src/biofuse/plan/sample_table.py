@@ -20,6 +20,8 @@ _NO_VALUE = ("NA", "NaN", "N/A", ".", "-9", "NONE")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # What plink2 takes for the beginning of a number.
 _LIKE_A_NUMBER = re.compile(r"[+-]?\.?\d")
+# What numbers are written with, and what separates them.
+_OF_NUMBERS = np.frombuffer(b"0123456789+-.eE\n", np.uint8)
 _DIGITS = re.compile(r"\d+|\D")
 _CONTROL, _CASE, _MISSING = 1.0, 2.0, -9.0
 
@@ -126,7 +128,9 @@ def _rows_of(found: SampleFile, samples: Sequence[str]) -> Array:
                     f"line {found.lines[seen[name]]}"
                 )
             seen[name] = row
-    rows = np.fromiter((index.get(name, -1) for name in samples), np.int64, len(samples))
+    if ids == list(samples):
+        return np.arange(len(ids))
+    rows = np.array([index.get(name, -1) for name in samples], np.int64)
     if not (rows >= 0).any():
         raise BiofuseError(
             f"{found.name} has none of the samples to show: it has {shown(ids[0])} in line "
@@ -152,9 +156,16 @@ def _texts(characters: str, which: Array) -> TextArray:
 
 
 def _take(column: TextArray, rows: Array) -> TextArray:
-    """Some rows of a column, an empty text where the row is -1."""
+    """Some rows of a column, an empty text where the row is -1; one after another in memory."""
     sizes = np.where(rows < 0, np.uint32(0), column.sizes[rows])
-    return TextArray(column.data, column.starts[rows], sizes)
+    return _packed(TextArray(column.data, column.starts[rows], sizes))
+
+
+def _packed(column: TextArray) -> TextArray:
+    """The same texts, one after another in bytes of their own, a line feed after each."""
+    data = native.text_rows([column.column()], "\n")
+    ends = np.cumsum(column.sizes + np.uint64(1), dtype=np.uint64)
+    return TextArray(memoryview(data), ends - column.sizes - np.uint64(1), column.sizes)
 
 
 def _blank(column: TextArray, tokens: Sequence[str]) -> TextArray:
@@ -184,12 +195,11 @@ def _phenotype(found: SampleFile, name: str, rows: Array) -> Phenotype:
     BiofuseError
         If plink2 would not take it.
     """
-    column = _blank(found.words(name), _NO_VALUE)
+    column = _packed(_blank(found.words(name), _NO_VALUE))
     values = list(column.column())
-    words = {value for value in set(values) if value and _NUMBER.fullmatch(value) is None}
-    if words:
-        return _categorical(found, name, column, values, words, rows)
-    numbers = np.array([value or "nan" for value in values], np.float64)
+    numbers = _numbers(column, values)
+    if numbers is None:
+        return _categorical(found, name, column, values, rows)
     # However it is written.
     column.sizes[numbers == _MISSING] = 0
     numbers[numbers == _MISSING] = np.nan
@@ -218,14 +228,20 @@ def _phenotype(found: SampleFile, name: str, rows: Array) -> Phenotype:
     )
 
 
+def _numbers(column: TextArray, values: Sequence[str]) -> Array | None:
+    """Values as numbers, NaN where there is none; None if one is something else."""
+    if not np.isin(np.frombuffer(column.data, np.uint8), _OF_NUMBERS).all():
+        return None
+    try:
+        return np.array([value or "nan" for value in values], np.float64)
+    except ValueError:
+        return None
+
+
 def _categorical(
-    found: SampleFile,
-    name: str,
-    column: TextArray,
-    values: Sequence[str],
-    words: set[str],
-    rows: Array,
+    found: SampleFile, name: str, column: TextArray, values: Sequence[str], rows: Array
 ) -> Phenotype:
+    words = {value for value in set(values) if value and _NUMBER.fullmatch(value) is None}
     first = next(row for row, value in enumerate(values) if value in words)
     number = next((row for row, v in enumerate(values) if v and v not in words), None)
     if number is not None:
