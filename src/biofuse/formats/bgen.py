@@ -77,7 +77,7 @@ class Options:
     id_in_varid : bool
         Whether variant IDs go to the varid, not the rsid.
     three_columns : bool
-        Whether the `.sample` has no column for the sex.
+        Whether the `.sample` has no column for the sex where no sex is known.
     """
 
     phased: bool | None = option(
@@ -226,7 +226,7 @@ def _sample(ids: "Texts", table: SampleTable, three_columns: bool) -> "tuple[str
     """Columns of the `.sample`, with the types of phenotypes that plink2 writes."""
     names, types = ["ID_1", "ID_2", "missing"], ["0", "0", "0"]
     columns = [table.fid.or_else("0"), ids, ids.blank().or_else("0")]
-    if not three_columns:
+    if table.sex.nbytes or not three_columns:
         names.append("sex")
         types.append("D")
         columns.append(table.sex.or_else("NA"))
