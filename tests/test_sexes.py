@@ -135,10 +135,10 @@ def test_plink19_reads_the_calls_of_the_vcf(vcf, known, tmp_path):
     plink19(*command, "--out", tmp_path / "x")
     numbers = {"1": "1", "X": "23", "Y": "24", "MT": "26"}
     lines = [line.partition(":") for line in wanted(vcf)]
-    expected = [
-        f"{numbers[name]}:{re.sub(r' (\S)', r' \1/\1', rest) if name == 'MT' else rest}"
-        for name, _, rest in lines
-    ]
+    expected = []
+    for name, _, rest in lines:
+        shown = re.sub(r" (\S)", r" \1/\1", rest) if name == "MT" else rest
+        expected.append(f"{numbers[name]}:{shown}")
     assert calls_in(tmp_path / "x.vcf") == expected
 
 
