@@ -36,7 +36,7 @@ bf_bim_write(const bf_bim *self, uint8_t *out, uint64_t *size, bf_error *err)
         bf_text cm = self->cm != NULL ? bf_texts_get(self->cm, i) : zero;
 
         if (!is_field(chrom) || !is_field(id) || !is_field(a1) || !is_field(a2)
-            || !is_field(cm) || self->positions[i] < 0) {
+            || (self->cm != NULL && !is_field(cm)) || self->positions[i] < 0) {
             err->row = (int64_t) i;
             return bf_fail(err, BF_ERR_ARGUMENT, "the variant is no line of a .bim");
         }

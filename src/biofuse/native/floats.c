@@ -152,43 +152,38 @@ put_number(uint8_t *to, uint32_t digits, int exponent, int precision)
     return to;
 }
 
-/* Append what is no number, or 0, or a minus sign, after which the number is positive. Returns
- * whether digits follow. */
-static int
-put_start(uint8_t **to, double *number)
+/* Append 0, infinity or what is no number. */
+static uint8_t *
+put_special(uint8_t *to, double number)
 {
-    if (isnan(*number)) {
-        memcpy(*to, "nan", 3);
-        *to += 3;
-        return 0;
+    if (number == 0) {
+        *to++ = '0';
+        return to;
     }
-    if (signbit(*number)) {
-        *(*to)++ = '-';
-        *number = -*number;
-    }
-    if (isinf(*number)) {
-        memcpy(*to, "inf", 3);
-        *to += 3;
-        return 0;
-    }
-    if (*number == 0) {
-        *(*to)++ = '0';
-        return 0;
-    }
-    return 1;
+    memcpy(to, isnan(number) ? "nan" : "inf", 3);
+    return to + 3;
+}
+
+static int
+is_special(double number)
+{
+    return number == 0 || !isfinite(number);
 }
 
 uint8_t *
 bf_put_float(uint8_t *to, float number)
 {
-    double left = (double) number;
     uint32_t digits;
     int exponent;
 
-    if (!put_start(&to, &left)) {
-        return to;
+    if (signbit(number) && !isnan(number)) {
+        *to++ = '-';
+        number = -number;
     }
-    digits = six_digits(left, &exponent);
+    if (is_special((double) number)) {
+        return put_special(to, (double) number);
+    }
+    digits = six_digits((double) number, &exponent);
     return put_number(to, digits, exponent, FLOAT_DIGITS);
 }
 
@@ -198,10 +193,12 @@ bf_put_centimorgans(uint8_t *to, double number)
     uint32_t digits;
     int exponent;
 
-    /* Not -0, which nobody writes. */
-    number = number == 0 ? 0 : number;
-    if (!put_start(&to, &number)) {
-        return to;
+    if (number < 0) {
+        *to++ = '-';
+        number = -number;
+    }
+    if (is_special(number)) {
+        return put_special(to, number);
     }
     digits = eight_digits(number, &exponent);
     return put_number(to, digits, exponent, CM_DIGITS);
