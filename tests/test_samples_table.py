@@ -320,6 +320,21 @@ def test_zero_and_one(source, tmp_path):
     assert any("the phenotype y is 0 and 1" in line and "--1" in line for line in said)
 
 
+def test_plink2_reads_the_sample_file(store, tmp_path):
+    """And finds in it what the table has; missing phenotypes plink2 a3.5 does not take."""
+    rows = [["FID", "IID", "SEX", "y", "case", "batch"]]
+    rows += [
+        [f"F{i}", name, "120"[i % 3], f"{i}.5", str(i % 2 + 1), "ab"[i % 2]]
+        for i, name in enumerate(NAMES)
+    ]
+    shown(store, tmp_path, text_of(rows), "--pheno-name", "y,case,batch")
+    made = tmp_path / "made" / "x"
+    bgen = (made.with_suffix(".bgen"), "ref-first", "--sample", made.with_suffix(".sample"))
+    plink2("--bgen", *bgen, "--make-just-psam", "--out", tmp_path / "read")
+    read = (tmp_path / "read.psam").read_text().replace("C1", "a").replace("C2", "b")
+    assert read == made.with_suffix(".psam").read_text()
+
+
 def test_categories_are_not_for_a_fam(store, tmp_path):
     options = ("--pheno-name", "BATCH")
     said = warnings(store, tmp_path, text_of(FULL), *options, "--format", "plink")

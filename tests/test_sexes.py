@@ -200,18 +200,27 @@ def test_haploid_as_diploid_keeps_its_meaning(source, table, known, unknown, tmp
 
 
 @pytest.mark.parametrize("kind", ["bed", "pgen", "bgen"])
-def test_without_sexes_plink2_has_other_calls(kind, vcf, unknown, tmp_path):
+def test_without_sexes_plink2_has_other_calls(kind, vcf, known, unknown, tmp_path):
     """A fact that the pages on programs tell: on X it takes all for diploid, of Y it leaves out."""
     plink2(*inputs(unknown)[kind], "--export", "vcf", "--out", tmp_path / "x")
     found = calls_in(tmp_path / "x.vcf")
     right = [ours == theirs for ours, theirs in zip(found, wanted(vcf), strict=True)]
     assert all(right[:40])
     assert not any(right[40:80])
+    plink2(*inputs(unknown)[kind], "--freq", "--out", tmp_path / "unknown")
+    plink2(*inputs(known)[kind], "--freq", "--out", tmp_path / "known")
+    counts = [(tmp_path / f"{name}.afreq").read_text().split("\n") for name in ("known", "unknown")]
+    same = [one == two for one, two in zip(*counts, strict=True)][1:-1]
+    assert all(same[:40])
+    assert not any(same[40:80])
 
 
 def test_without_sexes_plink19_warns(unknown, tmp_path):
     lines = said("plink1.9", "--bfile", unknown, "--freq", "--out", tmp_path / "x")
     assert any("Nonmissing nonmale Y chromosome genotype(s) present" in line for line in lines)
+    plink19("--bfile", unknown, "--check-sex", "--out", tmp_path / "x")
+    rows = [line.split() for line in (tmp_path / "x.sexcheck").read_text().splitlines()[1:]]
+    assert {row[4] for row in rows} == {"PROBLEM"}
 
 
 def test_without_sexes_plink2_makes_no_associations_on_y(known, unknown, tmp_path):

@@ -73,6 +73,10 @@ class NamedFile:
     data: str
     chromosome: str | None = None
 
+    def without_data(self) -> "NamedFile":
+        """The same with a hash of its bytes in their place."""
+        return replace(self, data=hashlib.sha256(self.data.encode()).hexdigest())
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -242,5 +246,11 @@ class ViewOptions:
 
         What is required is no part of it: a plan tells what it has not.
         """
-        text = replace(self, required=[]).to_json()
+        table = self.samples_table
+        text = replace(
+            self,
+            required=[],
+            samples_table=None if table is None else table.without_data(),
+            genetic_map=[file.without_data() for file in self.genetic_map],
+        ).to_json()
         return hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()[:32]
