@@ -51,6 +51,7 @@ def bgen_view(
 @click.option("--pad-byte", hidden=True, help="Of 0.1.0; nothing is padded here.")
 @click.option("--total-string-length", type=int, hidden=True, help="Of 0.1.0; strings may be long.")
 @o.variant_options
+@o.table_options
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
