@@ -51,6 +51,7 @@ _EXAMPLES = """
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
+  biofuse run cohort.vcz --samples-table t.psam --pheno-name BMI -- plink2 --bfile {stem} --glm
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
 """
 
