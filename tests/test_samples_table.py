@@ -304,6 +304,15 @@ def test_numbers_keep_their_digits(source, tmp_path):
     assert read == theirs(source, tmp_path, text_of(rows))
 
 
+def test_words_of_other_alphabets(store, tmp_path):
+    """Digits of theirs are no numbers."""
+    words = ["\u0663", "\u00e9", "\u4e09", "x\u0663", "NA", "b"]
+    rows = [["IID", "y"], *([name, word] for name, word in zip(NAMES, words, strict=True))]
+    files = shown(store, tmp_path, text_of(rows), "--pheno-name", "y")
+    found = [line.split("\t")[3] for line in files[".psam"].splitlines()[1:]]
+    assert found == [word if word != "NA" else "NONE" for word in words]
+
+
 def test_zero_and_one(source, tmp_path):
     """Are shown as they are, and said to be what plink takes for something else."""
     rows = [["#FID", "IID", "SEX", "y"]]
