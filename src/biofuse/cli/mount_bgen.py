@@ -63,8 +63,9 @@ def command(store, directory, source, serving, cache, log, **what):
     """Show VCZ_URL as BGEN files in MOUNT_DIR, until interrupted or unmounted.
 
     Takes the options of biofuse 0.1.0 and shows what it does: variants as phased where the
-    store does, the store's names of contigs, a .sample of three columns. `biofuse mount
-    --format bgen` shows what programs take: no phase, plink2's names, a column for the sex.
+    store does, the store's names of contigs, a .sample of three columns (but for the sexes of
+    --samples-table). `biofuse mount --format bgen` shows what programs take: no phase, plink2's
+    names, a column for the sex.
     """
     location = source.location(store)
     options = bgen_view(location, **what)

@@ -6,6 +6,7 @@ the header, white space. A `.fam` has six columns and no header, a `.sample` two
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,24 +38,29 @@ class SampleFile:
     ----------
     name : str
         The file's.
+    names : sequence of str
+        Of its columns: `FID`, `IID`, `PAT`, `MAT`, `SEX`, and phenotypes.
+    text : bytes
+        With tabs between columns.
     lines : ndarray of int64
         Numbers of the lines that rows are in.
-    columns : dict of str to TextArray
-        By name: `FID`, `IID`, `PAT`, `MAT`, `SEX`, and phenotypes.
-    phenotypes : tuple of str
-    blanks : ndarray of int64
-        Where in the columns' bytes there is white space.
+    starts, ends : ndarray of int64
+        Where these begin, and where their line feeds are.
     binary : frozenset of str
         Phenotypes of which the file says that 1 is for cases and 0 for controls.
+    ignored : frozenset of str
+        Columns that are no phenotypes.
     is_fam : bool
     """
 
     name: str
+    names: Sequence[str]
+    text: bytes
     lines: Array
-    columns: dict[str, TextArray]
-    phenotypes: tuple[str, ...]
-    blanks: Array
+    starts: Array
+    ends: Array
     binary: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
     is_fam: bool = False
 
     @staticmethod
@@ -68,6 +74,49 @@ class SampleFile:
         """
         return _Reader(file).read()
 
+    @property
+    def phenotypes(self) -> list[str]:
+        """Names of all columns that are no others."""
+        others = {"", *_KNOWN, *self.ignored}
+        return [name for name in self.names if name not in others]
+
+    @cached_property
+    def tabs(self) -> Array:
+        """Where there are tabs, int64."""
+        return np.flatnonzero(np.frombuffer(self.text, np.uint8) == _TAB)
+
+    @cached_property
+    def _before(self) -> Array:
+        """How many tabs there are before each row."""
+        return np.searchsorted(self.tabs, self.starts)
+
+    @cached_property
+    def _blanks(self) -> Array:
+        """Where there is white space within columns."""
+        data = np.frombuffer(self.text, np.uint8)
+        return np.flatnonzero((data <= _SPACE) & (data != _TAB) & (data != _LINE_FEED))
+
+    def check_lines(self) -> None:
+        """Raise `BiofuseError` if a line has more or fewer columns than there are names."""
+        counts = np.searchsorted(self.tabs, self.ends) - self._before + 1
+        wrong = np.flatnonzero(counts != len(self.names))
+        if len(wrong):
+            row = int(wrong[0])
+            raise BiofuseError(
+                f"{self.where(row)} has {counts[row]} columns, and the "
+                f"{'first line' if self.is_fam else 'header'} {len(self.names)}"
+            )
+
+    def column(self, name: str) -> TextArray:
+        """A column."""
+        k = self.names.index(name)
+        begin = self.starts if k == 0 else self.tabs[self._before + (k - 1)] + 1
+        is_last = k == len(self.names) - 1
+        end = self.ends if is_last else self.tabs[self._before + k]
+        return TextArray(
+            memoryview(self.text), begin.astype(np.uint64), (end - begin).astype(np.uint32)
+        )
+
     def where(self, row: int) -> str:
         """Where a row is, for messages."""
         return f"line {self.lines[row]} of {self.name}"
@@ -80,11 +129,11 @@ class SampleFile:
         BiofuseError
             If one has white space in it.
         """
-        column = self.columns[name]
-        if not len(self.blanks):
+        column = self.column(name)
+        if not len(self._blanks):
             return column
-        first = np.searchsorted(self.blanks, column.starts)
-        inside = np.searchsorted(self.blanks, column.starts + column.sizes) > first
+        first = np.searchsorted(self._blanks, column.starts)
+        inside = np.searchsorted(self._blanks, column.starts + column.sizes) > first
         if inside.any():
             row = int(np.argmax(inside))
             raise BiofuseError(
@@ -102,10 +151,10 @@ class SampleFile:
             If a code is none of these.
         """
         codes = np.full(len(self.lines), 255, np.uint8)
-        if SEX not in self.columns:
+        if SEX not in self.names:
             codes[:] = 0
             return codes
-        column = self.columns[SEX]
+        column = self.column(SEX)
         for token, code in _SEXES.items():
             codes[equal(column, token)] = code
         wrong = np.flatnonzero(codes == 255)
@@ -210,7 +259,7 @@ class _Reader:
         ignored: frozenset[str] = frozenset(),
         is_fam: bool = False,
     ) -> SampleFile:
-        """The columns of lines from one on."""
+        """The file, whose samples are in lines from one on."""
         named = [name for name in names if name]
         twice = next((name for i, name in enumerate(named) if name in named[:i]), None)
         if twice is not None:
@@ -219,33 +268,21 @@ class _Reader:
             self._separate_by_tabs()
         lines = np.arange(first, len(self._starts))
         lines = lines[self._ends[lines] > self._starts[lines]]
-        starts, ends = self._starts[lines], self._ends[lines]
-        data = np.frombuffer(self._text, np.uint8)
-        tabs = np.flatnonzero(data == _TAB)
-        before = np.searchsorted(tabs, starts)
-        counts = np.searchsorted(tabs, ends) - before + 1
-        wrong = np.flatnonzero(counts != len(names))
-        if len(wrong):
-            i = int(wrong[0])
-            raise BiofuseError(
-                f"line {lines[i] + 1} of {self._name} has {counts[i]} columns, and the "
-                f"{'first line' if is_fam else 'header'} {len(names)}"
-            )
+        found = SampleFile(
+            self._name,
+            names,
+            self._text,
+            lines + 1,
+            self._starts[lines],
+            self._ends[lines],
+            binary,
+            ignored,
+            is_fam,
+        )
+        found.check_lines()
         if len(lines) == 0:
             raise BiofuseError(f"{self._name} has no samples")
-        columns = {}
-        for k, name in enumerate(names):
-            begin = starts if k == 0 else tabs[before + (k - 1)] + 1
-            end = ends if k == len(names) - 1 else tabs[before + k]
-            if name and name not in ignored:
-                columns[name] = TextArray(
-                    memoryview(self._text),
-                    begin.astype(np.uint64),
-                    (end - begin).astype(np.uint32),
-                )
-        phenotypes = tuple(name for name in columns if name not in _KNOWN)
-        blanks = np.flatnonzero((data <= _SPACE) & (data != _TAB) & (data != _LINE_FEED))
-        return SampleFile(self._name, lines + 1, columns, phenotypes, blanks, binary, is_fam)
+        return found
 
     def _separate_by_tabs(self) -> None:
         """Put one tab in place of white space, and none at the ends of lines."""

@@ -17,12 +17,12 @@ from biofuse.plan.texts import Array, TextArray
 _NAMED = 8
 _NO_ID = ("0", "NA")
 _NO_VALUE = ("NA", "NaN", "N/A", ".", "-9", "NONE")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # What plink2 takes for the beginning of a number.
-_LIKE_A_NUMBER = re.compile(r"[+-]?\.?\d")
+_LIKE_A_NUMBER = re.compile(r"[+-]?\.?\d", re.ASCII)
 # What numbers are written with, and what separates them.
 _OF_NUMBERS = np.frombuffer(b"0123456789+-.eE\n", np.uint8)
-_DIGITS = re.compile(r"\d+|\D")
+_DIGITS = re.compile(r"\d+|\D", re.ASCII)
 _CONTROL, _CASE, _MISSING = 1.0, 2.0, -9.0
 
 
@@ -56,7 +56,7 @@ def read_sample_table(
     _check_use(found, wanted)
     rows = _rows_of(found, samples)
     sexes = found.sexes()
-    known = {name: _without(found, name) for name in (FID, PAT, MAT) if name in found.columns}
+    known = {name: _without(found, name) for name in (FID, PAT, MAT) if name in found.names}
     sex = _texts("12", sexes.astype(np.int64) - 1)
     nothing = _take(sex, np.full(len(rows), -1))
 
@@ -100,7 +100,7 @@ def _check_use(found: SampleFile, wanted: Sequence[str]) -> None:
                 f"the phenotype {name!r} of {found.name} has white space in its name, which "
                 "separates the columns of the files to show"
             )
-    if not wanted and not any(name in found.columns for name in (FID, PAT, MAT, SEX)):
+    if not wanted and not any(name in found.names for name in (FID, PAT, MAT, SEX)):
         raise BiofuseError(
             f"{found.name} has none of the columns SEX, PAT, MAT and FID"
             + (f"; --pheno-name shows one of {has}" if has else "")
@@ -115,7 +115,7 @@ def _rows_of(found: SampleFile, samples: Sequence[str]) -> Array:
     BiofuseError
         If one is there twice, or none of them is.
     """
-    ids = list(found.columns[IID].column())
+    ids = list(found.column(IID).column())
     index = dict(zip(ids, range(len(ids)), strict=True))
     if "" in index:
         raise BiofuseError(f"{found.where(index[''])} has no IID")
@@ -142,7 +142,7 @@ def _rows_of(found: SampleFile, samples: Sequence[str]) -> Array:
 def _summary(found: SampleFile, rows: Array, sexes: Array) -> str:
     there = rows[rows >= 0]
     text = f"{found.name} has {len(there):,} of {len(rows):,} samples"
-    if SEX not in found.columns:
+    if SEX not in found.names:
         return text
     male, female = (int((sexes[there] == code).sum()) for code in (1, 2))
     unknown = len(rows) - male - female
@@ -183,7 +183,7 @@ def _without(found: SampleFile, name: str) -> TextArray:
 
 def _has_values(found: SampleFile, name: str) -> bool:
     """Whether a `.fam` has any phenotypes: of cases and controls, 0 is missing too."""
-    column = _blank(found.columns[name], (*_NO_VALUE, "0"))
+    column = _blank(found.column(name), (*_NO_VALUE, "0"))
     return bool((column.sizes > 0).any())
 
 
@@ -264,7 +264,7 @@ def _categorical(
 def _natural(word: str) -> tuple[list[tuple[str, int]], str]:
     """A key for the natural order: numbers by their size, letters in any case."""
     parts = [
-        ("0", int(part)) if part.isdecimal() else (part.upper(), 0)
+        ("0", int(part)) if part[0] in "0123456789" else (part.upper(), 0)
         for part in _DIGITS.findall(word)
     ]
     return parts, word
