@@ -31,12 +31,16 @@ PRODUCTS = {
     ],
     "python.md": ["freq.afreq"],
     "presets.md": ["freq.afreq", "stats.txt"],
+    "samples.md": [
+        *("cohort.tsv", "map.txt", "cohort.fam", "cohort.bim", "cohort.sample"),
+        "bmi.PHENO1.glm.linear",
+    ],
     "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
 }
 # Pages of commands for a store that is there already.
 PAGES_OF_A_STORE = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("export", "presets", "python")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("export", "presets", "python", "samples", "sites")),
 ]
 # Programs that tests have: no block of ours needs a mark for them.
 HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}

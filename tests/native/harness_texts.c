@@ -11,6 +11,7 @@
 #include "bgi.h"
 #include "bim.h"
 #include "case.h"
+#include "floats.h"
 #include "pvar.h"
 #include "variant_ids.h"
 
@@ -122,15 +123,15 @@ write_ids(const bf_texts *texts, const int64_t *positions)
     free(rows);
 }
 
-/* Lines with each text twice, and BGEN's sample block. */
+/* Rows with each text twice, and BGEN's sample block. */
 static void
 write_samples(const bf_texts *texts, bf_error *err)
 {
-    bf_text parts[] = { { (const uint8_t *) "a", 1 }, { (const uint8_t *) "\t", 1 }, { NULL, 0 } };
-    uint64_t size = bf_texts_lines_size(texts, parts, 3);
+    bf_texts columns[] = { *texts, *texts };
+    uint64_t size = bf_texts_rows_size(columns, 2);
     uint8_t *out = get(size);
 
-    bf_texts_write_lines(texts, parts, 3, out);
+    bf_texts_write_rows(columns, 2, '\t', out);
     add(out, size);
     free(out);
     size = bf_texts_size(texts) + 2 * texts->count;
@@ -186,7 +187,7 @@ write_pvar(const bf_texts *texts, const int64_t *positions, bf_error *err)
         info.sizes = sizes;
         info.count = count;
         if (width == 1) {
-            bf_pvar pvar = { *texts, *texts, *texts, *texts, positions, floats, texts, &info };
+            bf_pvar pvar = { *texts, *texts, *texts, *texts, positions, floats, texts, &info, texts };
 
             out = get(bf_pvar_room(&pvar));
             if (bf_pvar_write(&pvar, out, &size, err) == BF_OK) {
@@ -349,13 +350,29 @@ write_bcf(const bf_texts *texts, const int64_t *positions)
     free(numbers);
 }
 
+/* Centimorgans of any bits, each of as many bytes as the room for one. */
+static void
+write_centimorgans(const bf_texts *texts)
+{
+    for (uint64_t i = 0; i < texts->count; i++) {
+        bf_text text = bf_texts_get(texts, i);
+        uint64_t bits = case_hash(text.data, text.size) * 0x9e3779b97f4a7c15u;
+        uint8_t *out = get(BF_FLOAT_SIZE);
+        double number;
+
+        memcpy(&number, &bits, sizeof(number));
+        add(out, (uint64_t) (bf_put_centimorgans(out, number) - out));
+        free(out);
+    }
+}
+
 static bf_status
 use(const bf_texts *texts, bf_error *err)
 {
     uint64_t n = texts->count, size = 0;
     int64_t *positions = get(n * sizeof(*positions));
     uint32_t *sizes = get(n * sizeof(*sizes));
-    bf_bim bim = { *texts, *texts, *texts, *texts, positions };
+    bf_bim bim = { *texts, *texts, *texts, *texts, positions, texts };
     bf_bgen_heads heads = { *texts, *texts, *texts, *texts, *texts, positions };
     uint8_t *out;
     bf_status status;
@@ -377,6 +394,7 @@ use(const bf_texts *texts, bf_error *err)
     write_ids(texts, positions);
     write_bcf(texts, positions);
     write_samples(texts, err);
+    write_centimorgans(texts);
     status = write_bgi(texts, positions, err);
     free(sizes);
     free(positions);

@@ -19,6 +19,7 @@ from biofuse.api.settings import (
     ViewChoices,
     format_options,
     option_key,
+    view_choices,
     view_options,
 )
 from biofuse.errors import BiofuseError
@@ -80,6 +81,12 @@ class Options:
     variant_id_template : str, optional
         How missing IDs are filled in, in plink2's syntax; ``"."`` leaves them, whatever
         `preset` says.
+    samples_table : path-like, optional
+        Sexes, parents, families and phenotypes for ``.fam``, ``.psam`` and ``.sample``.
+    pheno_name : str or sequence of str, optional
+        Phenotypes of that table to show.
+    genetic_map : path-like, optional
+        Genetic map for centimorgans in ``.bim`` and ``.pvar``.
     contig_names : str
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
@@ -154,6 +161,9 @@ class Options:
     genotype: str | None = None
     multiallelic: str = "error"
     variant_id_template: str | None = None
+    samples_table: Path | None = None
+    pheno_name: Names | None = None
+    genetic_map: Path | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
     no_bim: bool = False
@@ -229,16 +239,22 @@ class Options:
         names = [self.formats] if isinstance(self.formats, str) else list(self.formats or ())
         for name in names:
             _check_choice("formats", name, formats.NAMES)
-        return ViewChoices(
-            tuple(names),
-            self.basename,
-            self.multiallelic,
-            self.variant_id_template,
-            self.contig_names,
-            self.missing_chunks,
-            self.per_contig,
-            self.name_template,
-            self.preset,
+        phenotypes = self.pheno_name
+        if phenotypes is not None and not isinstance(phenotypes, str):
+            phenotypes = ",".join(phenotypes)
+        return view_choices(
+            format_names=tuple(names),
+            basename=self.basename,
+            multiallelic=self.multiallelic,
+            variant_id_template=self.variant_id_template,
+            contig_names=self.contig_names,
+            missing_chunks=self.missing_chunks,
+            per_contig=self.per_contig,
+            name_template=self.name_template,
+            preset=self.preset,
+            samples_table=None if self.samples_table is None else fspath(self.samples_table),
+            pheno_name=phenotypes,
+            genetic_map=None if self.genetic_map is None else fspath(self.genetic_map),
         )
 
     def _selection(self) -> Selection:

@@ -18,11 +18,12 @@ from biofuse.api.presets import (
 )
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
-from biofuse.options import Selection, ViewOptions
+from biofuse.options import NamedFile, Selection, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.stores.location import Location, open_saved, store_stem
 from biofuse.stores.secrets import describe
+from biofuse.table_files import read_genetic_map, read_table
 
 MAX_THREADS = 64
 _LOCAL_THREADS = 4
@@ -36,6 +37,10 @@ _MAX_NAME = 255
 _BY_CONTIG = "{stem}_{contig}"
 # As a template for missing IDs: they stay as plink2 writes them.
 NO_TEMPLATE = "."
+
+# Files that show what is known of samples, and genetic positions.
+_SHOW_SAMPLES = (".fam", ".psam", ".sample")
+_SHOW_CM = (".bim", ".pvar")
 
 # By format, those of its options that differ from the default.
 FormatOptions = dict[str, dict[str, Any]]
@@ -88,6 +93,10 @@ class ViewChoices:
         The names of these files, with {stem} and {contig}; if given they are.
     preset : str or None
         The program that files are for.
+    samples_table : NamedFile or None
+    pheno_names : tuple of str
+        Phenotypes of that to show.
+    genetic_map : tuple of NamedFile
     """
 
     format_names: tuple[str, ...] = ()
@@ -98,13 +107,66 @@ class ViewChoices:
     missing_chunks: str = "error"
     per_contig: bool = False
     name_template: str | None = None
+    preset: str | None = None
+    samples_table: NamedFile | None = None
+    pheno_names: tuple[str, ...] = ()
+    genetic_map: tuple[NamedFile, ...] = ()
 
     @property
     def is_per_contig(self) -> bool:
         """Whether there is a fileset for each contig."""
         return self.per_contig or self.name_template is not None
 
-    preset: str | None = None
+
+def view_choices(
+    *,
+    samples_table: str | None = None,
+    pheno_name: str | None = None,
+    genetic_map: str | None = None,
+    **choices: Any,
+) -> ViewChoices:
+    """What is shown, with what the files say that are named.
+
+    Parameters
+    ----------
+    samples_table, genetic_map : str, optional
+        Files.
+    pheno_name : str, optional
+        Names of phenotypes, joined by commas.
+    **choices
+        The other fields of `ViewChoices`.
+
+    Raises
+    ------
+    BiofuseError
+        If a file cannot be read.
+    """
+    if samples_table is not None:
+        _check_shown("--samples-table", _SHOW_SAMPLES, choices)
+    if genetic_map is not None:
+        _check_shown("--genetic-map", _SHOW_CM, choices)
+    names = [] if pheno_name is None else pheno_name.split(",")
+    if "" in names:
+        raise BiofuseError(f"--pheno-name {pheno_name!r} has an empty name in it")
+    return ViewChoices(
+        **choices,
+        samples_table=None
+        if samples_table is None
+        else read_table(samples_table, "--samples-table"),
+        pheno_names=tuple(dict.fromkeys(names)),
+        genetic_map=() if genetic_map is None else tuple(read_genetic_map(genetic_map)),
+    )
+
+
+def _check_shown(flag: str, suffixes: Sequence[str], choices: dict[str, Any]) -> None:
+    """Raise `BiofuseError` if formats are named, and none has a file that an option is for."""
+    names = choices.get("format_names") or formats.NAMES
+    shown = [file.suffix for name in names for file in formats.get_format(name).FILES]
+    if not any(suffix in suffixes for suffix in shown):
+        raise BiofuseError(
+            f"{flag} is for {', '.join(suffixes[:-1])} and {suffixes[-1]}, which no format to show "
+            "has: leave it out, or add a format that does"
+        )
 
 
 @dataclass(frozen=True)
@@ -278,6 +340,8 @@ def view_options(
         template = view.name_template or _BY_CONTIG
         _check_template(template)
     view, options, notes = _with_preset(view, chosen, options)
+    if view.pheno_names and view.samples_table is None:
+        raise BiofuseError("--pheno-name is for --samples-table, the table that has it")
     return ViewOptions(
         store=location.public(),
         stem=stem,
@@ -289,6 +353,9 @@ def view_options(
         contig_names=view.contig_names,
         missing_chunks=view.missing_chunks,
         name_template=template,
+        samples_table=view.samples_table,
+        pheno_names=list(view.pheno_names),
+        genetic_map=list(view.genetic_map),
         format_options=options,
         secrets=location.secrets,
         notes=notes,
@@ -332,10 +399,17 @@ def _as_saved(
             f"the plan {location.plan} is of a selection, and no other can be made of it: make one "
             "of the whole store with 'biofuse plan'"
         )
-    names = ("multiallelic", "variant_id_template", "contig_names", "missing_chunks")
+    names = [
+        *("multiallelic", "variant_id_template", "contig_names", "missing_chunks"),
+        *("samples_table", "genetic_map"),
+        # Which are of one table, not of another.
+        *(("pheno_names",) if view.samples_table is None else ()),
+    ]
     default = ViewChoices()
     unset = [name for name in names if getattr(view, name) == getattr(default, name)]
-    view = dataclasses.replace(view, **{name: getattr(saved, name) for name in unset})
+    found = {name: getattr(saved, name) for name in unset}
+    found = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+    view = dataclasses.replace(view, **found)
     return view, selection, options or saved.format_options
 
 

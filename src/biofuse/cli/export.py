@@ -42,6 +42,8 @@ Examples:
 @o.all_format_options
 @o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @click.option(
     "--compress",
     metavar="METHOD[:LEVEL]",

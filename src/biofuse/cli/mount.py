@@ -17,6 +17,7 @@ Examples:
   biofuse mount cohort.vcz mnt
   biofuse mount cohort.vcz mnt -r 20 -S keep.txt --multiallelic drop
   biofuse mount cohort.vcz mnt --format bgen --haploid-as-diploid
+  biofuse mount cohort.vcz mnt --samples-table sexes.tsv --genetic-map 'map_chr@.txt.gz'
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
 """ + o.preset_epilog("on a mount of cohort.vcz at mnt", "mnt/cohort")
@@ -31,6 +32,8 @@ Examples:
 @o.all_format_options
 @o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
 @o.missing_chunks_option

@@ -51,6 +51,7 @@ def bgen_view(
 @click.option("--pad-byte", hidden=True, help="Of 0.1.0; nothing is padded here.")
 @click.option("--total-string-length", type=int, hidden=True, help="Of 0.1.0; strings may be long.")
 @o.variant_options
+@o.table_options
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
@@ -62,8 +63,9 @@ def command(store, directory, source, serving, cache, log, **what):
     """Show VCZ_URL as BGEN files in MOUNT_DIR, until interrupted or unmounted.
 
     Takes the options of biofuse 0.1.0 and shows what it does: variants as phased where the
-    store does, the store's names of contigs, a .sample of three columns. `biofuse mount
-    --format bgen` shows what programs take: no phase, plink2's names, a column for the sex.
+    store does, the store's names of contigs, a .sample of three columns (but for the sexes of
+    --samples-table). `biofuse mount --format bgen` shows what programs take: no phase, plink2's
+    names, a column for the sex.
     """
     location = source.location(store)
     options = bgen_view(location, **what)

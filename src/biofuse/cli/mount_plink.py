@@ -23,6 +23,8 @@ Examples:
 @o.contig_options()
 @o.format_options("plink")
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options

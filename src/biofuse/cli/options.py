@@ -24,7 +24,7 @@ from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_
 from biofuse.selection_files import read_selection
 
 _SELECTION = Part("selection", read_selection)
-_VIEW = Part("view", settings.ViewChoices)
+_VIEW = Part("view", settings.view_choices)
 _FORMATS = Part("format_options", settings.format_options)
 _SOURCE = Part("source", TypedStore)
 _SERVING = Part("serving", settings.ServingOptions)
@@ -130,6 +130,43 @@ variant_options = options(
             "metavar": "TEMPLATE",
             "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'; . leaves them, "
             "with --for too.",
+        },
+    ),
+)
+
+table_options = options(
+    _VIEW,
+    "Samples and genetic positions",
+    (
+        ("--samples-table",),
+        {
+            "type": Name(),
+            "metavar": "FILE",
+            "help": "Sexes, parents, families and phenotypes for .fam, .psam and .sample: a table "
+            "with a header (IID, SEX, ...), a .fam, .psam or .sample; - is standard input.",
+        },
+    ),
+    (
+        ("--pheno-name",),
+        {
+            "metavar": "NAME",
+            "help": "Show this phenotype of that table: as the sixth column of the .fam, as one of "
+            ".psam and .sample. NAME,NAME: those have all, the .fam the first.  [default: none; "
+            "that of a .fam]",
+        },
+    ),
+)
+
+map_option = options(
+    _VIEW,
+    "Samples and genetic positions",
+    (
+        ("--genetic-map",),
+        {
+            "type": Name(),
+            "metavar": "FILE",
+            "help": "Genetic map for centimorgans in .bim and .pvar, as PLINK 1.9, Eagle or "
+            "SHAPEIT take it, may be gzipped; @ in FILE stands for the chromosome.",
         },
     ),
 )

@@ -31,6 +31,8 @@ Examples:
 @o.all_format_options
 @o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options

@@ -47,6 +47,7 @@ _EXAMPLES = """
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
+  biofuse run cohort.vcz --samples-table t.psam --pheno-name BMI -- plink2 --bfile {stem} --glm
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
   biofuse run cohort.vcz --for plink2 -- plink2 --pfile {stem} --freq --out result
   biofuse run cohort.vcz --per-contig -- plink2 --bfile {stem:22} --freq --out chr22
@@ -80,6 +81,8 @@ class RunCommand(Command):
 @o.all_format_options
 @o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options

@@ -114,6 +114,51 @@ class Sites:
 
 
 @dataclass(frozen=True)
+class Phenotype:
+    """A phenotype of samples.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "binary", "quantitative" or "categorical", as plink2 tells them apart.
+    values : Texts
+        As they were given, empty where missing; of a binary one 2 for cases and 1 for controls,
+        or, if `zero_one`, 1 and 0.
+    codes : Texts
+        The same as Oxford's `.sample` has them: cases are 1, controls 0, and categories numbers
+        from 1 in their natural order.
+    zero_one : bool
+    """
+
+    name: str
+    kind: str
+    values: "Texts"
+    codes: "Texts"
+    zero_one: bool = False
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """What is known of samples beside their IDs, in the order of `Subject.samples`.
+
+    Attributes
+    ----------
+    fid, pat, mat : Texts
+        IDs of family, father and mother, empty where there is none.
+    sex : Texts
+        1 for male, 2 for female, empty where it is not known.
+    phenotypes : list of Phenotype
+    """
+
+    fid: "Texts"
+    pat: "Texts"
+    mat: "Texts"
+    sex: "Texts"
+    phenotypes: list[Phenotype] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is to be shown in a format.
 
@@ -130,6 +175,8 @@ class Subject:
     read_fields : callable
         From keys to the fields of FORMAT of these names, from None to all of them but GT, sorted.
         Raises `BiofuseError` if there is none of a name, or one cannot be read.
+    table : SampleTable or None
+        What a table of samples says of them, if there is one.
     """
 
     samples: Sequence[str]
@@ -137,6 +184,7 @@ class Subject:
     shapes: dict[str, tuple[int, ...]]
     read_sites: Callable[[], Sites] = Sites
     read_fields: Callable[[Sequence[str] | None], list[CallField]] = _no_fields
+    table: SampleTable | None = None
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
@@ -231,6 +279,8 @@ class Variants:
     sites : callable
         Gives all that the store has of them, where a format `needs_sites`. Raises `BiofuseError`
         if it cannot be read.
+    cm : Texts or None
+        Genetic positions in centimorgans, as PLINK writes them, if there is a genetic map.
     """
 
     chrom: "Texts"
@@ -239,6 +289,7 @@ class Variants:
     ref: "Texts"
     alt: "Texts"
     sites: "Callable[[], SiteColumns] | None" = None
+    cm: "Texts | None" = None
 
     def __len__(self) -> int:
         return len(self.position)

@@ -8,7 +8,8 @@ size, so that offsets follow from strings.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
@@ -19,6 +20,7 @@ from biofuse.formats.base import (
     Heads,
     Layout,
     Phase,
+    SampleTable,
     Sidecar,
     Subject,
     Variants,
@@ -27,6 +29,9 @@ from biofuse.formats.base import (
 from biofuse.formats.bgi import BgiWriter
 from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText
+
+if TYPE_CHECKING:
+    from biofuse.native import Texts
 
 NAME = "bgen"
 TITLE = "BGEN"
@@ -41,6 +46,9 @@ FIELDS = ("GT", "GP", "DS")
 BITS = (8, 16)
 
 _UNSURE = " (not all were looked at)"
+
+# What the second line of a `.sample` says of a phenotype.
+_TYPES = {"binary": "B", "quantitative": "P", "categorical": "D"}
 
 _HEADER_SIZE = 20
 _ZLIB = 1
@@ -71,7 +79,7 @@ class Options:
     id_in_varid : bool
         Whether variant IDs go to the varid, not the rsid.
     three_columns : bool
-        Whether the `.sample` has no column for the sex.
+        Whether the `.sample` has no column for the sex where no sex is known.
     """
 
     phased: bool | None = option(
@@ -214,11 +222,24 @@ def sidecars(options: Options) -> list[Sidecar]:
     if not options.no_bgi:
         writers.append(BgiWriter(rsid_known=not options.id_in_varid))
     if not options.no_sample_file:
-        header, line = "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n"
-        if options.three_columns:
-            header, line = "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n"
-        writers.append(SampleText(".sample", header, line, "--no-sample-file"))
+        columns = partial(_sample, three_columns=options.three_columns)
+        writers.append(SampleText(".sample", " ", columns, "--no-sample-file"))
     return writers
+
+
+def _sample(ids: "Texts", table: SampleTable, three_columns: bool) -> "tuple[str, Sequence[Texts]]":
+    """Columns of the `.sample`, with the types of phenotypes that plink2 writes."""
+    names, types = ["ID_1", "ID_2", "missing"], ["0", "0", "0"]
+    columns = [table.fid.or_else("0"), ids, ids.blank().or_else("0")]
+    if table.sex.nbytes or not three_columns:
+        names.append("sex")
+        types.append("D")
+        columns.append(table.sex.or_else("NA"))
+    for each in table.phenotypes:
+        names.append(each.name)
+        types.append(_TYPES[each.kind])
+        columns.append(each.codes.or_else("NA"))
+    return f"{' '.join(names)}\n{' '.join(types)}\n", columns
 
 
 def notices(options: Options, findings: Findings) -> list[str]:

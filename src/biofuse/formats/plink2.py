@@ -7,7 +7,7 @@ with a dosage for every sample, since programs crash on mode 0x03.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from biofuse.formats.base import (
     Findings,
     Layout,
     Phase,
+    SampleTable,
     Sidecar,
     Subject,
     option,
@@ -154,9 +155,20 @@ def sidecars(options: Options) -> list[Sidecar]:
     if not options.no_pvar:
         writers.append(PvarWriter(annotated=not options.no_pvar_info))
     if not options.no_psam:
-        header, line = "#FID\tIID\tSEX\n", "{sample}\t{sample}\tNA\n"
-        writers.append(SampleText(".psam", header, line, "--no-psam"))
+        writers.append(SampleText(".psam", "\t", _psam, "--no-psam"))
     return writers
+
+
+def _psam(ids: "native.Texts", table: SampleTable) -> "tuple[str, Sequence[native.Texts]]":
+    """Columns of the `.psam`; those of parents are there if any is known, as plink2 has it."""
+    columns = {"#FID": table.fid.or_else("0"), "IID": ids}
+    if table.pat.nbytes or table.mat.nbytes:
+        columns |= {"PAT": table.pat.or_else("0"), "MAT": table.mat.or_else("0")}
+    columns["SEX"] = table.sex.or_else("NA")
+    for each in table.phenotypes:
+        missing = "NONE" if each.kind == "categorical" else "NA"
+        columns[each.name] = each.values.or_else(missing)
+    return "\t".join(columns) + "\n", list(columns.values())
 
 
 def notices(options: Options, findings: Findings) -> list[str]:

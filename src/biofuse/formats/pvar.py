@@ -1,9 +1,9 @@
 """The sites of a PLINK 2 fileset, `.pvar`, as plink2 writes them.
 
-plink2 leaves out the columns QUAL and FILTER where no variant has one, and of a VCF's header the
-lines of contigs without variants. So lines are written beside the file, which begins with what
-is known once all are: a column is there from the first variant on that has a value, and lines
-before it are completed as they are copied.
+plink2 leaves out the columns QUAL, FILTER and CM where no variant has one, and of a VCF's header
+the lines of contigs without variants. So lines are written beside the file, which begins with
+what is known once all are: a column is there from the first variant on that has a value, and
+lines before it are completed as they are copied.
 """
 
 import os
@@ -35,9 +35,15 @@ class _Columns:
     quality: bool = False
     filter: bool = False
     info: bool = False
+    cm: bool = False
 
     def names(self) -> list[str]:
-        shown = (("QUAL", self.quality), ("FILTER", self.filter), ("INFO", self.info))
+        shown = (
+            ("QUAL", self.quality),
+            ("FILTER", self.filter),
+            ("INFO", self.info),
+            ("CM", self.cm),
+        )
         return [name for name, is_shown in shown if is_shown]
 
 
@@ -99,7 +105,7 @@ class PvarWriter:
 
         check_positions(variants, _MAX_POSITION, "which no plink2 takes")
         found = self._annotate(variants)
-        self._note_columns(found)
+        self._note_columns(found, variants.cm)
         if self._sites.contigs:
             self._note_contigs(variants)
         columns = self._columns
@@ -113,6 +119,7 @@ class PvarWriter:
                 found.quality if columns.quality else None,
                 found.filter.or_else(".") if columns.filter and found.filter else None,
                 found.info.or_else(".") if columns.info and found.info else None,
+                variants.cm if columns.cm else None,
             )
         except native.NativeError as error:
             _refuse(variants, found)
@@ -132,14 +139,15 @@ class PvarWriter:
             info = native.info_texts(list(zip(keys, columns.info, strict=True)), len(variants))
         return _Annotations(columns.quality, columns.filter_texts(), info)
 
-    def _note_columns(self, found: _Annotations) -> None:
+    def _note_columns(self, found: _Annotations, cm: "Texts | None") -> None:
         """Begin columns of which there is a value now."""
         before = self._columns
         quality = before.quality or (
             found.quality is not None and any(value == value for value in found.quality)
         )
         filters = before.filter or (found.filter is not None and found.filter.nbytes > 0)
-        self._columns = _Columns(quality, filters, before.info)
+        positions = before.cm or (cm is not None and any(text != "0" for text in cm))
+        self._columns = _Columns(quality, filters, before.info, positions)
         if self._columns != before:
             self._parts.append((self._lines.tell(), self._columns))
 
@@ -197,7 +205,9 @@ class PvarWriter:
             fields = line.rstrip(b"\n").split(b"\t", len(_FIXED) + len(names) - 1)
             rest = dict(zip(names, fields[len(_FIXED) :], strict=True))
             fields = fields[: len(_FIXED)]
-            fields += [rest.get(name, b".") for name in self._columns.names()]
+            fields += [
+                rest.get(name, b"0" if name == "CM" else b".") for name in self._columns.names()
+            ]
             out.write(b"\t".join(fields) + b"\n")
 
     def abandon(self) -> None:

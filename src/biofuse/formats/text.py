@@ -1,10 +1,16 @@
 """Sidecars of text, a line a sample or a variant."""
 
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, Subject, Variants
+from biofuse.formats.base import MainFile, SampleTable, Subject, Variants
+
+if TYPE_CHECKING:
+    from biofuse.native import Texts
+
+# From the IDs of samples, and what is known of them, to a header and the columns of lines.
+SampleColumns = Callable[["Texts", SampleTable], tuple[str, Sequence["Texts"]]]
 
 
 class SampleText:
@@ -13,20 +19,19 @@ class SampleText:
     Parameters
     ----------
     suffix : str
-    header : str
-        What precedes these lines.
-    line : str
-        A line, with {sample} in place of the ID.
+    separator : str
+        Of its columns.
+    columns : callable
     option : str
         That leaves the file out.
     """
 
     of_samples = True
 
-    def __init__(self, suffix: str, header: str, line: str, option: str):
+    def __init__(self, suffix: str, separator: str, columns: SampleColumns, option: str):
         self.suffix = suffix
-        self._header = header
-        self._line = line
+        self._separator = separator
+        self._columns = columns
         self._option = option
 
     def begin(self, path: str, subject: Subject) -> None:
@@ -43,9 +48,13 @@ class SampleText:
         together = "\0".join(samples)
         if "" in samples or together.split() != [together]:
             self._refuse(samples)
+        ids = native.Texts.of(samples)
+        nothing = ids.blank()
+        table = subject.table or SampleTable(ids, nothing, nothing, nothing)
+        header, columns = self._columns(ids, table)
         with open(path, "wb") as out:
-            out.write(self._header.encode())
-            out.write(native.Texts.of(samples).lines(self._line, "{sample}"))
+            out.write(header.encode())
+            out.write(native.text_rows(columns, self._separator))
 
     def _refuse(self, samples: Sequence[str]) -> None:
         """Raise `BiofuseError` with the first sample that is no word."""

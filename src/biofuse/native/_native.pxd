@@ -446,8 +446,8 @@ cdef extern from "texts.h" nogil:
         const uint8_t *data
         uint32_t size
 
-    uint64_t bf_texts_lines_size(const bf_texts *, const bf_text *, uint64_t)
-    void bf_texts_write_lines(const bf_texts *, const bf_text *, uint64_t, uint8_t *)
+    uint64_t bf_texts_rows_size(const bf_texts *, uint64_t)
+    void bf_texts_write_rows(const bf_texts *, uint64_t, uint8_t, uint8_t *)
     bf_status bf_texts_check(const bf_texts *, bf_error *)
     uint64_t bf_texts_size(const bf_texts *)
     bf_status bf_texts_from_vlen(const uint8_t *, uint64_t, uint64_t, uint64_t, uint64_t *,
@@ -489,9 +489,16 @@ cdef extern from "bim.h" nogil:
         bf_texts a1
         bf_texts a2
         const int64_t *positions
+        const bf_texts *cm
 
     uint64_t bf_bim_room(const bf_bim *)
     bf_status bf_bim_write(const bf_bim *, uint8_t *, uint64_t *, bf_error *)
+
+
+cdef extern from "floats.h" nogil:
+    enum:
+        BF_FLOAT_SIZE
+    uint8_t *bf_put_centimorgans(uint8_t *, double)
 
 
 cdef extern from "pvar.h" nogil:
@@ -504,6 +511,7 @@ cdef extern from "pvar.h" nogil:
         const float *quality
         const bf_texts *filter
         const bf_texts *info
+        const bf_texts *cm
 
     uint64_t bf_pvar_room(const bf_pvar *)
     bf_status bf_pvar_write(const bf_pvar *, uint8_t *, uint64_t *, bf_error *)

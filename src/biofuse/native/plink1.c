@@ -2,7 +2,7 @@
 
 #include "two_bit.h"
 
-static inline __attribute__((always_inline)) uint64_t
+static inline uint64_t
 bed_codes(bf_calls32 calls)
 {
     uint64_t any = calls.first | calls.second;

@@ -11,7 +11,7 @@
 #define NO_DOSAGE 65535
 #define MISSING 3u
 
-static inline __attribute__((always_inline)) uint64_t
+static inline uint64_t
 pgen_codes(bf_calls32 calls)
 {
     uint64_t low = (calls.first ^ calls.second) | calls.missing;

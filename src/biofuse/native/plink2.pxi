@@ -26,14 +26,14 @@ cdef class Plink2Encoder(RecordEncoder):
 
 def pvar_lines(Texts chrom not None, const int64_t[::1] positions not None, Texts id not None,
                Texts ref not None, Texts alt not None, const float[::1] quality=None,
-               Texts filter=None, Texts info=None):
+               Texts filter=None, Texts info=None, Texts cm=None):
     """Lines of a `.pvar`: chromosome, position, ID, REF, ALT and what is given of the rest.
 
     Parameters
     ----------
     quality : buffer of float32, optional
         NaN where missing.
-    filter, info : Texts, optional
+    filter, info, cm : Texts, optional
 
     Returns
     -------
@@ -54,7 +54,7 @@ def pvar_lines(Texts chrom not None, const int64_t[::1] positions not None, Text
     cdef uint8_t *out
     clear(&err)
     check_lengths(n, (positions, id, ref, alt))
-    check_lengths(n, [each for each in (quality, filter, info) if each is not None])
+    check_lengths(n, [each for each in (quality, filter, info, cm) if each is not None])
     columns.chrom, columns.id = chrom.texts, id.texts
     columns.ref, columns.alt = ref.texts, alt.texts
     columns.positions = &positions[0] if n > 0 else NULL
@@ -63,6 +63,7 @@ def pvar_lines(Texts chrom not None, const int64_t[::1] positions not None, Text
         columns.quality = &quality[0] if n > 0 else &nothing
     columns.filter = &filter.texts if filter is not None else NULL
     columns.info = &info.texts if info is not None else NULL
+    columns.cm = &cm.texts if cm is not None else NULL
     lines = PyBytes_FromStringAndSize(NULL, bf_pvar_room(&columns))
     out = <uint8_t *> PyBytes_AsString(lines)
     with nogil:

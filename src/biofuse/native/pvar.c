@@ -1,136 +1,14 @@
 #include "pvar.h"
 
 #include <math.h>
-#include <stdio.h>
+
+#include "floats.h"
 
 /* Tabs and the line feed, and the digits of a position. */
-#define MORE_PER_LINE (8 + 20)
+#define MORE_PER_LINE (9 + 20)
 /* A sign and the digits of an integer. */
 #define INTEGER_SIZE 20
 #define FLOAT_FILL 0x7f800002u
-#define DIGITS 6
-
-/* The first six digits of a positive number, rounded, and the power of ten of the first one. */
-static uint32_t
-six_digits(double number, int *exponent)
-{
-    static const double powers[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9 };
-    char text[32];
-    uint32_t digits;
-
-    /* Of most numbers the digits follow from one multiplication, whose error is far from what
-     * would round them otherwise. */
-    if (number >= 1e-4 && number < 1e6) {
-        int e = number >= 1e5   ? 5
-                : number >= 1e4 ? 4
-                : number >= 1e3 ? 3
-                : number >= 1e2 ? 2
-                : number >= 10  ? 1
-                : number >= 1   ? 0
-                : number >= 0.1 ? -1
-                : number >= .01 ? -2
-                : number >= 1e-3 ? -3
-                                : -4;
-        double scaled = number * powers[DIGITS - 1 - e], whole = floor(scaled);
-
-        if (fabs(scaled - whole - 0.5) > 1e-6) {
-            digits = (uint32_t) whole + (scaled - whole > 0.5);
-            *exponent = digits == 1000000 ? e + 1 : e;
-            return digits == 1000000 ? 100000 : digits;
-        }
-    }
-    /* Of d.ddddde+xx, where the point may be another character or two, the last ones. */
-    int size = snprintf(text, sizeof(text), "%.*e", DIGITS - 1, number);
-    int e = size - 1;
-
-    while (text[e] != 'e') {
-        e--;
-    }
-    *exponent = 0;
-    for (int i = e + 2; i < size; i++) {
-        *exponent = 10 * *exponent + (text[i] - '0');
-    }
-    *exponent = text[e + 1] == '-' ? -*exponent : *exponent;
-    digits = (uint32_t) (text[0] - '0');
-    for (int i = e - (DIGITS - 1); i < e; i++) {
-        digits = 10 * digits + (uint32_t) (text[i] - '0');
-    }
-    return digits;
-}
-
-static uint8_t *
-put_digits(uint8_t *to, const uint8_t *digits, int count)
-{
-    for (int i = 0; i < count; i++) {
-        *to++ = digits[i];
-    }
-    return to;
-}
-
-static uint8_t *
-put_exponent(uint8_t *to, int exponent)
-{
-    *to++ = 'e';
-    *to++ = exponent < 0 ? '-' : '+';
-    exponent = exponent < 0 ? -exponent : exponent;
-    *to++ = (uint8_t) ('0' + exponent / 10);
-    *to++ = (uint8_t) ('0' + exponent % 10);
-    return to;
-}
-
-uint8_t *
-bf_put_float(uint8_t *to, float number)
-{
-    uint8_t text[DIGITS];
-    uint32_t digits;
-    int exponent, count = DIGITS;
-
-    if (isnan(number)) {
-        memcpy(to, "nan", 3);
-        return to + 3;
-    }
-    if (signbit(number)) {
-        *to++ = '-';
-        number = -number;
-    }
-    if (isinf(number)) {
-        memcpy(to, "inf", 3);
-        return to + 3;
-    }
-    if (number == 0) {
-        *to++ = '0';
-        return to;
-    }
-    digits = six_digits((double) number, &exponent);
-    for (int i = DIGITS - 1; i >= 0; i--, digits /= 10) {
-        text[i] = (uint8_t) ('0' + digits % 10);
-    }
-    while (count > 1 && text[count - 1] == '0') {
-        count--;
-    }
-    if (exponent < -4 || exponent >= DIGITS) {
-        *to++ = text[0];
-        if (count > 1) {
-            *to++ = '.';
-            to = put_digits(to, text + 1, count - 1);
-        }
-        return put_exponent(to, exponent);
-    }
-    if (exponent < 0) {
-        *to++ = '0';
-        *to++ = '.';
-        for (int i = exponent + 1; i < 0; i++) {
-            *to++ = '0';
-        }
-        return put_digits(to, text, count);
-    }
-    to = put_digits(to, text, exponent + 1);
-    if (count > exponent + 1) {
-        *to++ = '.';
-        to = put_digits(to, text + exponent + 1, count - exponent - 1);
-    }
-    return to;
-}
 
 static int
 is_field(bf_text text)
@@ -153,7 +31,8 @@ bf_pvar_room(const bf_pvar *self)
     return bf_texts_size(&self->chrom) + bf_texts_size(&self->id) + bf_texts_size(&self->ref)
         + bf_texts_size(&self->alt) + self->chrom.count * each
         + (self->filter != NULL ? bf_texts_size(self->filter) : 0)
-        + (self->info != NULL ? bf_texts_size(self->info) : 0);
+        + (self->info != NULL ? bf_texts_size(self->info) : 0)
+        + (self->cm != NULL ? bf_texts_size(self->cm) : 0);
 }
 
 static uint8_t *
@@ -174,9 +53,10 @@ bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err)
         bf_text ref = bf_texts_get(&self->ref, i), alt = bf_texts_get(&self->alt, i);
         bf_text filter = self->filter != NULL ? bf_texts_get(self->filter, i) : dot;
         bf_text info = self->info != NULL ? bf_texts_get(self->info, i) : dot;
+        bf_text cm = self->cm != NULL ? bf_texts_get(self->cm, i) : dot;
 
         if (!is_field(chrom) || !is_field(id) || !is_field(ref) || !is_field(alt)
-            || !is_field(filter) || !is_field(info) || self->positions[i] < 0) {
+            || !is_field(filter) || !is_field(info) || !is_field(cm) || self->positions[i] < 0) {
             err->row = (int64_t) i;
             return bf_fail(err, BF_ERR_ARGUMENT, "the variant is no line of a .pvar");
         }
@@ -193,6 +73,7 @@ bf_pvar_write(const bf_pvar *self, uint8_t *out, uint64_t *size, bf_error *err)
         }
         to = self->filter != NULL ? put_field(to, filter) : to;
         to = self->info != NULL ? put_field(to, info) : to;
+        to = self->cm != NULL ? put_field(to, cm) : to;
         *to++ = '\n';
     }
     *size = (uint64_t) (to - out);

@@ -6,13 +6,13 @@
 
 #include "texts.h"
 
-/* Columns of one length: chromosome, position, ID, REF, ALT, and QUAL, FILTER and INFO where they
- * are not NULL. A QUAL that is not a number is missing. */
+/* Columns of one length: chromosome, position, ID, REF, ALT, and QUAL, FILTER, INFO and CM where
+ * they are not NULL. A QUAL that is not a number is missing. */
 typedef struct {
     bf_texts chrom, id, ref, alt;
     const int64_t *positions;
     const float *quality;
-    const bf_texts *filter, *info;
+    const bf_texts *filter, *info, *cm;
 } bf_pvar;
 
 /* Bytes that the lines take at most. */
@@ -49,9 +49,5 @@ uint64_t bf_info_room(const bf_info_field *fields, uint64_t num_fields, uint64_t
  * semicolons, but for flags that are not set and those of which no value is there. */
 bf_status bf_info_write(const bf_info_field *fields, uint64_t num_fields, uint64_t count,
     uint8_t *out, uint64_t *starts, uint32_t *sizes, bf_error *err);
-
-/* Append a number as C's %g does, in the C locale: BF_FLOAT_SIZE bytes at most. */
-enum { BF_FLOAT_SIZE = 16 };
-uint8_t *bf_put_float(uint8_t *to, float number);
 
 #endif

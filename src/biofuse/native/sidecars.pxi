@@ -79,8 +79,13 @@ def variant_ids(parts, Texts chroms not None, const int64_t[::1] positions not N
 
 
 def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positions not None,
-              Texts a1 not None, Texts a2 not None):
-    """Lines of a `.bim`: chromosome, ID, 0, position, A1 and A2 between tabs.
+              Texts a1 not None, Texts a2 not None, Texts cm=None):
+    """Lines of a `.bim`: chromosome, ID, centimorgans, position, A1 and A2 between tabs.
+
+    Parameters
+    ----------
+    cm : Texts, optional
+        0 where it is not given.
 
     Returns
     -------
@@ -99,9 +104,11 @@ def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positi
     cdef uint8_t *out
     clear(&err)
     check_lengths(len(chrom), (id, positions, a1, a2))
+    check_lengths(len(chrom), () if cm is None else (cm,))
     columns.chrom, columns.id = chrom.texts, id.texts
     columns.a1, columns.a2 = a1.texts, a2.texts
     columns.positions = &positions[0] if positions.shape[0] > 0 else NULL
+    columns.cm = &cm.texts if cm is not None else NULL
     lines = PyBytes_FromStringAndSize(NULL, bf_bim_room(&columns))
     out = <uint8_t *> PyBytes_AsString(lines)
     with nogil:

@@ -29,6 +29,7 @@ from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
 from biofuse.plan.preview import Preview
 from biofuse.plan.record_table import RecordTables, write_file
 from biofuse.plan.room import Room
+from biofuse.plan.sample_table import read_sample_table
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
 from biofuse.plan.sites import SiteReader, need_sites, no_info, read_sites, site_fields
@@ -96,12 +97,17 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         (lambda paths: None) if fingerprint is None else fingerprint.add_arrays,
         (lambda keys: None) if fingerprint is None else fingerprint.add_files,
     )
+    table, said = None, list[str]()
+    if options.samples_table is not None:
+        has_fam = "plink" in options.formats
+        table, said = read_sample_table(options.samples_table, options.pheno_names, names, has_fam)
     subject = Subject(
         names,
         genotypes.ploidy,
         call_shapes(group),
         partial(read_sites, group, options.contig_names),
         call_fields.read,
+        table,
     )
     left_out = LeftOut(options)
     tables = RecordTables(directory, options)
@@ -153,6 +159,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
+            *said,
+            *variant_pass.warnings(),
             *absent.warnings,
             *(f"{name} is not in INFO: {why}" for name, why in odd.items()),
             *left_out.warnings(),

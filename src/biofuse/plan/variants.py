@@ -14,6 +14,7 @@ from biofuse.formats.chromosome import chromosome_name
 from biofuse.native import Texts
 from biofuse.options import SPLITTING, ViewOptions
 from biofuse.plan.columns import Column
+from biofuse.plan.genetic_map import GeneticMap
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.sites import SiteReader
@@ -84,9 +85,9 @@ class VariantPass:
     resolved : Resolved
     options : ViewOptions
         Of which what is said of sites counts: `multiallelic`, `variant_id_template`,
-        `contig_names`, `name_template`: if there is one batches lie in one contig each, and
-        `missing_chunks`: with "fill", what chunks that are not stored come to is shown, empty
-        names and alleles as `.`, and positions of 0.
+        `contig_names`, `genetic_map`, `name_template`: if there is one batches lie in one contig
+        each, and `missing_chunks`: with "fill", what chunks that are not stored come to is shown,
+        empty names and alleles as `.`, and positions of 0.
     progress : callable
         Called with the variants read so far and their number.
     sites, split_sites : SiteReader, optional
@@ -118,6 +119,7 @@ class VariantPass:
             [chromosome_name(name) for name in names] if options.contig_names == "plink2" else names
         )
         self._stored_names = names
+        self._map = GeneticMap(options.genetic_map, names) if options.genetic_map else None
         self._columns = {name: Column(group[name], store) for name in _FIELDS if name in group}
         self._num_variants = group["variant_position"].shape[0]
         self._resolved = resolved
@@ -225,6 +227,16 @@ class VariantPass:
         sites = _Sites(index, contig, position, alleles, ids)
         return [self._batch(each, refusal) for each in self._parts(sites)]
 
+    def warnings(self) -> list[str]:
+        """What the user should know of all variants, once they were read.
+
+        Raises
+        ------
+        BiofuseError
+            If there is a genetic map, and it has nothing of them.
+        """
+        return [] if self._map is None else self._map.warnings()
+
     def _parts(self, sites: "_Sites") -> list["_Sites"]:
         """The same, or those of each contig."""
         if not self._by_contig or not len(sites.index):
@@ -271,7 +283,11 @@ class VariantPass:
         ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
         if alts is not None:
             self.shared_ids += int(((alts > 0) & (ids.sizes > 0)).sum()) * (self._template is None)
-        return Rows(sites.index, alts, Variants(chrom, positions, ids.column(), ref, alt))
+        cm = None
+        if self._map is not None:
+            cm = self._map.centimorgans(sites.contig, np.asarray(positions))
+        variants = Variants(chrom, positions, ids.column(), ref, alt, cm=cm)
+        return Rows(sites.index, alts, variants)
 
     def _note_contigs(self, contig: Array) -> None:
         """Note where contigs begin among the next variants of the view."""
