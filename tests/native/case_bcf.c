@@ -73,7 +73,7 @@ case_check_bcf(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t n
     heads[OTHER_HEAD + 26] = (uint8_t) num_alleles;
     heads[OTHER_HEAD + 27] = (uint8_t) (num_alleles >> 8);
     heads[OTHER_HEAD + HEAD_SIZE - 1] = 99;
-    if (bf_bcf_data_size(&encoder, num_samples, ploidy) != data) {
+    if (bf_bcf_data_size(&encoder, num_samples, ploidy, num_alleles) != data) {
         case_fail("the genotypes are of another size");
     }
     status = encode(rows, number, &encoder, num_samples, phased, out, HEAD_SIZE + data, &err);

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 
 from . import build, frames, geometry
@@ -121,10 +122,41 @@ def value_seeds() -> list[bytes]:
     return seeds
 
 
+def bcf_seeds() -> list[bytes]:
+    """Calls, values of every type, and sites in order."""
+    seeds = []
+    for number in range(66):
+        rng = np.random.default_rng(number)
+        kind = number % 3
+        head = [kind, number // 3, number // 9, number % 5, number % 7, number, 0, 0]
+        if number % 11 == 10:
+            head[3], head[6] = 0x80 | head[3], 0x80
+        body = rng.integers(0, 256, 24 * (number + 1)).astype(np.uint8)
+        if kind == 2:
+            body = body.reshape(-1, 8)
+            body[:, 0] %= 200
+            body[:, 3] = 0
+        seeds.append(bytes(head) + body.tobytes())
+    return seeds
+
+
+def text_seeds() -> list[bytes]:
+    """Chunks of texts."""
+    words = ["A", "C", ".", "", "rs1;rs2", "é", "x" * 16, "<DEL>", "1.5"]
+    seeds = []
+    for number in range(24):
+        rng = np.random.default_rng(number)
+        chosen = rng.choice(np.array(words[: 3 + number % 7], dtype=object), 2 * number)
+        seeds.append(bytes([number]) + bytes(numcodecs.VLenUTF8().encode(chosen)))
+    return seeds
+
+
 TARGETS = {
+    "bcf": bcf_seeds,
     "frame": frame_seeds,
     "block": block_seeds,
     "calls": call_seeds,
+    "texts": text_seeds,
     "values": value_seeds,
 }
 

@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bcf_heads.h"
 #include "bgen_heads.h"
 #include "bgi.h"
 #include "bim.h"
 #include "case.h"
+#include "case_texts.h"
 #include "floats.h"
-#include "pvar.h"
 #include "variant_ids.h"
 
 /* A chunk of vlen-utf8 of so many texts, of which every file's text is made; or rows of a
@@ -27,6 +26,12 @@ static void
 add(const uint8_t *data, uint64_t size)
 {
     hash = hash * 31 + case_hash(data, size);
+}
+
+static void
+add_hash(uint64_t other)
+{
+    hash = hash * 31 + other;
 }
 
 static void *
@@ -142,214 +147,6 @@ write_samples(const bf_texts *texts, bf_error *err)
     free(out);
 }
 
-/* Lines of a .pvar of all columns, whose INFO is made of fields of every kind: texts, and numbers
- * that are made of the texts' sizes and bytes, two a variant where there are as many. */
-static void
-write_pvar(const bf_texts *texts, const int64_t *positions, bf_error *err)
-{
-    static const bf_text KEY = { (const uint8_t *) "KEY", 3 };
-    uint64_t n = texts->count, half = n / 2, size = 0, *starts = get(n * sizeof(*starts));
-    uint32_t *sizes = get(n * sizeof(*sizes));
-    float *floats = get(n * sizeof(*floats));
-    int64_t *integers = get(n * sizeof(*integers));
-    uint8_t *flags = get(n), *out, *exact;
-    bf_texts info = { .instead = (const uint8_t *) ".", .instead_size = 1 };
-
-    for (uint64_t i = 0; i < n; i++) {
-        bf_text text = bf_texts_get(texts, i);
-        uint32_t bits = (uint32_t) case_hash(text.data, text.size);
-
-        bits = i % 7 == 3 ? 0x7f800001 : i % 7 == 5 ? 0x7f800002 : bits;
-        memcpy(&floats[i], &bits, sizeof(bits));
-        integers[i] = i % 5 < 3 ? (int64_t) (i % 5) - 2 : (int64_t) case_hash(text.data, text.size);
-        flags[i] = i % 3 == 0;
-    }
-    for (uint32_t width = 1; width <= 2; width++) {
-        uint64_t count = width == 1 ? n : half;
-        bf_info_field fields[] = { { KEY, BF_INFO_FLAG, 1, flags, { 0 } },
-            { KEY, BF_INFO_INT64, width, integers, { 0 } },
-            { KEY, BF_INFO_FLOAT, width, floats, { 0 } },
-            { KEY, BF_INFO_TEXT, width, NULL, *texts } };
-
-        fields[3].texts.count = count * width;
-        out = get(bf_info_room(fields, 4, count));
-        if (bf_info_write(fields, 4, count, out, starts, sizes, err) != BF_OK) {
-            case_fail("INFO is not made");
-        }
-        size = count > 0 ? starts[count - 1] + sizes[count - 1] : 0;
-        exact = get(size);
-        memcpy(exact, out, size);
-        free(out);
-        add(exact, size);
-        info.data = exact;
-        info.data_size = size;
-        info.starts = starts;
-        info.sizes = sizes;
-        info.count = count;
-        if (width == 1) {
-            bf_pvar pvar = { *texts, *texts, *texts, *texts, positions, floats, texts, &info, texts };
-
-            out = get(bf_pvar_room(&pvar));
-            if (bf_pvar_write(&pvar, out, &size, err) == BF_OK) {
-                add(out, size);
-            }
-            free(out);
-        }
-        free(exact);
-    }
-    free(flags);
-    free(integers);
-    free(floats);
-    free(sizes);
-    free(starts);
-}
-
-static uint32_t
-get_bcf_int(const uint8_t **at, const uint8_t *end, unsigned type)
-{
-    uint32_t number = 0;
-    unsigned width = type == 3 ? 4 : type;
-
-    if ((uint64_t) (end - *at) < width) {
-        case_fail("a BCF head ends within a number");
-    }
-    for (unsigned i = 0; i < width; i++) {
-        number |= (uint32_t) *(*at)++ << 8 * i;
-    }
-    return number;
-}
-
-/* Pass over a value, by its type; returns that, and how many there are. */
-static unsigned
-skip_bcf_value(const uint8_t **at, const uint8_t *end, uint32_t *count)
-{
-    static const unsigned WIDTHS[16] = { 0, 1, 2, 4, 0, 4, 0, 1 };
-    unsigned type = get_bcf_int(at, end, 1), size;
-
-    *count = type >> 4;
-    if (*count == 15) {
-        size = get_bcf_int(at, end, 1);
-        *count = get_bcf_int(at, end, size & 15);
-    }
-    if ((uint64_t) (end - *at) < (uint64_t) *count * WIDTHS[type & 15]) {
-        case_fail("a BCF value is longer than its head");
-    }
-    *at += *count * WIDTHS[type & 15];
-    return type & 15;
-}
-
-/* Follow a head by its own account to its end. */
-static void
-walk_bcf_head(const uint8_t *head, uint32_t size)
-{
-    const uint8_t *at = head, *end = head + size;
-    uint32_t num_info, num_alleles, count;
-
-    if (size < 32 || get_bcf_int(&at, end, 3) != size - 8 || get_bcf_int(&at, end, 3) != 77) {
-        case_fail("a BCF head is of another size than it says");
-    }
-    at = head + 24;
-    num_info = get_bcf_int(&at, end, 2);
-    num_alleles = get_bcf_int(&at, end, 2);
-    at = head + 32;
-    for (uint32_t i = 0; i <= num_alleles; i++) {
-        if (skip_bcf_value(&at, end, &count) != 7) {
-            case_fail("an ID or allele of a BCF head is no text");
-        }
-    }
-    (void) skip_bcf_value(&at, end, &count);
-    for (uint32_t i = 0; i < num_info; i++) {
-        unsigned type = skip_bcf_value(&at, end, &count);
-
-        if (count != 1 || type < 1 || type > 3) {
-            case_fail("a key of a BCF head is no number");
-        }
-        (void) skip_bcf_value(&at, end, &count);
-    }
-    if (at != end) {
-        case_fail("a BCF head ends elsewhere");
-    }
-}
-
-/* Heads of BCF records of half as many variants, of two alleles, with a field of each kind. */
-static void
-write_bcf(const bf_texts *texts, const int64_t *positions)
-{
-    static const int32_t NUMBERS[] = { -1, -2, 0, 127, 128, -120, -121, 32767, 32768, -32760, -32761,
-        INT32_MAX, -INT32_MAX + 7, 5 };
-    static const uint32_t FLOATS[] = { 0x7f800001, 0x7f800002, 0, 0x3fc00000, 0x7fc00000 };
-    static const uint32_t KEYS[] = { 0, 127, 40000 };
-    uint64_t n = texts->count / 2, used = 0, room = 0, at = 0;
-    int32_t *numbers = get(3 * n * sizeof(*numbers)), *small = get(n * sizeof(*small));
-    uint32_t *floats = get(4 * n * sizeof(*floats)), *sizes = get(n * sizeof(*sizes));
-    uint8_t *flags = get(3 * n), *out;
-    bf_texts one = *texts, two = *texts;
-    bf_error err = { BF_OK, -1, -1, 0, -1, NULL };
-
-    one.count = n;
-    two.count = 2 * n;
-    for (uint64_t i = 0; i < 4 * n; i++) {
-        uint64_t mixed = (i * 2654435761U) >> 7;
-
-        floats[i] = FLOATS[mixed % 5];
-        if (i < 3 * n) {
-            numbers[i] = NUMBERS[mixed % 14];
-            flags[i] = mixed & 1;
-        }
-        if (i < n) {
-            small[i] = (int32_t) (mixed % 100);
-        }
-    }
-    bf_bcf_field fields[] = { { .kind = BF_BCF_FLAG, .key = 3, .width = 1, .values = flags },
-        { .kind = BF_BCF_INT, .key = 4, .width = 3, .values = numbers },
-        { .kind = BF_BCF_INT, .key = 300, .width = 1, .values = numbers },
-        { .kind = BF_BCF_FLOAT, .key = 70000, .width = 4, .values = floats },
-        { .kind = BF_BCF_TEXT, .key = 5, .width = 1, .texts = one },
-        { .kind = BF_BCF_TEXT, .key = 6, .width = 2, .texts = two } };
-    bf_bcf_heads heads = { .count = n,
-        .contigs = small,
-        .positions = positions,
-        .lengths = small,
-        .qualities = floats,
-        .ids = one,
-        .alleles = two,
-        .max_alleles = 2,
-        .filters = flags,
-        .num_filters = 3,
-        .filter_keys = KEYS,
-        .fields = fields,
-        .num_fields = 6,
-        .num_samples = 9,
-        .num_formats = 1,
-        .data_size = 77 };
-
-    if (bf_bcf_heads_write(&heads, NULL, 0, sizes, &room, &err) != BF_OK) {
-        if (err.row < 0 || (uint64_t) err.row >= n || positions[err.row] <= INT32_MAX) {
-            case_fail("BCF heads are refused");
-        }
-        room = 0;
-    } else {
-        out = get(room);
-        if (bf_bcf_heads_write(&heads, out, room, sizes, &used, &err) != BF_OK || used != room) {
-            case_fail("BCF heads are of another size when they are written");
-        }
-        for (uint64_t i = 0; i < n; at += sizes[i++]) {
-            walk_bcf_head(out + at, sizes[i]);
-        }
-        add(out, room);
-        /* Where there is too little room, nothing is written beyond it. */
-        free(out);
-        out = get(room / 2);
-        (void) bf_bcf_heads_write(&heads, out, room / 2, sizes, &used, &err);
-        free(out);
-    }
-    free(flags);
-    free(sizes);
-    free(floats);
-    free(small);
-    free(numbers);
-}
-
 /* Centimorgans of any bits, each of as many bytes as the room for one. */
 static void
 write_centimorgans(const bf_texts *texts)
@@ -390,9 +187,9 @@ use(const bf_texts *texts, bf_error *err)
         add(out, bf_bgen_heads_size(&heads));
     }
     free(out);
-    write_pvar(texts, positions, err);
+    add_hash(case_check_pvar(texts, positions));
     write_ids(texts, positions);
-    write_bcf(texts, positions);
+    add_hash(case_check_bcf_heads(texts, positions));
     write_samples(texts, err);
     write_centimorgans(texts);
     status = write_bgi(texts, positions, err);
@@ -409,6 +206,7 @@ read_chunk(const uint8_t *chunk, uint32_t size, uint32_t count, bf_error *err)
     bf_texts texts = { chunk, size, starts, sizes, count, (const uint8_t *) ".", 1 };
     bf_status status = bf_texts_from_vlen(chunk, size, count, 0, starts, sizes, err);
 
+    add_hash(case_check_cells(chunk, size, count, 1 + count % 3));
     if (status == BF_OK) {
         if (bf_texts_check(&texts, err) != BF_OK) {
             case_fail("texts that were found are not taken");
