@@ -1,5 +1,7 @@
 """BCF records through the binding, against a plain encoder of one allele after another."""
 
+import math
+import struct
 from array import array
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biofuse.native import BcfEncoder, NativeError, PackedRows, Rows
+from biofuse.native import BcfEncoder, CsiIndex, NativeError, PackedRows, Rows
 
 HEAD = bytes(range(26))
 PREFIX = b"\x11\x05\x21"
@@ -130,3 +132,172 @@ def test_arguments():
             rows.encode(encoder, array("I", [0]), 0, 0, bytearray(size), own)
     with pytest.raises(NativeError):
         rows.encode(BcfEncoder(1, PREFIX), array("I", [0]), 0, size, bytearray(size))
+
+
+KEY = b"\x11\x21"
+SHOWN = {"?": "i1", "b": "<i2", "B": "<i2"}
+TYPES = {"i1": 1, "<i2": 2, "<i4": 3, "<f4": 5}
+MISSING, NONE = 0x7F800001, 0x7F800002
+
+
+def typed(count: int, kind: int) -> bytes:
+    if count < 15:
+        return bytes([count << 4 | kind])
+    size = b"\x11" + bytes([count]) if count < 128 else b"\x12" + count.to_bytes(2, "little")
+    return bytes([15 << 4 | kind]) + size
+
+
+def count_of(per: str, room: int, num_alleles: int, ploidy: int) -> int:
+    genotypes = math.comb(num_alleles + max(2, ploidy) - 1, max(2, ploidy))
+    wanted = {"A": max(1, num_alleles - 1), "R": num_alleles, "G": genotypes}.get(per, room)
+    return min(room, wanted)
+
+
+def field_bytes(values: np.ndarray, code: str, count: int) -> bytes:
+    """A field of samples x room values, as BCF has it."""
+    kind = np.dtype("<f4" if code == "f" else SHOWN.get(code, "<i4"))
+    none = np.iinfo(kind).min if code != "f" else 0
+    out = []
+    for own in values.tolist():
+        shown = [none if code in "bhiq" and v == -1 else v for v in own[:count]]
+        end = count
+        while code in "bhiq" and len(own) > 1 and end > 0 and own[end - 1] == -2:
+            end -= 1
+        shown[end:] = [none + 1] * (count - end)
+        shown[0] = none if end == 0 else shown[0]
+        out.append(shown)
+    return typed(count, TYPES[kind.str.replace("|", "")]) + np.array(out, dtype=kind).tobytes()
+
+
+@st.composite
+def formats(draw):
+    """A code, what values are for, and values of samples, of which the last may be none."""
+    code = draw(st.sampled_from(list("?bBhHiIqQ")))
+    per = draw(st.sampled_from(["", "A", "R", "G"]))
+    room = draw(st.integers(1, 20))
+    num_alleles, ploidy = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    count = count_of(per, room, num_alleles, ploidy)
+    info = np.iinfo(np.uint8 if code == "?" else code)
+    least, most = max(info.min, -(2**31) + 8), min(info.max, 2**31 - 1)
+    one = st.integers(0, 1) if code == "?" else st.integers(least, most)
+    values = []
+    for _ in range(draw(st.integers(1, 9))):
+        kept = draw(st.integers(0, count)) if code in "bhiq" and room > 1 else count
+        own = draw(st.lists(one, min_size=kept, max_size=kept))
+        own += [-2 if code in "bhiq" else 0] * (room - kept)
+        values.append(own)
+    dtype = bool if code == "?" else code
+    return code, per, num_alleles, ploidy, count, np.array(values, dtype=dtype)
+
+
+def put(encoder, values, num_samples: int, ploidy: int, size: int) -> bytes:
+    out = bytearray(size)
+    encoder.put_field(0, values.reshape(1, -1), num_samples, ploidy, 0, out)
+    return bytes(out)
+
+
+@given(formats())
+def test_any_field(case):
+    code, per, num_alleles, ploidy, count, values = case
+    samples, room = values.shape
+    body = KEY + field_bytes(values, code, count)
+    head = head_of(num_alleles)
+    encoder = BcfEncoder(
+        *(0, b"", array("Q", [9, 9 + len(head) + len(body)]), head),
+        [(code, per, room, KEY)],
+        array("Q", [0, len(head)]),
+    )
+    assert encoder.num_fields == 1
+    assert encoder.data_size(samples, ploidy, num_alleles) == len(body)
+    found = put(encoder, values, samples, ploidy, len(head) + len(body))
+    assert found == bytes(len(head)) + body
+
+
+def test_floats_of_a_field():
+    bits = [[1, MISSING], [MISSING, NONE], [NONE, NONE], [2, NONE]]
+    as_bits = {n: struct.unpack("<I", struct.pack("<f", n))[0] for n in (1, 2)}
+    values = np.array([[as_bits.get(b, b) for b in row] for row in bits], dtype=np.uint32)
+    head = head_of(2)
+    size = len(KEY) + 1 + values.nbytes
+    encoder = BcfEncoder(0, b"", array("Q", [0, len(head) + size]), head, [("f", "", 2, KEY)])
+    found = put(encoder, values.view(np.float32), 4, 2, len(head) + size)
+    values[2, 0] = MISSING
+    assert found[len(head) :] == KEY + b"\x25" + values.tobytes()
+    values[1] = [NONE, MISSING]
+    with pytest.raises(NativeError, match="behind a fill value") as caught:
+        put(encoder, values.view(np.float32), 4, 2, len(head) + size)
+    assert (caught.value.row, caught.value.sample) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "per", "own", "what"),
+    [
+        ("i", "", [0, -(2**31)], "cannot hold"),
+        ("q", "", [2**31, 0], "cannot hold"),
+        ("Q", "", [2**64 - 1, 0], "cannot hold"),
+        ("I", "", [2**31, 0], "cannot hold"),
+        ("h", "A", [1, 1], "more values than the site has alleles"),
+        ("b", "A", [1, -3], "more values than the site has alleles"),
+    ],
+)
+def test_what_no_field_shows(code, per, own, what):
+    values = np.full((5, 2), -2 if code in "bhiq" else 0, dtype=code)
+    values[3] = own
+    head = head_of(2)
+    made = BcfEncoder(0, b"", None, None, [(code, per, 2, KEY)])
+    size = len(head) + made.data_size(5, 2, 2)
+    offsets, starts = array("Q", [0, size]), array("Q", [0, len(head)])
+    encoder = BcfEncoder(0, b"", offsets, head, [(code, per, 2, KEY)], starts)
+    with pytest.raises(NativeError, match=what) as caught:
+        put(encoder, values, 5, 2, size)
+    assert caught.value.sample == 3 and caught.value.row == 0 and caught.value.allele
+
+
+def test_arguments_of_fields():
+    for formats_ in ([("x", "", 1, KEY)], [("b", "", 0, KEY)]):
+        with pytest.raises(ValueError, match="a field has a value"):
+            BcfEncoder(1, PREFIX, None, None, formats_)
+    with pytest.raises(ValueError, match="head_offsets"):
+        BcfEncoder(0, b"", array("Q", [0, 50]), head_of(2), [("b", "R", 2, KEY)])
+    with pytest.raises(ValueError, match="as many"):
+        BcfEncoder(
+            0, b"", array("Q", [0, 50]), head_of(2), [("b", "R", 2, KEY)], array("Q", [0, 1, 2])
+        )
+    head = head_of(2)
+    size = len(head) + len(KEY) + 1 + 8
+    encoder = BcfEncoder(0, b"", array("Q", [0, size]), head, [("b", "", 1, KEY)])
+    values = np.zeros((1, 4), np.int8)
+    assert put(encoder, values, 4, 2, size)
+    for number, given_values, samples, first, room in (
+        (1, values, 4, 0, size),
+        (0, values[:, :3], 4, 0, size),
+        (0, values, 3, 0, size),
+        (0, values, 4, 1, size),
+        (0, values, 4, 0, size - 1),
+    ):
+        with pytest.raises(NativeError):
+            encoder.put_field(number, given_values, samples, 2, first, bytearray(room))
+
+
+def test_sites_that_no_index_has():
+    def add(contigs, positions, index=None):
+        index = index or CsiIndex()
+        n = len(contigs)
+        offsets = array("Q", range(100, 100 + 50 * (n + 1), 50))
+        index.add(array("i", contigs), array("q", positions), array("i", [1] * n), offsets)
+        return index
+
+    assert add([0, 0, 2, 2, 1], [1, 1, 5, 9, 2]).to_bytes()[:4] == b"CSI\1"
+    for contigs, positions, row in (
+        ([0, 0, 0], [5, 9, 8], 2),
+        ([0, 1, 0], [5, 9, 8], 2),
+        ([-1], [5], 0),
+        ([0], [2**31 + 1], 0),
+    ):
+        with pytest.raises(NativeError) as caught:
+            add(contigs, positions)
+        assert caught.value.row == row
+    with pytest.raises(NativeError) as caught:
+        add([0], [8], add([0, 0], [5, 9]))
+    assert caught.value.row == 0
+    assert len(CsiIndex().to_bytes()) == 28

@@ -8,6 +8,8 @@
 #define MORE_PER_LINE (9 + 20)
 /* A sign and the digits of an integer. */
 #define INTEGER_SIZE 20
+/* What stands for none, if it is before others. */
+#define NONE_SIZE 2
 #define FLOAT_FILL 0x7f800002u
 
 static int
@@ -133,18 +135,25 @@ bf_info_room(const bf_info_field *fields, uint64_t num_fields, uint64_t count)
             continue;
         }
         for (uint64_t i = 0; i < n && field->kind != BF_INFO_FLAG; i++) {
-            room += look_at(field, i) == NONE ? 0 : INTEGER_SIZE + 1;
+            room += look_at(field, i) == NONE ? NONE_SIZE + 1 : INTEGER_SIZE + 1;
         }
     }
     return room;
 }
 
+static int
+is_integer(const bf_info_field *field)
+{
+    return field->kind == BF_INFO_INT32 || field->kind == BF_INFO_INT64;
+}
+
 static uint8_t *
 put_value(uint8_t *to, const bf_info_field *field, uint64_t i)
 {
+    presence found = look_at(field, i);
     int64_t integer;
 
-    if (look_at(field, i) == MISSING) {
+    if (found == MISSING || (found == NONE && field->kind == BF_INFO_FLOAT)) {
         *to++ = '.';
         return to;
     }
@@ -167,10 +176,17 @@ static uint8_t *
 put_info(uint8_t *to, const bf_info_field *field, uint64_t variant, const uint8_t *start)
 {
     uint64_t first = variant * field->width, end = first + field->width;
-    int any = 0, separate = 0;
+    int any = 0;
 
+    /* One number is never filled up, and before others -2 is a number. */
+    while (end > first && look_at(field, end - 1) == NONE
+           && !(is_integer(field) && field->width == 1)) {
+        end--;
+    }
     for (uint64_t i = first; i < end && !any; i++) {
-        any = look_at(field, i) == THERE;
+        presence found = look_at(field, i);
+
+        any = found == THERE || (found == NONE && is_integer(field));
     }
     if (!any) {
         return to;
@@ -184,13 +200,10 @@ put_info(uint8_t *to, const bf_info_field *field, uint64_t variant, const uint8_
     }
     *to++ = '=';
     for (uint64_t i = first; i < end; i++) {
-        if (look_at(field, i) != NONE) {
-            if (separate) {
-                *to++ = ',';
-            }
-            separate = 1;
-            to = put_value(to, field, i);
+        if (i > first) {
+            *to++ = ',';
         }
+        to = put_value(to, field, i);
     }
     return to;
 }
