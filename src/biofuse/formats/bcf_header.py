@@ -9,7 +9,8 @@ from biofuse.formats.base import CallField, InfoField, Sites
 
 _MAGIC = b"BCF\2\2"
 _PASS = ("PASS", "All filters passed")
-_VERSION = "VCFv4.3"
+# Which vcftools takes too, unlike 4.3.
+_VERSION = "VCFv4.2"
 # Lines that are made here, whatever the store says.
 _OWN = ("fileformat", "contig", "FILTER", "INFO", "FORMAT")
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
