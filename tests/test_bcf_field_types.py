@@ -313,10 +313,35 @@ def test_a_text_that_grew_under_a_mount(small, biofuse):
 
 
 def test_a_damaged_chunk_of_texts(small, biofuse):
-    path = small / "call_FT" / "1" / "0"
-    path = path if path.exists() else small / "call_FT" / "1.0"
+    path = small / "call_FT" / "1.0"
     path.write_bytes(numcodecs.Blosc("zstd").encode(b"\x05\0\0\0abc"))
     line = biofuse.fails(
         *("mount", small, biofuse.new_directory()), *("--format", "bcf", "--bcf-fields", "FT")
     )
     assert "call_FT/1" in line and "texts" in line
+
+
+def test_a_chunk_that_is_not_stored(small, tmp_path, biofuse):
+    """It is told, and shown as the fill value; one that is lost later is an error."""
+    (small / "call_DP" / "1.0").unlink()
+    options = ("--format", "bcf", "--bcf-fields", "GT,DP")
+    plan = plan_view(small, tmp_path / "plan", *options)
+    assert any("call_DP" in text and "shown as 0" in text for text in plan.warnings)
+    with biofuse.mount(small, *options) as mount:
+        found = values_of(mount.dir / "x.bcf", "DP")
+        assert [row[:2] for row in found[5:10]] == [["0", "0"]] * 5
+        assert found[4] == [str(n) for n in range(20, 25)]
+    with biofuse.mount(small, *options) as mount:
+        mount.expect_log("call_DP/2.0 is not there")
+        (small / "call_DP" / "2.0").unlink()
+        with pytest.raises(OSError, match="Stale"):
+            (mount.dir / "x.bcf").read_bytes()
+
+
+def test_a_plan_that_is_saved(small, tmp_path, biofuse):
+    biofuse("plan", small, "-o", tmp_path / "x.plan", "--format", "bcf")
+    options = ("--format", "bcf", "--bcf-fields", "all")
+    with biofuse.mount(small, *options) as mount:
+        expected = (mount.dir / "x.bcf").read_bytes()
+    with biofuse.mount(small, *options, "--plan", tmp_path / "x.plan") as mount:
+        assert (mount.dir / "x.bcf").read_bytes() == expected

@@ -14,13 +14,11 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
     GENOTYPES,
     PHASED,
-    CallField,
     File,
     Findings,
     Heads,
     Layout,
     Sidecar,
-    Sites,
     Subject,
     Variants,
     option,
@@ -35,6 +33,7 @@ from biofuse.formats.bcf_header import (
 )
 from biofuse.formats.csi import CsiWriter
 from biofuse.formats.positions import check_positions
+from biofuse.formats.site_fields import CallField, Sites
 
 if TYPE_CHECKING:
     from biofuse.native import BcfEncoder

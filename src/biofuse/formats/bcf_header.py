@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CallField, InfoField, Sites
+from biofuse.formats.site_fields import CallField, InfoField, Sites
 
 _MAGIC = b"BCF\2\2"
 _PASS = ("PASS", "All filters passed")

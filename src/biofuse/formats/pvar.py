@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, SiteColumns, Sites, Subject, Variants
+from biofuse.formats.base import MainFile, Subject, Variants
 from biofuse.formats.positions import check_positions
+from biofuse.formats.site_fields import SiteColumns, Sites
 
 if TYPE_CHECKING:
     from biofuse.native import Texts

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CallField
+from biofuse.formats.site_fields import CallField
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.describe import ANYTHING, describe

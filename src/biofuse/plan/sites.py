@@ -13,8 +13,8 @@ import numpy as np
 
 from biofuse.errors import BiofuseError
 from biofuse.formats import get_format
-from biofuse.formats.base import Contig, InfoField, SiteColumns, Sites
 from biofuse.formats.chromosome import chromosome_name
+from biofuse.formats.site_fields import Contig, InfoField, SiteColumns, Sites
 from biofuse.genotypes.floats import NANS, float32
 from biofuse.native import Texts
 from biofuse.options import ViewOptions
