@@ -28,3 +28,15 @@ def test_an_answer_that_comes_slowly():
     link.ended(began, 60_000, answered)
     assert link.bandwidth == pytest.approx(60_000 / 0.1)
     assert link.bytes_per_delay == pytest.approx(60_000 * 3, abs=1)
+
+
+def test_an_answer_that_comes_at_once():
+    """When it began and ended is not known so well."""
+    now = 0.0
+    link = Link(clock=lambda: now)
+    began = link.began()
+    now += 0.3
+    answered = link.answered(began)
+    now += 1e-4
+    link.ended(began, 60_000, answered)
+    assert link.bytes_per_delay <= 10 * 60_000

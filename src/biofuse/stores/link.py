@@ -22,8 +22,10 @@ _WINDOW = 0.1
 # Before anything is known: seconds, and bytes a second.
 _DELAY, _BANDWIDTH = 0.05, 100e6
 _SIZE = 256 << 10
-# Bytes of an answer that tell how fast one comes.
+# Bytes of an answer that tell how fast one comes, and the part of a delay by which the time that
+# they took may be wrong.
 _TELLING = 32 << 10
+_UNSURE = 0.1
 # Of a new measurement, what counts at once.
 _WEIGHT = 0.2
 # Seconds for which a server that is overloaded is asked for less.
@@ -210,7 +212,7 @@ class Link:
                 if answered is not None and size >= _TELLING:
                     # It may have begun before that was noticed.
                     least = min(self._delays, default=0.0)
-                    seconds = max(now - answered, now - began - least, 1e-6)
+                    seconds = max(now - answered, now - began - least, _UNSURE * least, 1e-6)
                     self._alone = max(self._alone, size / seconds)
                 took = now - began
                 self._took += (took - self._took) * (_WEIGHT if self._took else 1.0)
