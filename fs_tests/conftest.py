@@ -1,0 +1,112 @@
+"""What these tests share: how long they go on, and one store in each kind of place."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.fixtures import biofuse, in_front, made, module_biofuse, placer, s3, web
+from support.places import Place, Placer
+from support.program import Mount, Program
+from support.proxy import Proxy
+from support.servers import HttpServer, S3Server
+from support.stores import make_store, random_genotypes, zip_store
+
+__all__ = ["biofuse", "in_front", "made", "module_biofuse", "placer", "s3", "web"]
+
+# Where a store may be; see `place`.
+PLACES = ("local", "zip", "s3", "icechunk")
+FORMATS = ("plink", "bgen", "plink2", "bcf")
+ALL_FORMATS = tuple(word for name in FORMATS for word in ("--format", name))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--short", action="store_true", help="go on for seconds where the long form takes minutes"
+    )
+    parser.addoption("--seed", type=int, help="of what is random; another one every time if none")
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig) -> bool:
+    return not pytestconfig.getoption("--short")
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig) -> int:
+    """The seed of this run, which the head of the report tells."""
+    return int(pytestconfig.stash[_SEED])
+
+
+_SEED = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = config.getoption("--seed")
+    config.stash[_SEED] = random.SystemRandom().randrange(2**31) if given is None else given
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"fs_tests: --seed {config.stash[_SEED]}"
+
+
+@pytest.fixture(scope="session")
+def genotypes() -> np.ndarray:
+    """The calls of the store: (variants, samples, ploidy) of int8."""
+    return random_genotypes(3000, 1201, seed=17)
+
+
+@pytest.fixture(scope="session")
+def store(genotypes, tmp_path_factory) -> Path:
+    """A local store with several chunks each way, of which every format can be shown."""
+    return make_store(
+        tmp_path_factory.mktemp("store") / "x.vcz",
+        genotypes,
+        chunks=(250, 400),
+        encoding="v3-blosc-zstd-bit",
+    )
+
+
+@pytest.fixture(scope="session")
+def oracle(store, tmp_path_factory) -> Path:
+    """A folder with real files of every view, exported from the local store."""
+    program = Program(tmp_path_factory.mktemp("p"))
+    folder = tmp_path_factory.mktemp("oracle")
+    program("export", store, folder / "x", *ALL_FORMATS)
+    program.check_nothing_left()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def placed(store, s3, web, tmp_path_factory) -> Iterator[Callable[[str], Place]]:
+    """Where the store is, in a kind of place: `placed("s3")`. It is put there once."""
+    proxies: list[Proxy] = []
+
+    def in_front(server: S3Server | HttpServer, **link: float) -> Proxy:
+        proxies.append(Proxy(server.address, **link))
+        return proxies[-1]
+
+    placer = Placer(s3, web, in_front, tmp_path_factory.mktemp("places"))
+    places: dict[str, Place] = {}
+
+    def get(kind: str) -> Place:
+        if kind not in places:
+            if kind == "local":
+                places[kind] = Place(str(store))
+            elif kind == "zip":
+                places[kind] = Place(str(zip_store(store)))
+            else:
+                places[kind] = placer.put(kind, store)
+        return places[kind]
+
+    yield get
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def mount(request, placed, module_biofuse) -> Iterator[Mount]:
+    """A mount of every view, of the store in each kind of place in turn."""
+    with placed(request.param).mount(module_biofuse, *ALL_FORMATS) as mount:
+        yield mount
