@@ -30,6 +30,7 @@ PRODUCTS = {
         *("chr20.bed", "small.bgen", "small.bgen.bgi", "result.afreq"),
     ],
     "python.md": ["freq.afreq"],
+    "sites.md": ["split.afreq", "freq_20.afreq"],
     "presets.md": ["freq.afreq", "stats.txt"],
     "samples.md": [
         *("cohort.tsv", "map.txt", "cohort.fam", "cohort.bim", "cohort.sample"),
