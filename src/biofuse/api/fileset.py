@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from biofuse.errors import BiofuseError
 from biofuse.manifest import PlanFolder, StaticFile, StreamedFile
 from biofuse.options import ViewOptions
 from biofuse.stores import Location, forget
+from biofuse.temporary import remove_folder
 
 
 class Fileset:
@@ -77,7 +77,7 @@ class Fileset:
         finally:
             if planned.directory.temporary:
                 # What is open stays.
-                shutil.rmtree(planned.directory.path, ignore_errors=True)
+                remove_folder(planned.directory.path)
 
     def _open(self, path: str, serving: ServingOptions, cache: CacheOptions) -> Opening:
         plan = self._plan

@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from biofuse import temporary
 from biofuse.api.errors import public
+from biofuse.api.leftovers import clear_leftovers
 from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.options import MountOptions, Path
 from biofuse.api.planning import plan_view
@@ -93,7 +94,7 @@ def mounted(
     chosen = MountOptions.of(options, keywords)
     with contextlib.ExitStack() as stack:
         if directory is None:
-            made = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-"))
+            made = stack.enter_context(temporary.folder("mount"))
             place = os.path.join(made, "files")
             os.mkdir(place)
             if chosen.log_file is None:
@@ -115,6 +116,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
     with public():
         location = options.location(store)
         view = options.view(location)
+        cleared = clear_leftovers()
         target = check_mountpoint(place)
         serving, cache = options.serving(), options.caches()
         is_local = location.is_local
@@ -122,7 +124,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
         with ServingProcess(config, True, view.secrets) as process:
             planned = plan_view(view, cache.open(), config.memory, config.timeout)
             process.serve(planned.directory)
-        return Mount(target, view.stem, planned.warnings)
+        return Mount(target, view.stem, (*cleared, *planned.warnings))
 
 
 def _unmount(place: str) -> None:

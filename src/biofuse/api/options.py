@@ -325,6 +325,8 @@ class MountOptions(Options):
         Where Prometheus is answered.
     allow_other : bool
         Let other users read the mount.
+    auto_unmount : bool
+        Unmount even where the serving process is killed with SIGKILL.
     log_level : str
         ``"warning"``, ``"info"`` or ``"debug"``.
     log_file, access_log : path-like, optional
@@ -339,6 +341,7 @@ class MountOptions(Options):
     direct_io: Sequence[str] = ()
     metrics: int | str | None = None
     allow_other: bool = False
+    auto_unmount: bool = False
     log_level: str = "warning"
     log_file: Path | None = None
     access_log: Path | None = None
@@ -354,6 +357,7 @@ class MountOptions(Options):
             direct_io=tuple(self.direct_io),
             metrics=None if self.metrics is None else str(self.metrics),
             allow_other=self.allow_other,
+            auto_unmount=self.auto_unmount,
             **more,
         )
 

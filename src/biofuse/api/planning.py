@@ -1,7 +1,6 @@
 """A view's plan, found or made, and what is to be said of it."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from biofuse.memory import budget_warning, check_records
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
+from biofuse.temporary import remove_folder
 
 
 class Planned(NamedTuple):
@@ -71,7 +71,7 @@ def plan_view(
         ]
     except BaseException:
         if directory.temporary:
-            shutil.rmtree(directory.path, ignore_errors=True)
+            remove_folder(directory.path)
         raise
     directory = dataclasses.replace(directory, left_out=tuple(too_large))
     return Planned(directory, plan, tuple(warnings))

@@ -185,6 +185,7 @@ class ServingOptions:
     direct_io: tuple[str, ...] = ()
     metrics: str | None = None
     allow_other: bool = False
+    auto_unmount: bool = False
 
     @property
     def budget(self) -> int:
@@ -485,6 +486,7 @@ def serve_config(
         read_ahead_kb=serving.read_ahead_kb,
         direct_io=serving.direct_io,
         allow_other=serving.allow_other,
+        auto_unmount=serving.auto_unmount,
         lifeline_fd=None,
         ready_fd=None,
         remove_plan=False,

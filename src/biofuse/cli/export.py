@@ -17,7 +17,7 @@ from biofuse.api.settings import (
     view_options,
 )
 from biofuse.cli import options as o
-from biofuse.cli.launch import open_for_command
+from biofuse.cli.launch import clear_leftovers, open_for_command
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar
 from biofuse.errors import BiofuseError
@@ -102,6 +102,7 @@ def command(
             raise BiofuseError(f"a .bcf is compressed by zlib alone: not --compress {compress}")
     used = ["bgen"] if compression and not view.format_names else []
     options = view_options(location, view, selection, format_options, used)
+    clear_leftovers()
     with contextlib.ExitStack() as stack:
         fileset = stack.enter_context(open_for_command(options, location.is_local, serving, cache))
         cluster = None

@@ -361,6 +361,14 @@ serving_options = options(
         },
     ),
     (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
+    (
+        ("--auto-unmount",),
+        {
+            "is_flag": True,
+            "help": "Unmount even where the serving process is killed with SIGKILL; a process "
+            "stays for that.",
+        },
+    ),
 )
 
 making_options = options(_SERVING, "Making", _MEMORY, _THREADS, _TIMEOUT)

@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from biofuse import signals
+from biofuse import signals, temporary
 from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.settings import (
     CacheOptions,
@@ -25,11 +24,15 @@ from biofuse.api.settings import (
 )
 from biofuse.cli import options as o
 from biofuse.cli import placeholders
-from biofuse.cli.launch import check_fuse, mount_in_background, open_for_command
+from biofuse.cli.launch import (
+    check_fuse,
+    clear_leftovers,
+    mount_in_background,
+    open_for_command,
+)
 from biofuse.cli.params import Command, Name
 from biofuse.cli.placeholders import Placeholders
 from biofuse.cli.progress import byte_bar
-from biofuse.copies import folder_of_copies
 from biofuse.errors import BiofuseError, MountRefusedError, NoRoomError
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
@@ -117,6 +120,7 @@ def command(
     used = placeholders.used_formats(command_line, view, format_options)
     _check_command(command_line[0])
     options = view_options(location, view, selection, format_options, used)
+    clear_leftovers()
     if not without_fuse:
         try:
             check_fuse()
@@ -144,7 +148,7 @@ def _run_on_mount(
     log: LogOptions,
 ) -> int:
     """Mount, run a command on the files, unmount. Returns its exit code."""
-    with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
+    with temporary.folder("run") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         if not log.log_file:
@@ -175,7 +179,9 @@ def _run_on_copies(
     from biofuse.export.local import export_to_folder
 
     fileset = open_for_command(options, is_local, serving, cache)
-    with folder_of_copies() as directory:
+    with temporary.folder("copies") as private:
+        directory = os.path.join(private, "files")
+        os.mkdir(directory)
         with fileset, byte_bar(not sys.stderr.isatty()) as show:
             try:
                 export_to_folder(fileset, directory, "", progress=show, durable=False)

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from biofuse import __version__
+from biofuse import __version__, temporary
 from biofuse.encode.maker import PIECE, Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
@@ -294,7 +294,7 @@ def _local_cluster() -> Iterator[str]:
 
     cores = len(os.sched_getaffinity(0))
     with (
-        tempfile.TemporaryDirectory(prefix="biofuse-dask-") as folder,
+        temporary.folder("dask") as folder,
         dask.config.set({"temporary-directory": folder}),
         distributed.LocalCluster(
             n_workers=cores,

@@ -3,11 +3,11 @@
 import contextlib
 import itertools
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from biofuse import temporary
 from biofuse.api.fileset import Fileset
 from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, Package, upload_span
@@ -140,7 +140,7 @@ def _compress(
     """Make what is compressed here; returns the paths of these files."""
     from biofuse.export.local import export_to_folder
 
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-export-"))
+    folder = stack.enter_context(temporary.folder("export"))
     names = [name for name in fileset.files if name.endswith((*INDEXES, *INDEXES.values()))]
     export_to_folder(
         fileset,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from biofuse import formats
+from biofuse import formats, temporary
 from biofuse.errors import BiofuseError, NoRoomError, StoreChangedError
 from biofuse.formats.base import GENOTYPES, PHASED, Subject
 from biofuse.options import ViewOptions
@@ -133,7 +132,7 @@ class ContentsReader:
         many : int, optional
             How many have more than two alleles, if that is known.
         """
-        with tempfile.TemporaryDirectory(prefix="biofuse-info-") as directory:
+        with temporary.folder("info") as directory:
             for folder in _FOLDERS:
                 os.mkdir(os.path.join(directory, folder))
             for name in formats.NAMES:

@@ -17,6 +17,7 @@ from biofuse.open_files import allow_many_files
 from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
+from biofuse.serve.notify import notify
 from biofuse.serve.orphans import remove_folder
 
 _ERROR = "error: "
@@ -73,6 +74,7 @@ def main() -> int:
         if config.ready_fd is None:
             print(f"mounted at {config.mountpoint}", file=sys.stderr, flush=True)
         _say(config.ready_fd, "ready\n")
+        notify(f"READY=1\nSTATUS=mounted at {config.mountpoint}")
 
     try:
         view = MountedView(config)

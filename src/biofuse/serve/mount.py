@@ -28,8 +28,10 @@ from biofuse.serve.direct import DirectPrograms
 from biofuse.serve.exposition import render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.journal import Journal
+from biofuse.serve.keeper import start_keeper
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.loop import Loop
+from biofuse.serve.notify import notify
 from biofuse.serve.orphans import end_command
 from biofuse.serve.router import ReadError, Router, Wanted
 from biofuse.serve.status import Status, serve_status
@@ -290,6 +292,9 @@ class MountedView:
             self._device = mount.device
             if self._config.read_ahead_kb:
                 set_read_ahead(mount, self._config.read_ahead_kb)
+        if self._config.auto_unmount:
+            # Open until this process ends.
+            start_keeper(record.mountpoint, self._device)
         write_record(record)
         # The first read mostly follows at once.
         self.router.warm_up()
@@ -318,6 +323,7 @@ class MountedView:
 
     def _end(self, session: Session) -> None:
         """Unmount, where nobody else has; nothing and nobody is left waiting."""
+        notify("STOPPING=1")
         self.router.shut_down()
         self.link.close()
         # Whoever looks at the mount while it is unmounted is told at once that it is gone.
