@@ -258,6 +258,7 @@ CONTRADICTIONS = [
     ("bcftools", ["--format", "plink"], "bcftools reads .bcf, and no .bed"),
     ("bcftools", ["--phased"], "--phased does not go with --for bcftools"),
     ("regenie", ["--format", "plink", "--bits", "16"], "--bits is for --format bgen"),
+    ("bcftools", ["--multiallelic", "split"], "split is for .bed, .bgen and .pgen, none of which"),
 ]
 
 
@@ -326,6 +327,21 @@ def test_an_export_and_a_saved_plan(data, biofuse, tmp_path):
         found = parse(Path(f"{mount.stem}.bgen").read_bytes()).variants
         assert {p for v in found for p in v.ploidy.tolist()} == {2}
         assert "." not in {v.names[1] for v in found}
+
+
+def test_a_compressed_export(data, biofuse, tmp_path):
+    """The files are those of the preset, compressed as its program reads them."""
+    _, store = data
+    out = tmp_path / "x"
+    biofuse("export", store, out, "--for", "bcftools", "--compress", "zlib")
+    assert {path.name for path in tmp_path.iterdir()} == {"x.bcf", "x.bcf.csi"}
+    run("bcftools", "view", "-r", "chr2", f"{out}.bcf")
+    for name in ("saige", "bolt"):
+        said = biofuse.fails("export", store, out, "--for", name, "--compress", "zstd")
+        assert "reads zlib only" in said
+    for options in (["--no-csi"], ["--format", "bcf"]):
+        said = biofuse.fails("export", store, out, *options, "--compress", "zstd:22")
+        assert said.startswith("a .bcf is compressed by zlib alone, not with --compress zstd")
 
 
 def test_a_store_that_one_of_the_formats_cannot_show(biofuse, tmp_path):

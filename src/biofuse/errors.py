@@ -26,6 +26,10 @@ class BiofuseError(Exception):
         self.errno = errno
 
 
+# What to do where a store changed.
+MOUNT_AGAIN = "mount it again, with a new plan where --plan was given"
+
+
 class StoreChangedError(BiofuseError):
     """The store is not what it was when it was mounted."""
 

@@ -17,7 +17,7 @@ MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
 DEPENDENCIES = "store.json"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 13
+PLAN_FORMAT = 14
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ class Plan:
     modified_ns : int
         Time stamp of the files shown: that of the store where it has one, so that it is
         the same in every mount.
+    as_of_ns : int or None
+        Nanoseconds since 1970: what was changed in the store later is not read. None for the
+        time of the mount.
     static, streamed : list
         The fileset.
     samples : str or None
@@ -153,6 +156,7 @@ class Plan:
     modified_ns: int
     static: list[StaticFile]
     streamed: list[StreamedFile]
+    as_of_ns: int | None = None
     samples: str | None = None
     pins: str | None = None
     decoded_chunk: int = 0

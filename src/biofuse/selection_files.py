@@ -21,6 +21,7 @@ from biofuse.options import RegionsFile, SamplesFile, Selection
 
 # Options that name a file, and what standard input is called.
 _FILE_OPTIONS = {"regions_file": "-R", "targets_file": "-T", "samples_file": "-S"}
+STANDARD_INPUT_NAME = "standard input"
 STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 # Options of which one can be given.
 _EXCLUSIVE = (
@@ -305,7 +306,7 @@ def _open_lines(path: str) -> Iterator[BinaryIO]:
     """
     if not path:
         raise BiofuseError("the name of a file of the selection is empty")
-    shown = "standard input" if path in STANDARD_INPUT else path
+    shown = STANDARD_INPUT_NAME if path in STANDARD_INPUT else path
     try:
         with _open(path) as raw:
             yield _decompressed(raw, shown)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.options import NamedFile
-from biofuse.selection_files import STANDARD_INPUT
+from biofuse.selection_files import STANDARD_INPUT, STANDARD_INPUT_NAME
 
 # Bytes of a file, as it is on disk.
 _MOST = 512 << 20
@@ -39,7 +39,7 @@ def read_table(path: str, option: str) -> NamedFile:
         If it cannot be read, or is larger than such files are.
     """
     data = _read(path, option, _MOST)
-    return NamedFile("standard input" if path in STANDARD_INPUT else path, data)
+    return NamedFile(STANDARD_INPUT_NAME if path in STANDARD_INPUT else path, data)
 
 
 def read_genetic_map(path: str, option: str = "--genetic-map") -> list[NamedFile]:
@@ -79,7 +79,7 @@ def _read(path: str, option: str, most: int) -> str:
     if not path:
         raise BiofuseError(f"the name of the file of {option} is empty")
     is_input = path in STANDARD_INPUT
-    shown = "standard input" if is_input else path
+    shown = STANDARD_INPUT_NAME if is_input else path
     try:
         with open(0 if is_input else path, "rb", closefd=not is_input) as file:
             is_larger = os.fstat(file.fileno()).st_size > most

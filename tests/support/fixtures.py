@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.places import Placer
 from support.program import Program
 from support.proxy import Proxy

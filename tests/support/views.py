@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from biofuse.api.settings import view_options
+from biofuse.api.views import view_options
 from biofuse.cli import mount, mount_bgen
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath

@@ -20,8 +20,8 @@ from biofuse.api.settings import (
     format_options,
     option_key,
     view_choices,
-    view_options,
 )
+from biofuse.api.views import view_options
 from biofuse.errors import BiofuseError
 from biofuse.memory import MIN_BUDGET, parse_size
 from biofuse.options import (

@@ -51,6 +51,8 @@ class Preset:
     options : dict of str to dict
         By format, its options.
     refuses : tuple of Refusal
+    compressions : tuple of str
+        Of a `.bgen`, those that it reads.
     commands : tuple of str
         Commands that fit, in which {bed} and so on stand for files.
     """
@@ -61,6 +63,7 @@ class Preset:
     variant_id_template: str | None = None
     options: _Options = field(default_factory=dict)
     refuses: tuple[Refusal, ...] = ()
+    compressions: tuple[str, ...] = ("zlib", "zstd")
     commands: tuple[str, ...] = ()
 
 
@@ -105,6 +108,7 @@ PRESETS = {
             Refusal("bgen", "phased", True, "reads unphased variants only"),
             Refusal("bgen", "bits", 16, _BYTES),
         ),
+        compressions=("zlib",),
         commands=(
             "step1_fitNULLGLMM.R --plinkFile={stem} --phenoFile=y.txt --phenoCol=y "
             "--sampleIDColinphenoFile=IID --traitType=binary --outputPrefix=step1",
@@ -120,6 +124,7 @@ PRESETS = {
         variant_id_template=_IDS,
         options={"bgen": {**_PLAIN_CALLS, "bits": 8}},
         refuses=(Refusal("bgen", "bits", 16, _BYTES),),
+        compressions=("zlib",),
         commands=(
             "bolt --lmm --bfile={stem} --bgenFile={bgen} --sampleFile={sample} "
             "--phenoFile=y.txt --phenoCol=y --LDscoresFile=LDSCORE.1000G_EUR.tab.gz "

@@ -1,27 +1,18 @@
 """What options come to, of a command or a function: the store, the view, how to serve it."""
 
-import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from biofuse import formats
 from biofuse.allocators import find_allocator
-from biofuse.api.presets import (
-    check_preset,
-    find_preset,
-    option_words,
-    preset_line,
-    with_preset,
-)
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
-from biofuse.options import NamedFile, Selection, ViewOptions
+from biofuse.options import NamedFile, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
-from biofuse.stores.location import Location, open_saved, store_stem
+from biofuse.stores.location import Location
 from biofuse.stores.secrets import describe
 from biofuse.table_files import read_genetic_map, read_table
 
@@ -31,16 +22,8 @@ _REMOTE_THREADS = 8
 _LOCAL_TIMEOUT = 30.0
 _REMOTE_TIMEOUT = 120.0
 CHUNK_CACHE_SIZE = 10 << 30
-# Bytes of a file's name, of which the longest suffix takes some.
-_MAX_NAME = 255
-# Names of files for each contig.
-_BY_CONTIG = "{stem}_{contig}"
 # As a template for missing IDs: they stay as plink2 writes them.
 NO_TEMPLATE = "."
-
-# Files that show what is known of samples, and genetic positions.
-_SHOW_SAMPLES = (".fam", ".psam", ".sample")
-_SHOW_CM = (".bim", ".pvar")
 
 # By format, those of its options that differ from the default.
 FormatOptions = dict[str, dict[str, Any]]
@@ -93,6 +76,8 @@ class ViewChoices:
         The names of these files, with {stem} and {contig}; if given they are.
     preset : str or None
         The program that files are for.
+    saved : ViewOptions or None
+        What the plan was made with that is used, from which the rest is as it is there.
     samples_table : NamedFile or None
     pheno_names : tuple of str
         Phenotypes of that to show.
@@ -108,6 +93,7 @@ class ViewChoices:
     per_contig: bool = False
     name_template: str | None = None
     preset: str | None = None
+    saved: ViewOptions | None = None
     samples_table: NamedFile | None = None
     pheno_names: tuple[str, ...] = ()
     genetic_map: tuple[NamedFile, ...] = ()
@@ -141,10 +127,6 @@ def view_choices(
     BiofuseError
         If a file cannot be read.
     """
-    if samples_table is not None:
-        _check_shown("--samples-table", _SHOW_SAMPLES, choices)
-    if genetic_map is not None:
-        _check_shown("--genetic-map", _SHOW_CM, choices)
     names = [] if pheno_name is None else pheno_name.split(",")
     if "" in names:
         raise BiofuseError(f"--pheno-name {pheno_name!r} has an empty name in it")
@@ -156,17 +138,6 @@ def view_choices(
         pheno_names=tuple(dict.fromkeys(names)),
         genetic_map=() if genetic_map is None else tuple(read_genetic_map(genetic_map)),
     )
-
-
-def _check_shown(flag: str, suffixes: Sequence[str], choices: dict[str, Any]) -> None:
-    """Raise `BiofuseError` if formats are named, and none has a file that an option is for."""
-    names = choices.get("format_names") or formats.NAMES
-    shown = [file.suffix for name in names for file in formats.get_format(name).FILES]
-    if not any(suffix in suffixes for suffix in shown):
-        raise BiofuseError(
-            f"{flag} is for {', '.join(suffixes[:-1])} and {suffixes[-1]}, which no format to show "
-            "has: leave it out, or add a format that does"
-        )
 
 
 @dataclass(frozen=True)
@@ -270,172 +241,6 @@ def format_options(**values: Any) -> FormatOptions:
         if value != default:
             found.setdefault(format_name, {})[name] = value
     return found
-
-
-def _formats(
-    names: Sequence[str],
-    used: Sequence[str],
-    options: FormatOptions,
-    default: Sequence[str] = formats.BY_DEFAULT,
-) -> tuple[list[str], list[str]]:
-    """Formats to show, and those of them that must be there.
-
-    Those are the ones that are named, or that are used, or that an option is for. Where none
-    is named, those by default are shown too.
-
-    Raises
-    ------
-    BiofuseError
-        If an option is for a format that is not to be shown.
-    """
-    if names:
-        chosen = list(dict.fromkeys(names))
-        for format_name, given in options.items():
-            if format_name not in chosen:
-                flag = option_words(format_name, *next(iter(given.items())))[0]
-                raise BiofuseError(
-                    f"{flag} is for --format {format_name}, which is not among the formats to "
-                    "show: add the one or leave out the other"
-                )
-        return chosen, chosen
-    asked = {*used, *options}
-    shown = [name for name in formats.NAMES if name in asked or name in default]
-    return shown, [name for name in shown if name in asked]
-
-
-def view_options(
-    location: Location,
-    view: ViewChoices,
-    selection: Selection,
-    options: FormatOptions,
-    used: Sequence[str] = (),
-) -> ViewOptions:
-    """The view that a command is asked for.
-
-    Parameters
-    ----------
-    location : Location
-    view : ViewChoices
-    selection : Selection
-    options : dict of str to dict
-        By format.
-    used : sequence of str
-        Formats that the command is known to use files of.
-
-    Raises
-    ------
-    BiofuseError
-        If options contradict each other, or what the program needs that they are for.
-    """
-    if view.preset is not None:
-        check_preset(view.preset, view.format_names, used, options)
-    if location.plan is not None:
-        view, selection, saved = _as_saved(location, view, selection, options)
-        options = options if view.preset is not None else saved
-    stem = view.basename or store_stem(location.path)
-    by_default = find_preset(view.preset).formats if view.preset else formats.BY_DEFAULT
-    chosen, required = _formats(view.format_names, used, options, by_default)
-    _check_stem(stem, chosen)
-    template = None
-    if view.is_per_contig:
-        template = view.name_template or _BY_CONTIG
-        _check_template(template)
-    view, options, notes = _with_preset(view, chosen, options)
-    if view.pheno_names and view.samples_table is None:
-        raise BiofuseError("--pheno-name is for --samples-table, the table that has it")
-    return ViewOptions(
-        store=location.public(),
-        stem=stem,
-        formats=chosen,
-        required=required,
-        selection=selection,
-        multiallelic=view.multiallelic,
-        variant_id_template=view.variant_id_template,
-        contig_names=view.contig_names,
-        missing_chunks=view.missing_chunks,
-        name_template=template,
-        samples_table=view.samples_table,
-        pheno_names=list(view.pheno_names),
-        genetic_map=list(view.genetic_map),
-        format_options=options,
-        secrets=location.secrets,
-        notes=notes,
-    )
-
-
-def _with_preset(
-    view: ViewChoices, chosen: Sequence[str], options: FormatOptions
-) -> tuple[ViewChoices, FormatOptions, tuple[str, ...]]:
-    """What is asked for, where it leaves something open as a preset has it; and what that set."""
-    template = view.variant_id_template
-    notes: tuple[str, ...] = ()
-    if view.preset is not None:
-        options, words = with_preset(view.preset, chosen, options)
-        wanted = find_preset(view.preset).variant_id_template
-        if template is None and wanted is not None:
-            template = wanted
-            words += ["--variant-id-template", wanted]
-        shown = () if view.format_names else chosen
-        notes = (preset_line(view.preset, shown, words),)
-    if template == NO_TEMPLATE:
-        template = None
-    return dataclasses.replace(view, variant_id_template=template), options, notes
-
-
-def _as_saved(
-    location: Location, view: ViewChoices, selection: Selection, options: FormatOptions
-) -> tuple[ViewChoices, Selection, FormatOptions]:
-    """What is asked for, or where that is nothing what the plan in a file was made with.
-
-    Raises
-    ------
-    BiofuseError
-        If something is selected, of a plan of a selection.
-    """
-    saved = ViewOptions.from_json(json.dumps(open_saved(location).saved.about["options"]))
-    if selection.is_everything:
-        selection = saved.selection
-    elif not saved.selection.is_everything:
-        raise BiofuseError(
-            f"the plan {location.plan} is of a selection, and no other can be made of it: make one "
-            "of the whole store with 'biofuse plan'"
-        )
-    names = [
-        *("multiallelic", "variant_id_template", "contig_names", "missing_chunks"),
-        *("samples_table", "genetic_map"),
-        # Which are of one table, not of another.
-        *(("pheno_names",) if view.samples_table is None else ()),
-    ]
-    default = ViewChoices()
-    unset = [name for name in names if getattr(view, name) == getattr(default, name)]
-    found = {name: getattr(saved, name) for name in unset}
-    found = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    view = dataclasses.replace(view, **found)
-    return view, selection, options or saved.format_options
-
-
-def _check_template(template: str) -> None:
-    """Raise `BiofuseError` if files of contigs cannot be named so."""
-    rest = template.replace("{stem}", "").replace("{contig}", "")
-    if "{contig}" not in template or any(c in rest for c in "/{}\0"):
-        raise BiofuseError(
-            f"--name-template {template!r} is no name of files for each contig: it needs "
-            f"{{contig}}, and may have {{stem}}, as in {_BY_CONTIG!r}"
-        )
-
-
-def _check_stem(stem: str, chosen: Sequence[str]) -> None:
-    """Raise `BiofuseError` if files cannot be named so."""
-    if "/" in stem or "\0" in stem or stem in (".", ".."):
-        raise BiofuseError(f"--basename {stem!r} is not a file name")
-    suffixes = [file.suffix for name in chosen for file in formats.get_format(name).FILES]
-    size = len(os.fsencode(stem))
-    longest = max(map(len, suffixes))
-    if size + longest > _MAX_NAME:
-        raise BiofuseError(
-            f"the files' name {stem[:20]}... is of {size} bytes, and {_MAX_NAME - longest} is the "
-            "most: choose a shorter one with --basename"
-        )
 
 
 def serve_config(

@@ -2,7 +2,8 @@
 
 import click
 
-from biofuse.api.settings import serve_config, view_options
+from biofuse.api.settings import serve_config
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import (
     check_mountpoint,

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from biofuse.api.settings import FormatOptions, ViewChoices, serve_config, view_options
+from biofuse.api.settings import FormatOptions, ViewChoices, serve_config
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 from biofuse.cli.params import Command, Name

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from biofuse import signals
-from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices, view_options
+from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar

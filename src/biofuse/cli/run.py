@@ -20,8 +20,8 @@ from biofuse.api.settings import (
     LogOptions,
     ServingOptions,
     serve_config,
-    view_options,
 )
+from biofuse.api.views import view_options, with_saved
 from biofuse.cli import options as o
 from biofuse.cli import placeholders
 from biofuse.cli.launch import (
@@ -117,6 +117,7 @@ def command(
     there is no such command, 126 if it cannot be run.
     """
     location = source.location(store)
+    view, selection, format_options = with_saved(location, view, selection, format_options)
     used = placeholders.used_formats(command_line, view, format_options)
     _check_command(command_line[0])
     options = view_options(location, view, selection, format_options, used)

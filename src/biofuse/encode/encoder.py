@@ -10,7 +10,7 @@ from typing import cast
 from biofuse import native
 from biofuse.encode.records import Records, open_encoder
 from biofuse.encode.turns import Turns
-from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
@@ -200,7 +200,7 @@ class Encoder:
                 ) from error
             raise
         if self._changed():
-            raise StoreChangedError("the store changed while it was mounted; mount it again")
+            raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
 
     def keys(self, number: int, record: int) -> list[str]:
         """Keys of the chunks that a record of a streamed file is made from."""

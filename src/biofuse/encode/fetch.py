@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from biofuse import native
 from biofuse.encode.records import Records
-from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks
 from biofuse.genotypes.touches import NEAR, Touches
@@ -164,7 +164,7 @@ class Fetcher:
         if checked is not None:
             checked.result()
         if self._changed:
-            raise StoreChangedError("the store changed while it was mounted; mount it again")
+            raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
         self._timer.start()
         return True
 

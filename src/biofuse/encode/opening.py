@@ -84,9 +84,10 @@ class Opening:
             If it cannot be opened.
         """
         pins = self.plan.pins
+        as_of = self.plan.as_of_ns
         store = open_store(
             self.location,
-            self.plan.modified_ns if self.is_far else self.opened_ns,
+            self.opened_ns if as_of is None else min(self.opened_ns, as_of),
             self.tables.views[pins] if pins else None,
             self.timeout,
         )

@@ -65,8 +65,10 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     saved = getattr(store, "saved", None)
+    as_of_ns = None if location.is_local else began_ns
     if saved is not None:
         check_saved(location, store)
+        as_of_ns = int(saved.about["made"] * 1e9)
     by_region = bool(options.selection.regions or options.selection.regions_file)
     by_target = bool(options.selection.targets or options.selection.targets_file)
     more = site_fields(group) if need_sites(options) else []
@@ -148,7 +150,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
         num_variants=tables.whole.count,
-        modified_ns=_modified_ns(location, group, options, began_ns),
+        modified_ns=_modified_ns(location, group, options, as_of_ns or began_ns),
+        as_of_ns=as_of_ns,
         static=[],
         streamed=[each.streamed() for each in files],
         samples=None if resolved.samples is None else SAMPLES,

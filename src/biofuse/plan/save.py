@@ -59,6 +59,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     BiofuseError
         If the store cannot be shown as asked.
     """
+    began = time.time()
     location = located(Location.planned(options.store, options.secrets))
     if location.engine not in (None, "obstore"):
         raise BiofuseError(
@@ -71,7 +72,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     work = tempfile.mkdtemp(prefix=".biofuse-plan-", dir=folder)
     try:
         path = os.path.join(work, "plan.zip")
-        _write(location, options, path, progress)
+        _write(location, options, path, began, progress)
         # Which tells what a mount would.
         trial = dataclasses.replace(options, store={**options.store, "plan": path})
         os.mkdir(os.path.join(work, "trial"))
@@ -87,7 +88,11 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
 
 
 def _write(
-    location: Location, options: ViewOptions, path: str, progress: Callable[[int, int], None]
+    location: Location,
+    options: ViewOptions,
+    path: str,
+    began: float,
+    progress: Callable[[int, int], None],
 ) -> None:
     group = open_group(location)
     check_fields(location, group)
@@ -103,7 +108,7 @@ def _write(
     about = {
         "format": FORMAT,
         "version": __version__,
-        "made": time.time(),
+        "made": began,
         "options": json.loads(dataclasses.replace(options, store={}).to_json()),
         "folders": sorted(files.list_folders()),
         "arrays": arrays,
