@@ -71,6 +71,12 @@ class Opening:
         """Threads that requests are taken by."""
         return max(self.threads, FAR_THREADS) if self.is_far else self.threads
 
+    @property
+    def as_of_ns(self) -> int:
+        """Nanoseconds since 1970: what was changed in the store later is not read."""
+        planned = self.plan.as_of_ns
+        return self.opened_ns if planned is None else min(self.opened_ns, planned)
+
     @cached_property
     def _shares(self) -> Shares:
         return share_budget(self.plan, self.memory)
@@ -84,10 +90,9 @@ class Opening:
             If it cannot be opened.
         """
         pins = self.plan.pins
-        as_of = self.plan.as_of_ns
         store = open_store(
             self.location,
-            self.opened_ns if as_of is None else min(self.opened_ns, as_of),
+            self.as_of_ns,
             self.tables.views[pins] if pins else None,
             self.timeout,
         )
@@ -121,7 +126,7 @@ class Opening:
             self._shares.fast,
             self.threads,
             self.ahead_bytes or AHEAD,
-            self.opened_ns,
+            self.as_of_ns,
         )
 
     def answers(self) -> Answers:
@@ -139,7 +144,7 @@ class Opening:
             self.plan,
             self.tables.views,
             shares.cache,
-            self.opened_ns,
+            self.as_of_ns,
             shares.scratch,
             self.threads,
             self.location,
