@@ -300,9 +300,13 @@ def main() -> None:
     headers = {int(number): fd for number, fd in config["headers"].items()}
     table = Table(config["table"])
     report = RequestReport(table)
+    location = Location.planned(plan.store)
+    if location.is_local and location.engine is None:
+        # Others keep chunks, and may run programs that know the credentials.
+        native.confine()
     opening = Opening(
         plan,
-        Location.planned(plan.store),
+        location,
         tables,
         headers,
         config["memory"],
