@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.fixtures import biofuse, in_front, made, module_biofuse, placer, s3, web
-from support.places import Place, Placer
+from support.places import Place, Placer, index_tables
 from support.program import Mount, Program
 from support.proxy import Proxy
+from support.reads import View
 from support.servers import HttpServer, S3Server
 from support.stores import make_store, random_genotypes, zip_store
 
@@ -18,6 +19,10 @@ __all__ = ["biofuse", "in_front", "made", "module_biofuse", "placer", "s3", "web
 # Where a store may be; see `place`.
 PLACES = ("local", "zip", "s3", "icechunk")
 FORMATS = ("plink", "bgen", "plink2", "bcf")
+STREAMED = ("x.bcf", "x.bed", "x.bgen", "x.pgen")
+SIDECARS = ("x.bcf.csi", "x.bgen.bgi", "x.bim", "x.fam", "x.psam", "x.pvar", "x.sample")
+FILES = tuple(sorted(STREAMED + SIDECARS))
+SOME_FILES = (*STREAMED, "x.bgen.bgi", "x.fam")
 ALL_FORMATS = tuple(word for name in FORMATS for word in ("--format", name))
 
 
@@ -110,3 +115,30 @@ def mount(request, placed, module_biofuse) -> Iterator[Mount]:
     """A mount of every view, of the store in each kind of place in turn."""
     with placed(request.param).mount(module_biofuse, *ALL_FORMATS) as mount:
         yield mount
+
+
+@pytest.fixture(scope="module")
+def expected(mount, oracle) -> dict[str, bytes]:
+    """What each file of the mount must hold.
+
+    An index has the time of its making in it. So it is what a first read gives, with the
+    tables of the oracle's.
+    """
+    index = mount.dir / "x.bgen.bgi"
+    assert index_tables(index) == index_tables(oracle / index.name)
+    return {
+        name: (mount.dir if name == index.name else oracle).joinpath(name).read_bytes()
+        for name in FILES
+    }
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "view" in metafunc.fixturenames:
+        names = SOME_FILES if metafunc.config.getoption("--short") else FILES
+        metafunc.parametrize("view", names, indirect=True)
+
+
+@pytest.fixture
+def view(request, mount, expected) -> View:
+    """Every file of the mount in turn; in the short form every kind of file."""
+    return View(mount.dir / request.param, expected[request.param], mount.status)
