@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import support
 from support.io_uring import ASYNC, READ, READ_FIXED, Ring
+from support.mapping import mapped
 from support.reads import View
 from support.syscalls import map_memory, read_into, readahead, unmap_memory
 
@@ -177,48 +178,46 @@ MAPPINGS = {
 
 @pytest.mark.parametrize("name", MAPPINGS)
 def test_mmap(view, fd, spans, name):
-    with mmap.mmap(fd, 0, flags=MAPPINGS[name], prot=mmap.PROT_READ) as mapped:
+    with mapped(fd, len(view.expected), MAPPINGS[name]) as mapping:
         for offset, size in spans:
-            assert mapped[offset : offset + size] == of(view, (offset, size)), (offset, size)
-        assert mapped[:] == view.expected
+            assert mapping.read(offset, size) == of(view, (offset, size)), (offset, size)
+        assert mapping.read(0, mapping.size) == view.expected
 
 
 def test_mmap_of_a_part(view, fd):
     last = (len(view.expected) - 1) // PAGE * PAGE
     for offset in (0, last // PAGE // 2 * PAGE, last):
         size = min(3 * PAGE - 7, len(view.expected) - offset)
-        with mmap.mmap(fd, size, prot=mmap.PROT_READ, offset=offset) as mapped:
-            assert mapped[:] == of(view, (offset, size))
+        with mapped(fd, size, offset=offset) as mapping:
+            assert mapping.read(0, size) == of(view, (offset, size))
 
 
-ADVICE = (
-    *("NORMAL", "RANDOM", "SEQUENTIAL", "WILLNEED", "DONTNEED", "DONTFORK", "HUGEPAGE"),
-    *("NOHUGEPAGE", "COLD", "PAGEOUT", "POPULATE_READ"),
-)
-# Those for which Python 3.11 has no name.
-_NUMBERS = {"COLD": 20, "PAGEOUT": 21, "POPULATE_READ": 22}
+# Numbers of the kernel's, since Python has no name for the last three.
+ADVICE = {
+    **{"NORMAL": 0, "RANDOM": 1, "SEQUENTIAL": 2, "WILLNEED": 3, "DONTNEED": 4, "DONTFORK": 10},
+    **{"HUGEPAGE": 14, "NOHUGEPAGE": 15, "COLD": 20, "PAGEOUT": 21, "POPULATE_READ": 22},
+}
 
 
 @pytest.mark.parametrize("name", ADVICE)
 def test_madvise(view, fd, spans, name):
     """Advice changes no bytes, whether this kernel knows it or not (EINVAL)."""
-    advice = getattr(mmap, f"MADV_{name}", _NUMBERS.get(name))
-    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as mapped:
+    with mapped(fd, len(view.expected)) as mapping:
         for _ in range(2):
             try:
-                mapped.madvise(advice)
+                mapping.advise(ADVICE[name])
             except OSError as error:
                 assert error.errno == errno.EINVAL
             for offset, size in spans:
-                assert mapped[offset : offset + size] == of(view, (offset, size)), offset
+                assert mapping.read(offset, size) == of(view, (offset, size)), (offset, size)
 
 
 def test_a_private_mapping_is_written_without_the_file(view, fd):
-    flags, protection = mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
-    with mmap.mmap(fd, 0, flags=flags, prot=protection) as mapped:
-        mapped[:9] = b"x" * 9
-        mapped[-1] ^= 255
-        assert mapped[9:-1] == view.expected[9:-1]
+    size = len(view.expected)
+    with mapped(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapping:
+        mapping.write(0, b"x" * 9)
+        mapping.write(size - 1, b"x")
+        assert mapping.read(0, size) == b"x" * 9 + view.expected[9:-1] + b"x"
         assert os.pread(fd, 9, 0) == view.expected[:9]
     assert view.path.read_bytes() == view.expected
 
@@ -226,12 +225,9 @@ def test_a_private_mapping_is_written_without_the_file(view, fd):
 def test_a_mapping_outlives_the_descriptor(view):
     fd = os.open(view.path, os.O_RDONLY)
     forget(fd)
-    address = map_memory(fd, len(view.expected), mmap.PROT_READ, mmap.MAP_SHARED)
-    os.close(fd)
-    try:
-        assert ctypes.string_at(address, len(view.expected)) == view.expected
-    finally:
-        unmap_memory(address, len(view.expected))
+    with mapped(fd, len(view.expected)) as mapping:
+        os.close(fd)
+        assert mapping.read(0, mapping.size) == view.expected
 
 
 _BEHIND_THE_END = """

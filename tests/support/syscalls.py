@@ -34,7 +34,8 @@ def getdents64(fd: int, size: int) -> list[Entry]:
     function = _libc.getdents64
     function.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
     function.restype = ctypes.c_ssize_t
-    data = buffer.raw[: check(function(fd, buffer, size))]
+    count = check(function(fd, buffer, size))
+    data = buffer.raw[:count]
     found = []
     while data:
         inode, following, length, kind = _DIRENT.unpack_from(data)
