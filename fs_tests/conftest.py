@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,11 +50,28 @@ _SEED = pytest.StashKey[int]()
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--seed")
+    config.stash[_FIGURES] = []
     config.stash[_SEED] = random.SystemRandom().randrange(2**31) if given is None else given
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"fs_tests: --seed {config.stash[_SEED]}"
+
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def tell(pytestconfig) -> Callable[[str], None]:
+    """Takes lines for the end of the report, such as how much was tried."""
+    return pytestconfig.stash[_FIGURES].append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.stash[_FIGURES]:
+        terminalreporter.section("figures")
+        for line in config.stash[_FIGURES]:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +101,15 @@ def oracle(store, tmp_path_factory) -> Path:
     return folder
 
 
+def put(placer: Placer, kind: str, store: Path) -> Place:
+    """Put a local store in a kind of place, of `PLACES`."""
+    if kind == "local":
+        return Place(str(store))
+    if kind == "zip":
+        return Place(str(zip_store(store)))
+    return placer.put(kind, store)
+
+
 @pytest.fixture(scope="session")
 def placed(store, s3, web, tmp_path_factory) -> Iterator[Callable[[str], Place]]:
     """Where the store is, in a kind of place: `placed("s3")`. It is put there once."""
@@ -97,12 +124,7 @@ def placed(store, s3, web, tmp_path_factory) -> Iterator[Callable[[str], Place]]
 
     def get(kind: str) -> Place:
         if kind not in places:
-            if kind == "local":
-                places[kind] = Place(str(store))
-            elif kind == "zip":
-                places[kind] = Place(str(zip_store(store)))
-            else:
-                places[kind] = placer.put(kind, store)
+            places[kind] = put(placer, kind, store)
         return places[kind]
 
     yield get
@@ -136,6 +158,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "view" in metafunc.fixturenames:
         names = SOME_FILES if metafunc.config.getoption("--short") else FILES
         metafunc.parametrize("view", names, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def copies(expected, oracle, tmp_path_factory) -> Path:
+    """A folder with what each file of the mount must hold."""
+    folder = tmp_path_factory.mktemp("copies")
+    for name in FILES:
+        if name.endswith(".bgi"):
+            (folder / name).write_bytes(expected[name])
+        else:
+            (folder / name).symlink_to(oracle / name)
+    return folder
 
 
 @pytest.fixture

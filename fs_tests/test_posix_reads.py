@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import support
-from support.io_uring import ASYNC, READ, READ_FIXED, Ring
+from support.io_uring import ASYNC, READ, READ_FIXED, Ring, refusal
 from support.mapping import mapped
 from support.reads import View
 from support.syscalls import map_memory, read_into, readahead, unmap_memory
@@ -352,23 +352,16 @@ def test_direct_reads_beside_the_page_cache(view, spans):
         os.close(cached)
 
 
-def ring_of(entries: int) -> Ring | int:
-    """A ring, or the error with which this kernel refuses every ring."""
-    try:
-        return Ring(entries)
-    except OSError as error:
-        assert error.errno in (errno.ENOSYS, errno.EPERM), error
-        return int(error.errno)
-
-
 @pytest.mark.parametrize("name", ["inline", "async", "fixed"])
 def test_io_uring(view, spans, way, name):
     """Reads that are under way at once; or, where there is none, the kernel's refusal."""
     spans = spans[:16]
-    ring = ring_of(len(spans))
-    if isinstance(ring, int):
-        assert ring_of(1) == ring
+    if (refused := refusal()) is not None:
+        with pytest.raises(OSError) as caught:
+            Ring(len(spans))
+        assert caught.value.errno == refused
         return
+    ring = Ring(len(spans))
     fd = os.open(view.path, os.O_RDONLY | way)
     memory = aligned(len(spans) * MOST)
     place = ctypes.c_char.from_buffer(memory)

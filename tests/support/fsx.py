@@ -26,7 +26,7 @@ SIZES = (1, 100, PAGE, 5 * PAGE, 60_000, MOST)
 
 
 class DifferenceError(Exception):
-    """An operation gave other bytes than it had to."""
+    """An operation failed, or gave other bytes than it had to."""
 
 
 class File:
@@ -100,13 +100,10 @@ class Reader:
 
     def mapped_anew(self, file: File, offset: int, size: int) -> bytes:
         assert file.map is not None
-        if self._rng.random() < 0.5:
-            start = offset // PAGE * PAGE
-            file.map.madvise(mmap.MADV_DONTNEED, start, min(size, len(file.map) - start))
         begin = min(offset, len(file.expected) - 1) // PAGE * PAGE
         length = min(offset + size, len(file.expected)) - begin
-        if length <= 0:
-            return b""
+        if self._rng.random() < 0.5:
+            file.map.madvise(mmap.MADV_DONTNEED, begin, length)
         flags = self._rng.choice([mmap.MAP_PRIVATE, mmap.MAP_SHARED])
         if self._rng.random() < 0.3:
             flags |= mmap.MAP_POPULATE
@@ -181,13 +178,17 @@ def run(mount: Path, copies: Path, names: list[str], seed: int, seconds: float) 
         file = files[which]
         offset, size = next(places[which])
         operation = rng.choice(operations)
-        found = operation(file, offset, size)
         counts[operation.__name__] += 1
-        if found != file.expected[offset : offset + size]:
-            raise DifferenceError(
-                f"{file.path}: {operation.__name__} of {size} bytes at {offset} gave other "
-                f"bytes (operation {counts.total()} of seed {seed})"
-            )
+        problem = "gave other bytes"
+        try:
+            if operation(file, offset, size) == file.expected[offset : offset + size]:
+                continue
+        except OSError as error:
+            problem = f"failed: {error.strerror}"
+        raise DifferenceError(
+            f"{file.path}: {operation.__name__} of {size} bytes at {offset} {problem} "
+            f"(operation {counts.total()} of seed {seed})"
+        )
     return counts
 
 

@@ -1,6 +1,7 @@
 """Reads by io_uring, by its bare system calls."""
 
 import ctypes
+import errno
 import mmap
 import os
 import struct
@@ -102,3 +103,13 @@ class Ring:
         for address, size in self._maps:
             unmap_memory(address, size)
         os.close(self._fd)
+
+
+def refusal() -> int | None:
+    """The error with which this kernel refuses every ring, None if it does not."""
+    try:
+        Ring(1).close()
+    except OSError as error:
+        assert error.errno in (errno.ENOSYS, errno.EPERM), error
+        return error.errno
+    return None
