@@ -19,7 +19,7 @@ def readers(
     copies: Path,
     seeds: Sequence[int],
     seconds: float,
-    names: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Iterator[Counter]:
     """Have processes read for a time, beside whatever a block does, and wait for them.
 
@@ -30,8 +30,8 @@ def readers(
     seeds : sequence of int
         One a process.
     seconds : float
-    names : sequence of str
-        Of the files, by default all.
+    only : sequence of str
+        Operations, by default all.
 
     Yields
     ------
@@ -43,7 +43,7 @@ def readers(
     AssertionError
         If one of them has found a difference; it says which.
     """
-    options = ["--seconds", str(seconds), *(["--names", *names] if names else [])]
+    options = ["--seconds", str(seconds), *(["--only", *only] if only else [])]
     running = [
         subprocess.Popen(
             [*COMMAND, mount, copies, *options, "--seed", str(seed)],

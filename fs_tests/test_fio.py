@@ -1,4 +1,4 @@
-"""fio's jobs: sequential, random, side by side, mapped, asynchronous, opening all the time.
+"""fio's jobs: sequential, random, side by side, direct, mapped, asynchronous.
 
 fio verifies what fio has written. A byte of a .bed or of a .pgen is any four calls, so there is a
 store for each whose file is one that fio wrote, but for the first block, in which the header is:
@@ -13,35 +13,49 @@ import pytest
 from support.fio import BLOCK, VERIFY, fio, reads, run_fio, store_of_blocks, write_blocks
 from support.io_uring import refusal
 from support.places import Placer
-from support.program import Mount
-from support.syscalls import events, inotify, watch
 
 from fs_tests.conftest import PLACES, STREAMED, put
 from fs_tests.readers import readers
 
 MIB = 1 << 20
-# fio's engine for mappings takes no file from an offset on; this is the same for random reads.
-_ALL_BUT_THE_FIRST = "--norandommap --random_distribution=zoned_abs:0/4k:100/"
 # Each is a job, of which one goes on beside the others.
-JOBS: dict[str, tuple[str, ...]] = {
-    "sequential": ("--ioengine=psync", "--rw=read", "--offset=4k"),
-    "random": ("--ioengine=psync", "--rw=randread", "--offset=4k"),
-    "larger": ("--ioengine=pvsync2", "--rw=randread", "--offset=16k", "--bs=16k"),
-    "side by side": ("--ioengine=psync", "--rw=randread", "--offset=4k", "--numjobs=4"),
-    "direct": ("--ioengine=psync", "--rw=read", "--offset=4k", "--direct=1"),
-    "libaio": ("--ioengine=libaio", "--rw=randread", "--offset=4k", "--direct=1", "--iodepth=16"),
-    "io_uring": ("--ioengine=io_uring", "--rw=randread", "--offset=4k", "--iodepth=16"),
-    "mapped": ("--ioengine=mmap", "--rw=randread", "--norandommap"),
+# With a number for all but the first block, by fio's --offset; its engine for mappings takes no
+# file from an offset on.
+JOBS: dict[str, tuple[int, str]] = {
+    "sequential": (BLOCK, "--ioengine=psync --rw=read"),
+    "random": (BLOCK, "--ioengine=psync --rw=randread"),
+    "larger": (4 * BLOCK, "--ioengine=pvsync2 --rw=randread --bs=16k"),
+    "side-by-side": (BLOCK, "--ioengine=psync --rw=randread --numjobs=4"),
+    "direct": (BLOCK, "--ioengine=psync --rw=read --direct=1"),
+    "libaio": (BLOCK, "--ioengine=libaio --rw=randread --direct=1 --iodepth=16"),
+    "io_uring": (BLOCK, "--ioengine=io_uring --rw=randread --iodepth=16"),
+    "mapped": (0, "--ioengine=mmap --rw=randread --norandommap"),
 }
 
 
-def jobs() -> dict[str, tuple[str, ...]]:
-    """Those that this kernel has."""
-    if (refused := refusal()) is None:
-        return JOBS
-    done = run_fio("--name=x", "--filename=/dev/zero", "--size=4k", *JOBS["io_uring"][:1])
-    assert done.returncode != 0, errno.errorcode[refused]
-    return {name: job for name, job in JOBS.items() if name != "io_uring"}
+def jobs() -> dict[str, tuple[int, list[str]]]:
+    """Those that this kernel has, with their words."""
+    found = {name: (offset, words.split()) for name, (offset, words) in JOBS.items()}
+    if (refused := refusal()) is not None:
+        done = run_fio("--name=x", "--filename=/dev/zero", "--size=4k", "--ioengine=io_uring")
+        assert done.returncode != 0, errno.errorcode[refused]
+        del found["io_uring"]
+    return found
+
+
+def to_verify(name: str, size: int) -> list[str]:
+    """The words of a job that reads so many bytes but for the first block."""
+    offset, words = jobs()[name]
+    if not offset:
+        # The same, for random reads.
+        words.append(f"--random_distribution=zoned_abs:0/{BLOCK}:100/{size - BLOCK}")
+    return [
+        f"--name={name}",
+        f"--bs={BLOCK}",
+        f"--offset={offset}",
+        f"--size={size - offset}",
+        *words,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -57,74 +71,48 @@ def written(request, blocks, tmp_path_factory) -> tuple[str, Path]:
     return request.param, store_of_blocks(folder / "x.vcz", request.param, blocks)
 
 
-def verify(path: Path, size: int, loops: int = 1) -> int:
-    """Have every job read a file's blocks, all at once. Returns the number of reads."""
-    words = ["--group_reporting", f"--filename={path}", f"--loops={loops}", *VERIFY]
-    for name, job in jobs().items():
-        words += [f"--name={name}", f"--bs={BLOCK}", *job]
-        begin = next((option for option in job if option.startswith("--offset=")), "--offset=0k")
-        words.append(f"--size={size - int(begin[9:-1]) * 1024}")
-        if name == "mapped":
-            words.append(f"--random_distribution=zoned_abs:0/{BLOCK}:100/{size - BLOCK}")
-    return reads(fio(*words))
-
-
 @pytest.mark.parametrize("kind", PLACES)
-def test_fio_finds_what_it_wrote(kind, written, blocks, s3, web, in_front, tmp_path, biofuse, tell):
+def test_fio_finds_what_it_wrote(
+    kind, written, blocks, s3, web, in_front, tmp_path, biofuse, is_long, tell
+):
     name, store = written
-    assert kind in PLACES
     place = put(Placer(s3, web, in_front, tmp_path), kind, store)
     view = {"x.bed": "plink", "x.pgen": "plink2"}[name]
+    loops = 4 if is_long else 1
     with place.mount(biofuse, "--format", view) as mount:
-        count = verify(mount.dir / name, len(blocks), 4 if len(blocks) > MIB else 1)
-    tell(f"fio: {count:,} reads of {name} on {kind}, each block with its checksum")
+        common = [
+            "--group_reporting",
+            f"--filename={mount.dir / name}",
+            f"--loops={loops}",
+            *VERIFY,
+        ]
+        report = fio(*common, *(word for job in jobs() for word in to_verify(job, len(blocks))))
+    tell(f"fio: {reads(report):,} reads of {name} on {kind}, each block with its checksum")
 
 
-def test_fio_finds_a_byte_that_it_did_not_write(blocks, tmp_path):
-    """In every job's own reads: of a plain file, since a mount gives none."""
+def test_fio_finds_bytes_that_it_did_not_write(blocks, tmp_path):
+    """Each job does, so none reads without looking; of a plain file."""
     path = tmp_path / "x"
     data = bytearray(blocks)
-    for start in range(BLOCK, len(data), BLOCK):
+    for start in range(0, len(data), BLOCK):
         data[start + 1000] ^= 1
     path.write_bytes(data)
-    for name, job in jobs().items():
-        begin = next((option for option in job if option.startswith("--offset=")), "--offset=0k")
-        size = len(data) - int(begin[9:-1]) * 1024
-        done = run_fio(
-            *(f"--name={name}", f"--filename={path}", f"--bs={BLOCK}", *job, f"--size={size}"),
-            *(VERIFY, "--direct=0")[0],
-        )
+    for name in jobs():
+        done = run_fio(f"--filename={path}", *VERIFY, *to_verify(name, len(data)))
         assert done.returncode != 0, name
-
-
-@pytest.fixture
-def load(mount, copies, seed) -> tuple[Mount, Path, int]:
-    return mount, copies, seed
+        assert "verify failed" in done.stderr, name
 
 
 def test_reads_beside_fio(mount, copies, seed, is_long, tell):
     """Its load on the streamed files, with readers beside it that compare."""
     seconds = 25 if is_long else 2
     common = ("--time_based", f"--runtime={seconds}", "--size=100%", "--group_reporting")
-    words: list[object] = [*common]
-    for name in STREAMED:
-        for number, job in enumerate(jobs().values()):
-            options = [option for option in job if not option.startswith("--offset")]
-            words += [f"--name={name}-{number}", f"--filename={mount.dir / name}", *options]
+    words = [
+        word
+        for name in STREAMED
+        for job, (_, more) in jobs().items()
+        for word in (f"--name={name}-{job}", f"--filename={mount.dir / name}", *more)
+    ]
     with readers(mount.dir, copies, [seed, seed + 1], seconds) as counts:
-        report = fio(*words)
-    tell(f"fio: {reads(report):,} reads, and {counts.total():,} that were compared")
-
-
-def test_opening_all_the_time(mount, copies, seed, is_long, tell):
-    """Every read by a handle of its own, with readers beside it that compare."""
-    count = 20_000 if is_long else 2000
-    told = inotify()
-    watch(told, str(mount.dir).encode(), 0x20)
-    files = ":".join(str(mount.dir / name) for name in sorted(copies.iterdir()) if name)
-    with readers(mount.dir, copies, [seed], 1):
-        report = fio(
-            *("--name=opens", "--ioengine=psync", "--rw=randread", "--bs=512", "--openfiles=1"),
-            *(f"--filename={files}", "--file_service_type=random:1", f"--number_ios={count}"),
-        )
-    tell(f"fio: {reads(report)} {len(events(told))}")
+        report = fio(*common, *words)
+    tell(f"fio: {reads(report):,} reads, beside {counts.total():,} that were compared")

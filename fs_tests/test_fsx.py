@@ -17,7 +17,15 @@ def test_random_operations(mount, copies, seed, is_long, tell):
     kinds = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     tell(f"fsx: {counts.total():,} operations of {PROCESSES} processes in {took:.0f} s: {kinds}")
     # None of them was left out.
-    assert len(counts) == 12
+    assert len(counts) == 13
+
+
+def test_opening_all_the_time(mount, copies, seed, is_long, tell):
+    """Each read by a handle of its own."""
+    seconds = 20 if is_long else 1
+    with readers(mount.dir, copies, range(seed, seed + PROCESSES), seconds, ["opened"]) as counts:
+        pass
+    tell(f"fsx: {counts['opened']:,} times opened, read and closed in {seconds} s")
 
 
 def test_a_wrong_byte_is_found(mount, copies, seed, tmp_path):

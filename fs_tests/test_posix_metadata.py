@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from fs_tests.conftest import FILES
 from support.mutations import MUTATIONS
 from support.oracles import run
 from support.stores import make_store, random_genotypes
@@ -30,6 +29,8 @@ from support.syscalls import (
     statx,
     watch,
 )
+
+from fs_tests.conftest import FILES
 
 FUSE_SUPER_MAGIC = "65735546"
 STATX_BASIC, STATX_ALL = 0x7FF, 0xFFF

@@ -70,7 +70,7 @@ def read_all(fd: int, size: int) -> list[bytes]:
     return list(iter(lambda: os.read(fd, size), b""))
 
 
-@pytest.mark.parametrize("size", [13_297, 65_536, 1 << 20, 8 << 20])
+@pytest.mark.parametrize("size", [65_537, 8 << 20])
 def test_read_to_the_end(view, way, size):
     """A read is short at the file's end only."""
     fd = os.open(view.path, os.O_RDONLY | way)
@@ -203,12 +203,12 @@ ADVICE = {
 def test_madvise(view, fd, spans, name):
     """Advice changes no bytes, whether this kernel knows it or not (EINVAL)."""
     with mapped(fd, len(view.expected)) as mapping:
-        for _ in range(2):
+        for some in (spans[::2], spans[1::2]):
             try:
                 mapping.advise(ADVICE[name])
             except OSError as error:
                 assert error.errno == errno.EINVAL
-            for offset, size in spans:
+            for offset, size in some:
                 assert mapping.read(offset, size) == of(view, (offset, size)), (offset, size)
 
 
@@ -302,7 +302,8 @@ def test_copy_file_range(view, fd, tmp_path):
         except OSError as error:
             assert error.errno == errno.EXDEV
             assert out.tell() == 0
-            shutil.copyfileobj(open(fd, "rb", closefd=False), out)
+            with open(fd, "rb", closefd=False) as source:
+                shutil.copyfileobj(source, out)
     assert (tmp_path / "out").read_bytes() == view.expected
 
 

@@ -9,6 +9,7 @@ byte that is another one, and says of which operation; and else prints how many 
 """
 
 import argparse
+import itertools
 import json
 import mmap
 import os
@@ -16,7 +17,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PAGE = mmap.PAGESIZE
@@ -52,6 +53,9 @@ class File:
             os.close(self.direct)
 
 
+Operation = Callable[[File, int, int], bytes]
+
+
 class Reader:
     """Makes operations, each of which returns the bytes that it got.
 
@@ -77,7 +81,7 @@ class Reader:
     def preadv(self, file: File, offset: int, size: int) -> bytes:
         cuts = sorted(self._rng.randrange(size + 1) for _ in range(self._rng.randrange(9)))
         bounds = [0, *cuts, size]
-        buffers = [bytearray(b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+        buffers = [bytearray(b - a) for a, b in itertools.pairwise(bounds)]
         count = os.preadv(file.cached, buffers, offset)
         return b"".join(buffers)[:count]
 
@@ -133,16 +137,23 @@ class Reader:
                 break
         return found
 
+    def opened(self, file: File, offset: int, size: int) -> bytes:
+        fd = os.open(file.path, os.O_RDONLY)
+        try:
+            return os.pread(fd, size, offset)
+        finally:
+            os.close(fd)
+
     def reopened(self, file: File, offset: int, size: int) -> bytes:
         file.reopen()
         return os.pread(file.cached, size, offset)
 
-    def operations(self) -> list:
+    def operations(self) -> list[Operation]:
         """All of them, some more than once since they are to be more frequent."""
         common = [self.pread, self.uncached, self.mapped, self.direct]
         rare = [self.all_forgotten, self.reopened]
-        others = [self.seek_and_read, self.preadv, self.advised, self.mapped_anew]
-        return common * 4 + (others + [self.sendfile, self.splice]) * 2 + rare
+        others = [self.seek_and_read, self.preadv, self.advised, self.mapped_anew, self.opened]
+        return common * 4 + [*others, self.sendfile, self.splice] * 2 + rare
 
 
 def spans(rng: random.Random, size: int) -> Iterator[tuple[int, int]]:
@@ -159,8 +170,17 @@ def spans(rng: random.Random, size: int) -> Iterator[tuple[int, int]]:
             offset = (offset + length) % (size + PAGE)
 
 
-def run(mount: Path, copies: Path, names: list[str], seed: int, seconds: float) -> Counter:
-    """Go on for a time. Returns how many operations of each kind there were.
+def run(
+    mount: Path,
+    copies: Path,
+    names: Sequence[str],
+    seed: int,
+    seconds: float,
+    only: Sequence[str] = (),
+) -> Counter:
+    """Go on for a time, with all operations or only some.
+
+    Returns how many of each there were.
 
     Raises
     ------
@@ -170,7 +190,7 @@ def run(mount: Path, copies: Path, names: list[str], seed: int, seconds: float) 
     files = [File(mount / name, (copies / name).read_bytes()) for name in names]
     places = [spans(rng, len(file.expected)) for file in files]
     reader = Reader(rng)
-    operations = reader.operations()
+    operations = [o for o in reader.operations() if not only or o.__name__ in only]
     counts: Counter = Counter()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -197,12 +217,15 @@ def main() -> int:
     parser.add_argument("mount", type=Path)
     parser.add_argument("copies", type=Path)
     parser.add_argument("--names", nargs="+")
+    parser.add_argument("--only", nargs="+", default=[], help="names of operations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10)
     options = parser.parse_args()
     names = options.names or sorted(path.name for path in options.copies.iterdir())
     try:
-        counts = run(options.mount, options.copies, names, options.seed, options.seconds)
+        counts = run(
+            *(options.mount, options.copies, names, options.seed, options.seconds, options.only)
+        )
     except (DifferenceError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
