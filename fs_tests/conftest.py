@@ -23,7 +23,7 @@ FORMATS = ("plink", "bgen", "plink2", "bcf")
 STREAMED = ("x.bcf", "x.bed", "x.bgen", "x.pgen")
 SIDECARS = ("x.bcf.csi", "x.bgen.bgi", "x.bim", "x.fam", "x.psam", "x.pvar", "x.sample")
 FILES = tuple(sorted(STREAMED + SIDECARS))
-SOME_FILES = (*STREAMED, "x.bgen.bgi", "x.fam")
+SOME_FILES = (*STREAMED, "x.bgen.bgi")
 ALL_FORMATS = tuple(word for name in FORMATS for word in ("--format", name))
 
 

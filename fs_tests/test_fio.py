@@ -105,7 +105,7 @@ def test_fio_finds_bytes_that_it_did_not_write(blocks, tmp_path):
 
 def test_reads_beside_fio(mount, copies, seed, is_long, tell):
     """Its load on the streamed files, with readers beside it that compare."""
-    seconds = 25 if is_long else 2
+    seconds = 12 if is_long else 1
     common = ("--time_based", f"--runtime={seconds}", "--size=100%", "--group_reporting")
     words = [
         word

@@ -9,7 +9,7 @@ PROCESSES = 4
 
 
 def test_random_operations(mount, copies, seed, is_long, tell):
-    seconds = 45 if is_long else 2
+    seconds = 30 if is_long else 1
     began = time.monotonic()
     with readers(mount.dir, copies, range(seed, seed + PROCESSES), seconds) as counts:
         pass
@@ -22,7 +22,7 @@ def test_random_operations(mount, copies, seed, is_long, tell):
 
 def test_opening_all_the_time(mount, copies, seed, is_long, tell):
     """Each read by a handle of its own."""
-    seconds = 20 if is_long else 1
+    seconds = 8 if is_long else 0.5
     with readers(mount.dir, copies, range(seed, seed + PROCESSES), seconds, ["opened"]) as counts:
         pass
     tell(f"fsx: {counts['opened']:,} times opened, read and closed in {seconds} s")

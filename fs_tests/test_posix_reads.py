@@ -38,7 +38,7 @@ def spans(view, seed, is_long) -> list[tuple[int, int]]:
     size = len(view.expected)
     rng = random.Random(f"{seed} {view.path.name}")
     ends = [(0, 1), (0, PAGE), (size - 1, 1), (size - 1, 2), (size, 1), (size + PAGE, PAGE)]
-    middle = [(rng.randrange(size), rng.randrange(1, MOST)) for _ in range(60 if is_long else 6)]
+    middle = [(rng.randrange(size), rng.randrange(1, MOST)) for _ in range(60 if is_long else 4)]
     return [*ends, (max(0, size - PAGE), 3 * PAGE), *middle]
 
 
