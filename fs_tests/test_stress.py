@@ -120,7 +120,8 @@ def test_mounts_one_after_another(placed, kind, oracle, biofuse, is_long, tell):
         with placed(kind).mount(biofuse, *formats, directory=directory) as mount:
             name = STREAMED[number % 4] if is_long else "x.bed"
             assert (mount.dir / name).read_bytes() == (oracle / name).read_bytes()
-            descriptors = len(os.listdir(f"/proc/{mount.pid('serve')}/fd"))
+            [serve] = [p.pid for p in biofuse.processes() if p.role == "serve"]
+            descriptors = len(os.listdir(f"/proc/{serve}/fd"))
         wait_until(lambda: not biofuse.processes(), "all processes have ended")
         assert log.read_text() == ""
         found = {**left_by(biofuse), "descriptors": descriptors}
