@@ -178,7 +178,7 @@ def run(
     seconds: float,
     only: Sequence[str] = (),
 ) -> Counter:
-    """Go on for a time, with all operations or only some.
+    """Go on for a time, with all operations or only some, but each once at least.
 
     Returns how many of each there were.
 
@@ -192,12 +192,15 @@ def run(
     reader = Reader(rng)
     operations = [o for o in reader.operations() if not only or o.__name__ in only]
     counts: Counter = Counter()
+    # Each once, however slow they are.
+    first = list({o.__name__: o for o in operations}.values())
+    rng.shuffle(first)
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while first or time.monotonic() < deadline:
         which = rng.randrange(len(files))
         file = files[which]
         offset, size = next(places[which])
-        operation = rng.choice(operations)
+        operation = first.pop() if first else rng.choice(operations)
         counts[operation.__name__] += 1
         problem = "gave other bytes"
         try:
