@@ -2,8 +2,15 @@
 
 from .case import Maker
 from .frames import chunks, frames
+from .plans import kept, saves
+from .stores import stores
+from .zips import zips
 
 KINDS: dict[str, Maker] = {
     "frames": frames,
     "chunks": chunks,
+    "stores": stores,
+    "zips": zips,
+    "kept": kept,
+    "saved": saves,
 }
