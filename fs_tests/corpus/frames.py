@@ -142,7 +142,10 @@ def damages(sound: bytes, rng: np.random.Generator, flips: int) -> Iterator[tupl
     yield "a pipe", lambda chunk: in_place_of(chunk, os.mkfifo)
     yield "a link to itself", lambda chunk: in_place_of(chunk, lambda p: p.symlink_to(p.name))
     yield "a link to nothing", lambda chunk: in_place_of(chunk, lambda p: p.symlink_to("none"))
-    yield "a link to a device", lambda chunk: in_place_of(chunk, lambda p: p.symlink_to("/dev/zero"))
+    yield (
+        "a link to a device",
+        lambda chunk: in_place_of(chunk, lambda p: p.symlink_to("/dev/zero")),
+    )
 
 
 def _write(data: bytes, chunk: Path) -> None:

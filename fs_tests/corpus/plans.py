@@ -166,7 +166,8 @@ def _check_saved(store: Path, members: dict[str, bytes], folder: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
-    view = view_of(store, folder / "view", "--plan", options=("--plan", str(path)))
+    names = (path.name, *(key.split("/")[0] for key in members))
+    view = view_of(store, folder / "view", *names, options=("--plan", str(path)))
     if view is not None:
         assert view.bed == reference.bed(GENOTYPES), "other calls were read"
 

@@ -34,9 +34,7 @@ SAID = "empty list of filters"
 MOST = 150
 
 
-def view_of(
-    store: Path, folder: Path, *names: str, options: Sequence[str] = ()
-) -> Fileset | None:
+def view_of(store: Path, folder: Path, *names: str, options: Sequence[str] = ()) -> Fileset | None:
     """The view of a store; None if it is refused as it should be, naming one of these."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
@@ -135,9 +133,7 @@ def stores(folder: Path, rng: np.random.Generator) -> Sequence[Case]:
     """Stores of which one object is broken: at most so many of each encoding, at random."""
     cases: list[Case] = []
     for encoding in ENCODINGS:
-        store = make_store(
-            folder / f"{encoding}.vcz", GENOTYPES, chunks=(20, 5), encoding=encoding
-        )
+        store = make_store(folder / f"{encoding}.vcz", GENOTYPES, chunks=(20, 5), encoding=encoding)
         made = list(_changes(store, rng))
         chosen = rng.choice(len(made), min(len(made), MOST), replace=False).tolist()
         for key, what, damage in (made[number] for number in sorted(chosen)):

@@ -73,7 +73,9 @@ def check(data: bytes, silent: bool, folder: Path) -> None:
     path = folder / "x.vcz.zip"
     path.write_bytes(data)
     try:
-        view = view_of(path, folder / "view", "call_", "variant_", "sample_", "contig_", ".z", "of the store")
+        view = view_of(
+            path, folder / "view", "call_", "variant_", "sample_", "contig_", ".z", "of the store"
+        )
     except BiofuseError as error:
         check_refused(error)
         return
@@ -97,8 +99,20 @@ def _fields(data: bytes, at: int, fields: dict, rng) -> Iterator[tuple[str, byte
     for name, (offset, size) in fields.items():
         old = int.from_bytes(data[at + offset : at + offset + size], "little")
         most = (1 << 8 * size) - 1
-        for new in sorted({0, 1, old - 1, old + 1, old * 2, most, most - 1, most // 2 + 1,
-                           int(rng.integers(most))} - {old}):
+        for new in sorted(
+            {
+                0,
+                1,
+                old - 1,
+                old + 1,
+                old * 2,
+                most,
+                most - 1,
+                most // 2 + 1,
+                int(rng.integers(most)),
+            }
+            - {old}
+        ):
             if 0 <= new <= most:
                 place = at + offset
                 changed = data[:place] + new.to_bytes(size, "little") + data[place + size :]
@@ -133,8 +147,17 @@ def _damages(data: bytes, folder: Path, rng: np.random.Generator) -> Iterator[tu
             )
     for what, changed in _fields(data, len(data) - END_SIZE, END, rng):
         yield f"end: {what}", changed
-    for cut in sorted({0, 1, 4, len(data) // 2, len(data) - END_SIZE, len(data) - 1,
-                       *rng.integers(0, len(data), 30).tolist()}):
+    for cut in sorted(
+        {
+            0,
+            1,
+            4,
+            len(data) // 2,
+            len(data) - END_SIZE,
+            len(data) - 1,
+            *rng.integers(0, len(data), 30).tolist(),
+        }
+    ):
         yield f"cut to {cut}", data[:cut]
         yield f"begins at {cut}", data[cut:]
     yield "more before it", b"#!/bin/sh\n" * 9 + data
