@@ -38,14 +38,14 @@ Maker = Callable[[Path, np.random.Generator], Sequence[Case]]
 
 
 @contextlib.contextmanager
-def not_stuck(name: str) -> Iterator[None]:
+def not_stuck(name: str, seconds: int = STUCK) -> Iterator[None]:
     """Raise AssertionError if a block takes very long."""
 
     def stop(*_: object) -> None:
         raise AssertionError(f"stuck: {name}")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(STUCK)
+    signal.alarm(seconds)
     try:
         yield
     finally:

@@ -181,7 +181,7 @@ class Door:
         os.close(table.fd)
 
     def _check_odd(self, message: bytes, unique: int, found: list[bytes]) -> None:
-        slot, file, named, offset, size, _ = struct.unpack("<IIQQII", message)
+        _, file, named, offset, size, _ = struct.unpack("<IIQQII", message)
         assert named == unique
         if file == self.number:
             assert found[0] == self.bed[offset : offset + size], "other bytes are told"

@@ -100,7 +100,7 @@ def write(name: str, data: bytes, folder: Path) -> None:
     (folder / name).chmod(0o600)
 
 
-def _changes_of_json(sound: bytes, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+def changes_of_json(sound: bytes, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     value = json.loads(sound)
     for path in paths(value):
         for new in (*ODD, 1, -1, "../x", "/etc/passwd", True):
@@ -131,7 +131,7 @@ def kept(folder: Path, rng: np.random.Generator) -> Sequence[Case]:
     bench = Bench(folder)
     anew: list[tuple[str, Callable]] = []
     for name in (MANIFEST, DEPENDENCIES):
-        for what, data in _changes_of_json(bench.sound[name], rng):
+        for what, data in changes_of_json(bench.sound[name], rng):
             anew.append((f"{name}: {what}", partial(write, name, data)))
     for name, data in bench.sound.items():
         for what, make in OTHERS.items():
@@ -180,7 +180,7 @@ def saves(folder: Path, rng: np.random.Generator) -> Sequence[Case]:
     with zipfile.ZipFile(path) as archive:
         sound = {name: archive.read(name) for name in archive.namelist()}
     made: list[tuple[str, dict[str, bytes]]] = []
-    for what, data in _changes_of_json(sound[saved.MANIFEST], rng):
+    for what, data in changes_of_json(sound[saved.MANIFEST], rng):
         made.append((f"{saved.MANIFEST}: {what}", sound | {saved.MANIFEST: data}))
     for name, data in sound.items():
         if name == saved.MANIFEST:

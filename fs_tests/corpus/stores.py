@@ -107,7 +107,7 @@ def _of_metadata(store: Path, key: str, rng: np.random.Generator) -> Iterator[tu
         yield f"cut to {size}", sound[:size]
 
 
-def _changes(store: Path, rng: np.random.Generator) -> Iterator[tuple[str, str, Callable]]:
+def changes(store: Path, rng: np.random.Generator) -> Iterator[tuple[str, str, Callable]]:
     """Of what it is, what is done to it, and what does it."""
     for field in FIELDS:
         for name in NAMES:
@@ -134,7 +134,7 @@ def stores(folder: Path, rng: np.random.Generator) -> Sequence[Case]:
     cases: list[Case] = []
     for encoding in ENCODINGS:
         store = make_store(folder / f"{encoding}.vcz", GENOTYPES, chunks=(20, 5), encoding=encoding)
-        made = list(_changes(store, rng))
+        made = list(changes(store, rng))
         chosen = rng.choice(len(made), min(len(made), MOST), replace=False).tolist()
         for key, what, damage in (made[number] for number in sorted(chosen)):
             field = key.split("/")[0]

@@ -62,10 +62,16 @@ END_SIZE, CENTRAL_SIZE = 22, 46
 # Cases of each kind of archive.
 MOST = 350
 # Of other members than calls, whose bytes zarr-python's decoders would have to tell.
-MEMBERS = (
-    "zarr.json .zgroup .zattrs call_genotype/.zarray call_genotype/1.1.0 variant_position/0 "
-    "sample_id/.zarray variant_allele/1.0"
-).split()
+MEMBERS = [
+    "zarr.json",
+    ".zgroup",
+    ".zattrs",
+    "call_genotype/.zarray",
+    "call_genotype/1.1.0",
+    "variant_position/0",
+    "sample_id/.zarray",
+    "variant_allele/1.0",
+]
 
 
 def check(data: bytes, silent: bool, folder: Path) -> None:

@@ -9,7 +9,6 @@ from support.program import Program
 from support.proxy import Proxy
 from support.servers import HttpServer, S3Server, http_server, s3_server
 
-
 @pytest.fixture
 def biofuse(tmp_path_factory) -> Iterator[Program]:
     """The program; at the test's end nothing may be mounted and no process be left."""
