@@ -67,10 +67,11 @@ def metadata(data: bytes) -> None:
         return
     assert tuple(theirs.shape) == array.shape
     assert theirs.to_dict().get("attributes", {}) == array.attrs or zarr_format == 2
-    native = theirs.dtype.to_native_dtype() if zarr_format == 2 else None
-    if native is not None:
-        assert native == array.dtype, (native, array.dtype)
+    if zarr_format == 2:
         assert tuple(theirs.chunks) == array.chunks
+    if array.dtype.kind != "O":
+        kind = theirs.dtype if zarr_format == 2 else theirs.data_type
+        assert kind.to_native_dtype().newbyteorder("=") == array.dtype.newbyteorder("="), array
     ours = array.fill_value
     if ours is not None and array.dtype.kind != "O":
         assert np.array_equal(np.asarray(theirs.fill_value), np.asarray(ours), equal_nan=True), ours
