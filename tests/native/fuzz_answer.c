@@ -108,7 +108,7 @@ check_answer(bench *b, const bf_request *request)
         || header.unique != request->unique) {
         case_fail("an answer is of another size, or to another request");
     }
-    if (!b->is_damaged
+    if (!b->is_damaged && wanted > 0
         && memcmp(got + sizeof(header), b->expected + request->offset, wanted) != 0) {
         case_fail("an answer has other bytes");
     }
