@@ -180,6 +180,6 @@ def _case(bench: Bench, encoding: str, what: str, damage, silent: bool, like_zar
     return Case(
         f"{encoding}: {bench.key} {what}",
         f"reads of variants {bench.first} to {bench.last - 1} fail with EIO"
-        f"{', or have other calls of its samples' if silent else ' or are right'}; others are right",
+        f"{', or have other calls of it' if silent else ' or are right'}; others are right",
         lambda _: bench.check(damage, silent, like_zarr),
     )

@@ -141,7 +141,7 @@ answer(bench *b)
         bf_engine_leave(&b->engine, context);
         if (status != BF_ERR_READ || place.array < 0) {
             if (status != BF_OK && !b->is_damaged && request.file == 0) {
-                case_fail("a request cannot be answered");
+                case_fail(err.detail != NULL ? err.detail : "a request cannot be answered");
             }
             return 1;
         }
