@@ -5,7 +5,7 @@ PYTHON_SOURCES = src tests fs_tests benchmarks docs
 SHELL_SOURCES = scripts/setup scripts/demo scripts/wheel .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test fs-test bench lint wheel sdist docs clean
+.PHONY: help setup ready demo test fs-test fuzz bench lint wheel sdist docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ test: setup ## run the tests, a process a core (ARGS="-m slow": those that take 
 
 fs-test: setup ## try to break mounts for half an hour (ARGS="--short": for two minutes)
 	.venv/bin/python -m pytest fs_tests -n 0 $(ARGS)
+
+fuzz: setup ## run every fuzz target for a minute (ARGS="--seconds 600": for ten)
+	PYTHONPATH="$(CURDIR):$(CURDIR)/tests" .venv/bin/python -P -m fs_tests.fuzz $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
 	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)

@@ -350,3 +350,20 @@ def test_replies_that_nobody_waits_for(bench, monkeypatch, caplog):
     assert not bench.session.reply(4)
     assert "a reply was not taken: " in caplog.text
     assert bench.ask(k.STATFS).error == 0
+
+
+def test_a_request_that_is_too_short(bench, caplog):
+    assert bench.ask(k.READ, 2, bytes(3)).error == -errno.EINVAL
+    assert bench.ask(k.INIT, 0, bytes(3)).error == -errno.ENOSYS
+    assert caplog.text == ""
+    bench.kernel._socket.send(bytes(39))
+    assert bench.ask(k.GETATTR, 2, bytes(16)).error == 0
+    assert "a request of 39 bytes is none of the protocol's" in caplog.text
+
+
+@pytest.mark.parametrize("code", [0, -5, 512, 99999])
+def test_an_error_that_the_kernel_would_not_take(bench, code):
+    """It would refuse the answer, and whoever asked would wait for ever."""
+    unique = bench.kernel.send(k.READ, 2)
+    assert bench.session.fail(unique, code)
+    assert bench.kernel.receive().error == -errno.EIO

@@ -11,7 +11,7 @@ from support.places import contents
 from support.regions import make_stores
 from support.stores import chunk_files, copy_store, make_store, random_genotypes
 
-from biofuse.stores.saved import MANIFEST
+from biofuse.stores.saved import FORMAT, MANIFEST
 
 VIEWS = {
     "everything": (),
@@ -144,13 +144,14 @@ def test_one_of_another_store(biofuse, store, tmp_path):
     assert "is not the store" in said
 
 
-@pytest.mark.parametrize("kind", ["nothing", "text", "zip", "damaged", "newer"])
+@pytest.mark.parametrize("kind", ["nothing", "text", "zip", "damaged", "deep", "changed", "newer"])
 def test_files_that_are_no_plans(kind, biofuse, store, tmp_path):
     path = tmp_path / "x.plan"
     if kind == "text":
         path.write_text("this is no plan")
     elif kind != "nothing":
         about = {"zip": None, "damaged": "[", "newer": json.dumps({"format": 99, "version": "9"})}
+        about |= {"deep": "[" * 100_000, "changed": json.dumps({"format": FORMAT, "checksum": 1})}
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a", "b")
             if about[kind] is not None:

@@ -1,6 +1,9 @@
 """The one error type of the program, and its mapping to errno."""
 
 import errno as _errno
+import re
+
+_ZLIB = re.compile(r"Error -\d+ while (de)?compressing data: ")
 
 
 class BiofuseError(Exception):
@@ -57,6 +60,8 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, BiofuseError):
         return text
+    # As zlib begins whatever it says.
+    text = _ZLIB.sub("", text)
     if isinstance(error, KeyError):
         text = text.strip("'\"")
     return text or type(error).__name__

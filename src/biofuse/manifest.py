@@ -6,6 +6,7 @@ it. The manifest is JSON; tables are little-endian integers, to be mapped.
 
 import json
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -177,8 +178,9 @@ class Plan:
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory; its files are its owner's from then on."""
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
+        value = {"sizes": sizes, **asdict(self)}
         with open(os.path.join(directory, MANIFEST), "w") as f:
-            json.dump({"format": PLAN_FORMAT, "sizes": sizes, **asdict(self)}, f, indent=1)
+            json.dump({"format": PLAN_FORMAT, "checksum": checksum_of(value), **value}, f, indent=1)
         for name in (*sizes, MANIFEST):
             # Whatever the umask: a plan that others may write to is not used.
             os.chmod(os.path.join(directory, name), 0o600)
@@ -200,17 +202,25 @@ class Plan:
         return [*(file.name for file in self.static), *(file.name for file in self.streamed)]
 
 
+def checksum_of(value: dict[str, Any]) -> int:
+    """Of all that a manifest says: a number that was changed would be a lie about the files."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
 def read_plan(text: str | bytes) -> Plan:
     """The plan whose manifest this is.
 
     Raises
     ------
     ValueError
-        If it was written in another format, or has paths where names are to be.
+        If it was written in another format, is not what was written, or has paths where names
+        are to be.
     """
     value = json.loads(text)
-    if value.pop("format", None) != PLAN_FORMAT:
+    if not isinstance(value, dict) or value.pop("format", None) != PLAN_FORMAT:
         raise ValueError("the plan is of another format")
+    if value.pop("checksum", None) != checksum_of(value):
+        raise ValueError("the plan's manifest is damaged")
     value.pop("sizes", None)
     value["static"] = [StaticFile(**f) for f in value["static"]]
     value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]

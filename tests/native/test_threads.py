@@ -28,11 +28,26 @@ def test_threads_share_a_cache(sanitizer):
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 @pytest.mark.parametrize(
-    ("budget", "is_framed"), [(0, False), (3000, False), (1 << 20, False), (1 << 20, True)]
+    ("budget", "is_framed", "how"),
+    [
+        (0, False, "files"),
+        (3000, False, "files"),
+        (1 << 20, False, "files"),
+        (1 << 20, True, "files"),
+        (12_000, False, "given"),
+        (1 << 20, False, "given"),
+        (1 << 20, True, "given"),
+        (3000, False, "split"),
+        (1 << 20, True, "split"),
+    ],
 )
 @pytest.mark.parametrize("damage", [False, True])
-def test_threads_share_an_engine(sanitizer, budget, damage, is_framed, tmp_path):
-    """Of a `.bed`; and of a file in three blocks that frames one."""
+def test_threads_share_an_engine(sanitizer, budget, damage, is_framed, how, tmp_path):
+    """Of a `.bed`; and of a file in three blocks that frames one.
+
+    Chunks are files, or are given by who finds one wanted, and evicted; records may be of sites
+    that are split.
+    """
     rng = np.random.default_rng(budget + damage)
     variants, rows, width = 90, 32, 1500 if is_framed else 41
     samples = 4 * width - 14
@@ -60,7 +75,10 @@ def test_threads_share_an_engine(sanitizer, budget, damage, is_framed, tmp_path)
     )
     shape = (variants, samples, 2, rows, width, budget, int(not damage))
     done = subprocess.run(
-        [program, tmp_path, *map(str, shape), bed, str(len(stream) if is_framed else 0)],
+        [
+            *(program, tmp_path, *map(str, shape), bed, str(len(stream) if is_framed else 0)),
+            *(str(int(how == word)) for word in ("given", "split")),
+        ],
         capture_output=True,
         text=True,
         env=build.SANITIZE_RUN,

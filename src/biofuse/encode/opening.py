@@ -1,7 +1,8 @@
 """What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
 
+import contextlib
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -11,6 +12,7 @@ from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import Answers
 from biofuse.encode.tables import MappedTables
+from biofuse.errors import BiofuseError, one_line
 from biofuse.manifest import Plan
 from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
 from biofuse.stores.link import LinkUse
@@ -118,16 +120,18 @@ class Opening:
             mmap.mmap(self.headers[i], each.header_size, prot=mmap.PROT_READ)
             for i, each in enumerate(self.plan.streamed)
         ]
-        return FastPath(
-            self.plan,
-            self.tables.views,
-            headers,
-            self.store(),
-            self._shares.fast,
-            self.threads,
-            self.ahead_bytes or AHEAD,
-            self.as_of_ns,
-        )
+        store = self.store()
+        with _of_a_sound_plan():
+            return FastPath(
+                self.plan,
+                self.tables.views,
+                headers,
+                store,
+                self._shares.fast,
+                self.threads,
+                self.ahead_bytes or AHEAD,
+                self.as_of_ns,
+            )
 
     def answers(self) -> Answers:
         """What makes the others.
@@ -140,13 +144,25 @@ class Opening:
         if self.is_far:
             self.store()
         shares = self._shares
-        encoder = Encoder(
-            self.plan,
-            self.tables.views,
-            shares.cache,
-            self.as_of_ns,
-            shares.scratch,
-            self.threads,
-            self.location,
-        )
-        return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
+        with _of_a_sound_plan():
+            encoder = Encoder(
+                self.plan,
+                self.tables.views,
+                shares.cache,
+                self.as_of_ns,
+                shares.scratch,
+                self.threads,
+                self.location,
+            )
+            return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
+
+
+@contextlib.contextmanager
+def _of_a_sound_plan() -> Iterator[None]:
+    """Have whatever the plan's tables are not fit for told as their damage."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BiofuseError(
+            f"the plan is damaged, which --no-cache makes anew: {one_line(error)}"
+        ) from error

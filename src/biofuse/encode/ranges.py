@@ -9,7 +9,7 @@ from threading import Lock
 from biofuse.bgzf import BLOCK, END, PAYLOAD, framed_size, stored_block
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.records import Records
-from biofuse.errors import as_errno, one_line
+from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import Plan
 
 Buffer = bytes | memoryview
@@ -179,6 +179,8 @@ class Answers:
         return data
 
     def _make(self, file: int, first: int, last: int, size: int) -> memoryview:
+        if not 0 <= size <= (last - first) * self._files[file].max_record:
+            raise AnswerError(BiofuseError("the plan's table of offsets is damaged"), first)
         made = memoryview(bytearray(size))
         try:
             self._encoder.encode(file, first, last, made)

@@ -21,6 +21,8 @@ class Records:
     Attributes
     ----------
     count : int
+    max_record : int
+        Bytes of the largest.
     header_size : int
     stream : int or None
         Bytes of the stream; None if the file is not framed.
@@ -32,6 +34,7 @@ class Records:
 
     def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
         self.count = streamed.records
+        self.max_record = streamed.max_record
         self.header_size = streamed.header_size
         self.stream = streamed.stream
         self._record_size = streamed.record_size or 0

@@ -160,7 +160,7 @@ bf_read_framed(bf_engine *self, bf_context *context, uint32_t number, uint64_t o
     const bf_file *file = &self->files[number];
     uint64_t total = bf_bgzf_size(file->size), end = total - BF_BGZF_END, stop;
 
-    if (offset >= total) {
+    if (offset >= total || size == 0) {
         return BF_OK;
     }
     stop = size < total - offset ? offset + size : total;

@@ -26,7 +26,7 @@ from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.located import located
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
-from biofuse.stores.saved import FORMAT, MANIFEST, PINS
+from biofuse.stores.saved import FORMAT, MANIFEST, PINS, with_checksum
 from biofuse.stores.uploads import write_object
 
 # Arrays of which all is saved, of those that a store has.
@@ -138,7 +138,7 @@ def _write(
         pins = getattr(store, "pins", None)
         if pins:
             archive.writestr(PINS, pins.to_bytes())
-        archive.writestr(MANIFEST, json.dumps(about))
+        archive.writestr(MANIFEST, json.dumps(with_checksum(about)))
 
 
 def _roots(location: Location, group: Members, store: Store) -> dict[str, str]:

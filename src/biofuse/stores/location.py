@@ -382,7 +382,9 @@ def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore
     except BiofuseError:
         raise
     except Exception as error:
-        raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
+        raise BiofuseError(
+            f"cannot open {location.path} as a zip file: {one_line(error)}"
+        ) from error
 
 
 def far_files(location: Location) -> "FarFiles":
