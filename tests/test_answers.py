@@ -312,9 +312,8 @@ def view(tmp_path_factory):
 
 def test_the_fast_path_answers_and_what_it_refuses_goes_the_other_way(view):
     plan, folder, expected = view
-    tables = MappedTables.open(str(folder), plan.table_names())
-    headers = {0: os.open(folder / plan.streamed[0].header, os.O_RDONLY)}
-    other = Answers(plan, tables.views, headers, open_encoder(plan, folder, 1 << 20), 1 << 20)
+    tables = MappedTables.of_plan(plan, str(folder))
+    other = Answers(plan, tables.views, open_encoder(plan, folder, 1 << 20), 1 << 20)
     asked = []
 
     class Other:

@@ -1,7 +1,6 @@
 """What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
 
-import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -31,8 +30,6 @@ class Opening:
     location : Location
         The store's, with its secrets.
     tables : MappedTables
-    headers : mapping of int to int
-        Descriptors of the streamed files' headers, by the files' index.
     memory : int
         Bytes.
     threads : int
@@ -52,7 +49,6 @@ class Opening:
     plan: Plan
     location: Location
     tables: MappedTables
-    headers: Mapping[int, int]
     memory: int
     threads: int
     opened_ns: int
@@ -107,15 +103,9 @@ class Opening:
         BiofuseError, OSError
             If the store cannot be opened.
         """
-        # Mapped: some headers tell of every record.
-        headers = [
-            mmap.mmap(self.headers[i], each.header_size, prot=mmap.PROT_READ)
-            for i, each in enumerate(self.plan.streamed)
-        ]
         return FastPath(
             self.plan,
             self.tables.views,
-            headers,
             self.store(),
             self._shares.fast,
             self.threads,
@@ -143,4 +133,4 @@ class Opening:
             self.threads,
             self.location,
         )
-        return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
+        return Answers(self.plan, self.tables.views, encoder, shares.kept)
