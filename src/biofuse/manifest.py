@@ -7,7 +7,7 @@ it. The manifest is JSON; tables are little-endian integers, to be mapped.
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from biofuse.errors import BiofuseError
@@ -184,8 +184,11 @@ class Plan:
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory; its files are its owner's from then on."""
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
+        value = {"format": PLAN_FORMAT, "sizes": sizes, **vars(self)}
+        for name in ("static", "streamed"):
+            value[name] = [vars(file) for file in value[name]]
         with open(os.path.join(directory, MANIFEST), "w") as f:
-            json.dump({"format": PLAN_FORMAT, "sizes": sizes, **asdict(self)}, f, indent=1)
+            f.write(json.dumps(value))
         for name in (*sizes, MANIFEST):
             # Whatever the umask: a plan that others may write to is not used.
             os.chmod(os.path.join(directory, name), 0o600)

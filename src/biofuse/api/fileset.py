@@ -37,6 +37,9 @@ class Fileset:
         Name of the files, without suffix.
     files : mapping of str to int
         The files' names, and their sizes in bytes.
+    contigs : mapping of str to str
+        With `per_contig`, the contigs that have files, in the order of their sites, and these
+        files' names without suffix; else empty.
     num_samples, num_variants : int
     warnings : tuple of str
         What their user should know, a line each.
@@ -63,6 +66,7 @@ class Fileset:
             each.name: i for i, each in enumerate(plan.streamed) if each.format not in left_out
         }
         self.stem = plan.stem
+        self.contigs: Mapping[str, str] = MappingProxyType(plan.contigs)
         self.num_samples = plan.num_samples
         self.num_variants = plan.num_variants
         self.warnings = planned.warnings
