@@ -203,7 +203,8 @@ class Plan:
 
     def file_names(self) -> list[str]:
         """Every file of the plan that is read once it is made."""
-        return list(dict.fromkeys([*self.table_names(), *(file.path for file in self.static)]))
+        names = [file.path for file in self.static] + [file.header for file in self.streamed]
+        return list(dict.fromkeys([*names, *self.table_names()]))
 
     def on_disk(self, names: Iterable[str]) -> list[str]:
         """The files of the plan's directory that these are, or are in."""
