@@ -48,8 +48,6 @@ def make(header: bytes, sizes: list[int], fixed: bool, kept: int = 1 << 20, bad=
     for size in sizes:
         starts.append(starts[-1] + size)
     data = header + os.urandom(starts[-1] - len(header))
-    fd = os.memfd_create("header")
-    os.write(fd, header)
     streamed = StreamedFile(
         "x.bed",
         "plink",
@@ -62,9 +60,12 @@ def make(header: bytes, sizes: list[int], fixed: bool, kept: int = 1 << 20, bad=
         None if fixed else "offsets",
     )
     plan = Plan("x", {}, {}, 1, len(sizes), 0, [], [streamed], "starts")
-    tables = {"offsets": memoryview(array("Q", starts)).cast("B")}
+    tables = {
+        "header": memoryview(header),
+        "offsets": memoryview(array("Q", starts)).cast("B"),
+    }
     encoder = FakeEncoder(data, starts, bad)
-    return data, Answers(plan, tables, {0: fd}, encoder, kept), encoder
+    return data, Answers(plan, tables, encoder, kept), encoder
 
 
 def joined(answers: Answers, offset: int, size: int) -> bytes:
