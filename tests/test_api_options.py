@@ -31,7 +31,6 @@ PUBLIC = {
 METHODS = {
     "Fileset": {
         "close",
-        "descriptor_of",
         "maker",
         "number_of",
         "open",

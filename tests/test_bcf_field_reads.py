@@ -27,13 +27,11 @@ class Shown:
 
     def __init__(self, store: Path, folder: Path, *options):
         self.plan = plan_view(store, folder, "--format", "bcf", "--bcf-fields", "all", *options)
-        tables = MappedTables.open(str(folder), self.plan.table_names())
+        tables = MappedTables.of_plan(self.plan, str(folder))
         # Of which a part of a run fits at a time.
         encoder = open_encoder(self.plan, folder, 8 << 20, scratch_bytes=1 << 20, threads=3)
         (streamed,) = self.plan.streamed
-        # Open until the process ends.
-        fd = os.open(folder / streamed.header, os.O_RDONLY)
-        self.answers = Answers(self.plan, tables.views, {0: fd}, encoder, 1 << 20)
+        self.answers = Answers(self.plan, tables.views, encoder, 1 << 20)
         self.size = streamed.size
         stream = bytearray((folder / streamed.header).read_bytes())
         offsets = tables.views[streamed.offsets].cast("Q")

@@ -27,13 +27,11 @@ class Both:
     def __init__(self, store: Path, folder: Path, *options):
         self.plan = plan_view(store, folder, "--format", "bcf", *options)
         self.fast = open_fast_path(self.plan, folder, 24 << 20)
-        tables = MappedTables.open(str(folder), self.plan.table_names())
+        tables = MappedTables.of_plan(self.plan, str(folder))
         encoder = open_encoder(self.plan, folder, 8 << 20)
         (streamed,) = self.plan.streamed
         self.header = (folder / streamed.header).read_bytes()
-        # Open until the process ends.
-        fd = os.open(folder / streamed.header, os.O_RDONLY)
-        self.answers = Answers(self.plan, tables.views, {0: fd}, encoder, 1 << 20)
+        self.answers = Answers(self.plan, tables.views, encoder, 1 << 20)
         self.size = streamed.size
         stream = bytearray(self.header)
         offsets = tables.views[streamed.offsets].cast("Q")

@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bgen import bgenix, listed
 from support.multiallelic import write_vcf
 from support.oracles import plink2, run
 from support.places import consolidated
@@ -16,7 +18,7 @@ from support.stores import convert, copy_store, make_store, random_genotypes
 from support.views import make_files, open_fast_path, plan_view
 from test_engine import prepare
 
-import biofuse
+import biofuse as api
 from biofuse.errors import BiofuseError
 from biofuse.plan.filesets import contig_stem
 
@@ -29,8 +31,11 @@ def with_contigs(folder, names=CONTIGS, num_variants=103):
     """A store whose variants lie in all of these."""
     genotypes = np.maximum(random_genotypes(num_variants, 23, seed=4), -1)
     store = make_store(folder / "x.vcz", genotypes, chunks=(10, 9), contigs=names)
-    contig = np.sort(np.arange(num_variants) % len(names)).astype(np.int8)
-    zarr.open_group(store, mode="r+")["variant_contig"][:] = contig
+    root = zarr.open_group(store, mode="r+")
+    del root["variant_contig"]
+    contig = root.create_array("variant_contig", shape=num_variants, dtype="int16", chunks=10)
+    contig.attrs["_ARRAY_DIMENSIONS"] = ["variants"]
+    contig[:] = np.sort(np.arange(num_variants) % len(names))
     return store
 
 
@@ -66,7 +71,7 @@ def test_files_are_those_of_a_selection(more, store, tmp_path):
 def test_bcf_of_each_contig(tmp_path):
     vcf = write_vcf(tmp_path / "x.vcf", 60, 7)
     store = convert(vcf, tmp_path / "x.vcz", variants_chunk_size=9)
-    with biofuse.open(store, formats="bcf", per_contig=True) as files:
+    with api.open(store, formats="bcf", per_contig=True) as files:
         assert sorted(files.files) == [
             *("x_1.bcf", "x_1.bcf.csi", "x_2.bcf", "x_2.bcf.csi"),
         ]
@@ -174,10 +179,26 @@ def test_run_names_a_contigs_files(store, biofuse, tmp_path):
     assert lines[:4] == [
         f"{folder}/{name}" for name in ("x_2.bed", "x_2.bed", "x_HLA-A*01:01.bim", "x_X")
     ]
-    contigs = lines[5].split()
-    assert sorted(contigs) == sorted(name.removeprefix("chr") for name in CONTIGS)
+    assert lines[5].split() == [name.removeprefix("chr") for name in CONTIGS]
     sizes = np.bincount(np.sort(np.arange(103) % 5)) * 6 + 3
-    assert sorted(map(int, lines[6:])) == sorted(sizes.tolist())
+    assert list(map(int, lines[6:])) == sizes.tolist()
+
+
+def test_contigs_in_the_order_of_sites(tmp_path, biofuse):
+    """Which names of files do not tell, nor what of them is the contig."""
+    names = ("10", "a_a", "2", "a")
+    store = with_contigs(tmp_path, names)
+    words = ("--name-template", "{contig}_{contig}")
+    done = biofuse("run", store, *words, "--", "echo", "{contigs}", "{bed:a}", "{bed:a_a}")
+    assert done.stdout.split()[:4] == list(names)
+    paths = [os.path.basename(path) for path in done.stdout.split()[4:]]
+    assert paths == ["a_a.bed", "a_a_a_a.bed"]
+    with api.open(store, formats="plink", name_template="{contig}_{contig}") as files:
+        assert list(files.contigs.items()) == [(name, f"{name}_{name}") for name in names]
+    with api.mounted(store, formats="plink", per_contig=True) as mount:
+        for contig, stem in mount.contigs.items():
+            assert mount.files[f"x_{contig}.bed"] == f"{stem}.bed"
+        assert list(mount.contigs) == list(names)
 
 
 @pytest.mark.parametrize(
@@ -264,3 +285,75 @@ def test_more_files_than_are_usually_open(tmp_path, biofuse):
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout.split()[0]) > 60 * 100
     assert int(done.stdout.split()[1]) == 60 * 6
+
+
+def limited(limit: int, command: list[str]) -> list[str]:
+    """A command that, with what it starts, may have so many files open."""
+    return ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *map(str, command)]
+
+
+@pytest.mark.slow
+def test_a_thousand_contigs(tmp_path, biofuse):
+    """With as many files open as users may have where nobody has allowed more."""
+    names = [f"ctg{i}" for i in range(1100)]
+    store = with_contigs(tmp_path, names, 2400)
+    script = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
+    words = ("--per-contig", *ALL, "--", sys.executable, "-c", script, "{dir}", tmp_path / "out")
+    done = subprocess.run(
+        limited(1024, biofuse.command("run", store, *words)),
+        env=biofuse.env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    assert len(os.listdir(out)) == len(names) * (len(SUFFIXES) + 2)
+    whole = make_files(store, tmp_path / "whole", *ALL[:6])
+    for suffix, header in ((".bed", 3), (".bim", 0), (".pgen", 12)):
+        parts = [(out / f"x_{name}{suffix}").read_bytes()[header:] for name in names]
+        assert b"".join(parts) == whole.with_suffix(suffix).read_bytes()[header:]
+    for name in (names[0], names[700], names[-1]):
+        stem = out / f"x_{name}"
+        real = (out / f"x_{name}.bed").read_bytes()
+        sources = (
+            ("--bcf", f"{stem}.bcf", "--vcf-half-call", "missing"),
+            ("--bgen", f"{stem}.bgen", "ref-first", "--sample", f"{stem}.sample"),
+            ("--pfile", stem),
+        )
+        for source in sources:
+            plink2(*source, "--allow-extra-chr", "--make-bed", "--out", tmp_path / "real")
+            assert (tmp_path / "real.bed").read_bytes() == real
+        count = (out / f"x_{name}.bim").read_text().count("\n")
+        assert len(listed(bgenix(stem, "-list"))) == count
+        assert run("bcftools", "view", "-H", "-r", name, f"{stem}.bcf").count("\n") == count
+
+
+def test_more_files_than_may_be_open(tmp_path, biofuse):
+    """Of large files there is one for each contig: the plan tells, and so does a mount."""
+    names = [f"c{i}" for i in range(20)]
+    store = with_contigs(tmp_path, names, 20 * 40)
+    root = zarr.open_group(store, mode="r+")
+    root["variant_id"][:] = np.array([f"{'x' * 30_000}{i}" for i in range(20 * 40)], object)
+    mountpoint = biofuse.new_directory()
+    words = ("mount", store, mountpoint, "--per-contig", "--format", "bgen")
+    command = biofuse.command(*words)
+
+    def refused() -> str:
+        done = subprocess.run(
+            limited(80, command), env=biofuse.env, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        return line.partition(" files that are kept open, ")[2]
+
+    said = (
+        "and a process may have 80 open: allow more with 'ulimit -n', or show fewer contigs at a "
+        "time with -r"
+    )
+    assert refused() == said
+    with biofuse.mount(*words[1:2], *words[3:]) as mount:
+        assert len(list(mount.dir.glob("*.bgen"))) == len(names)
+        found = [row[1] for row in listed(bgenix(mount.dir / "x_c19", "-list"))]
+        assert found == root["variant_id"][-40:].tolist()
+        assert refused() == said

@@ -8,7 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from biofuse.errors import BiofuseError
@@ -17,6 +17,8 @@ from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder,
 MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
 DEPENDENCIES = "store.json"
+# Small files of a plan of many filesets, one after another.
+PACK = "pack"
 # Changes whenever a plan made by one version cannot be served by another.
 PLAN_FORMAT = 14
 
@@ -30,7 +32,7 @@ class StaticFile:
     name : str
         As the mount shows it.
     path : str
-        Relative to the plan's directory.
+        Name of the plan's file.
     size : int
         In bytes.
     format : str
@@ -108,6 +110,8 @@ class StreamedFile:
 class Plan:
     """Everything that serving a view needs.
 
+    A file of the plan is one of its directory, or a part of one that has many: see `packed`.
+
     Attributes
     ----------
     stem : str
@@ -147,6 +151,11 @@ class Plan:
         Formats that cannot show the store, and why.
     lasting : bool
         Whether the plan may be kept: nothing that it was to hold could not be read.
+    packed : dict of str to (int, int)
+        Files of the plan that are in the file `PACK`: where they begin there, and their bytes.
+    contigs : dict of str to str
+        If there is a fileset for each contig, their names and their files' without suffix, in the
+        order of the sites.
     """
 
     stem: str
@@ -168,6 +177,8 @@ class Plan:
     notices: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     lasting: bool = True
+    packed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    contigs: dict[str, str] = field(default_factory=dict)
 
     def check_has(self, formats: Iterable[str]) -> None:
         """Raise `BiofuseError` if one of these formats is left out."""
@@ -178,9 +189,11 @@ class Plan:
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory; its files are its owner's from then on."""
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
-        value = {"sizes": sizes, **asdict(self)}
+        value = {"sizes": sizes, **vars(self)}
+        for name in ("static", "streamed"):
+            value[name] = [vars(file) for file in value[name]]
         with open(os.path.join(directory, MANIFEST), "w") as f:
-            json.dump({"format": PLAN_FORMAT, "checksum": checksum_of(value), **value}, f, indent=1)
+            f.write(json.dumps({"format": PLAN_FORMAT, "checksum": checksum_of(value), **value}))
         for name in (*sizes, MANIFEST):
             # Whatever the umask: a plan that others may write to is not used.
             os.chmod(os.path.join(directory, name), 0o600)
@@ -189,13 +202,18 @@ class Plan:
         """Files that the encoder needs."""
         names = [self.samples, self.pins]
         for streamed in self.streamed:
+            names.append(streamed.header)
             names += [streamed.offsets, streamed.heads, streamed.variants, streamed.alts]
         return [name for name in dict.fromkeys(names) if name is not None]
 
     def file_names(self) -> list[str]:
         """Every file of the plan that is read once it is made."""
         names = [file.path for file in self.static] + [file.header for file in self.streamed]
-        return [*names, *self.table_names()]
+        return list(dict.fromkeys([*names, *self.table_names()]))
+
+    def on_disk(self, names: Iterable[str]) -> list[str]:
+        """The files of the plan's directory that these are, or are in."""
+        return list(dict.fromkeys(PACK if name in self.packed else name for name in names))
 
     def shown_names(self) -> list[str]:
         """Names of the files that a mount shows."""
@@ -222,10 +240,11 @@ def read_plan(text: str | bytes) -> Plan:
     if value.pop("checksum", None) != checksum_of(value):
         raise ValueError("the plan's manifest is damaged")
     value.pop("sizes", None)
+    value["packed"] = {name: tuple(place) for name, place in value["packed"].items()}
     value["static"] = [StaticFile(**f) for f in value["static"]]
     value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
     plan = Plan(**value)
-    for name in (*plan.file_names(), *plan.shown_names()):
+    for name in (*plan.on_disk(plan.file_names()), *plan.shown_names()):
         if not is_plain_name(name):
             raise ValueError(f"the plan has {name!r} where the name of a file is to be")
     return plan
@@ -260,6 +279,9 @@ class PlanFolder:
             text = read_file(MANIFEST, self.fd)
             self.plan = read_plan(text)
             self._sizes: dict[str, int] = json.loads(text)["sizes"]
+            ends = (start + size for start, size in self.plan.packed.values())
+            if self._sizes.get(PACK, 0) < max(ends, default=0):
+                raise ValueError(f"{PACK} of the plan is shorter than what is in it")
         except BaseException:
             os.close(self.fd)
             raise
@@ -286,5 +308,5 @@ class PlanFolder:
 
     def check(self) -> None:
         """Raise as `open` does if any file is not what the plan has written."""
-        for name in {*self._sizes, *self.plan.file_names()}:
+        for name in {*self._sizes, *self.plan.on_disk(self.plan.file_names())}:
             os.close(self.open(name))

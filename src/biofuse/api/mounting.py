@@ -30,13 +30,21 @@ class Mount:
         Path of its files, without suffix: what ``plink2 --bfile`` takes.
     files : mapping of str to str
         The files' names, and their paths.
+    contigs : mapping of str to str
+        With `per_contig`, the contigs that have files, in the order of their sites, and the path
+        of these files without suffix; else empty.
     warnings : tuple of str
         What their user should know, a line each.
     """
 
-    def __init__(self, directory: str, stem: str, warnings: tuple[str, ...]):
+    def __init__(
+        self, directory: str, stem: str, contigs: Mapping[str, str], warnings: tuple[str, ...]
+    ):
         self.directory = directory
         self.stem = os.path.join(directory, stem)
+        self.contigs: Mapping[str, str] = MappingProxyType(
+            {contig: os.path.join(directory, name) for contig, name in contigs.items()}
+        )
         self.warnings = warnings
         self.files: Mapping[str, str] = MappingProxyType(
             {name: os.path.join(directory, name) for name in sorted(os.listdir(directory))}
@@ -124,7 +132,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
         with ServingProcess(config, True, view.secrets) as process:
             planned = plan_view(view, cache.open(), config.memory, config.timeout)
             process.serve(planned.directory)
-        return Mount(target, view.stem, (*cleared, *planned.warnings))
+        return Mount(target, view.stem, planned.plan.contigs, (*cleared, *planned.warnings))
 
 
 def _unmount(place: str) -> None:

@@ -13,6 +13,7 @@ from biofuse.api.serving import ServingProcess, check_fuse, with_plan
 from biofuse.api.settings import CacheOptions, ServingOptions
 from biofuse.children import child_environment, python_command
 from biofuse.cli.progress import progress_bar
+from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.client import PlanDirectory
 from biofuse.serve.config import ServeConfig
@@ -100,10 +101,12 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -
 
 def mount_in_background(
     options: ViewOptions, config: ServeConfig, cache: CacheOptions, bound: bool = False
-) -> None:
-    """Make the plan of a view and mount it; returns when the files are there.
+) -> Plan:
+    """Make the plan of a view and mount it; returns it when the files are there.
 
     If `bound`, the mount ends with this process.
     """
     with ServingProcess(config, bound, options.secrets) as process:
-        process.serve(make_plan(options, cache, config))
+        planned = plan_for_command(options, cache, config.memory, config.timeout)
+        process.serve(planned.directory)
+    return planned.plan

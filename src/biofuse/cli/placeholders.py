@@ -3,19 +3,22 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from biofuse import formats
 from biofuse.api.settings import FormatOptions, ViewChoices
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import File
 from biofuse.formats.chromosome import chromosome_name
-from biofuse.options import ViewOptions
 
 # How like a file's name a word is that was probably meant to be one.
 _CLOSE = 0.75
 # A name, and a contig if there are files for each.
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
+# Contigs that an error names.
+_FEW = 60
+# Linux takes 128 KiB of a variable, with its name.
+_MAX_VARIABLE = (1 << 17) - 64
 _GENERAL = ("dir", "stem", "contigs")
 
 
@@ -108,39 +111,36 @@ class Placeholders:
     ----------
     directory : str
         Where they are.
-    options : ViewOptions
+    stem : str
+        Their name without suffix.
+    contigs : mapping of str to str
+        If there is a fileset for each contig: their names, and their files' without suffix.
     """
 
-    def __init__(self, directory: str, options: ViewOptions):
-        self._names = {"dir": directory, "stem": os.path.join(directory, options.stem)}
+    def __init__(self, directory: str, stem: str, contigs: Mapping[str, str]):
+        self._names = {"dir": directory, "stem": os.path.join(directory, stem)}
+        self._contigs = list(contigs)
         self._of_contigs: dict[tuple[str, str], str] = {}
-        suffixes = {file.suffix: file.name for _, file in _files()}
-        # The longest first: .bgen.bgi is not .bgi of another file.
-        by_length = sorted(suffixes, key=len, reverse=True)
-        for entry in sorted(os.listdir(directory)):
-            suffix = next((each for each in by_length if entry.endswith(each)), None)
-            if suffix is None:
-                continue
-            stem = entry.removesuffix(suffix)
-            self._add(suffixes[suffix], stem, os.path.join(directory, entry), options)
-        self._contigs = list(dict.fromkeys(contig for _, contig in self._of_contigs))
-        if options.name_template is not None:
-            self._names["contigs"] = " ".join(self._contigs)
-
-    def _add(self, name: str, stem: str, path: str, options: ViewOptions) -> None:
-        if options.name_template is None:
-            self._names[name] = path
-            return
-        pattern = re.escape(options.name_template).replace(r"\{stem\}", re.escape(options.stem))
-        found = re.fullmatch(pattern.replace(r"\{contig\}", "(.+)"), stem)
-        if found:
-            self._of_contigs[name, found[1]] = path
-            self._of_contigs["stem", found[1]] = os.path.join(os.path.dirname(path), stem)
+        there = set(os.listdir(directory))
+        for _, file in _files():
+            if not contigs and stem + file.suffix in there:
+                self._names[file.name] = os.path.join(directory, stem + file.suffix)
+            for contig, each in contigs.items():
+                if each + file.suffix in there:
+                    path = os.path.join(directory, each)
+                    self._of_contigs[file.name, contig] = path + file.suffix
+                    self._of_contigs["stem", contig] = path
+        if contigs:
+            self._names["contigs"] = " ".join(contigs)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that name them."""
-        return {f"BIOFUSE_{name.upper()}": path for name, path in self._names.items()}
+        """Variables that name them, but for one that is longer than the system takes."""
+        return {
+            f"BIOFUSE_{name.upper()}": text
+            for name, text in self._names.items()
+            if len(os.fsencode(text)) < _MAX_VARIABLE
+        }
 
     def put_in(self, word: str) -> str:
         """A word of the command, with paths put in.
@@ -159,5 +159,7 @@ class Placeholders:
             if (name, each) in self._of_contigs:
                 return self._of_contigs[name, each]
         if any(name == known for known, _ in self._of_contigs):
-            raise BiofuseError(f"there is no {text}: contigs are {', '.join(self._contigs)}")
+            more = f" and {len(self._contigs) - _FEW:,} more" if len(self._contigs) > _FEW else ""
+            names = ", ".join(self._contigs[:_FEW])
+            raise BiofuseError(f"there is no {text}: contigs are {names}{more}")
         return text

@@ -157,8 +157,8 @@ def _run_on_mount(
         config = serve_config(store, directory, is_local, serving, cache, log)
         config = dataclasses.replace(config, private_dir=private)
         try:
-            mount_in_background(options, config, cache, bound=True)
-            code = _run(command_line, Placeholders(directory, options))
+            plan = mount_in_background(options, config, cache, bound=True)
+            code = _run(command_line, Placeholders(directory, plan.stem, plan.contigs))
             errors = _errors(directory)
         finally:
             _unmount(directory)
@@ -190,7 +190,7 @@ def _run_on_copies(
                 raise BiofuseError(
                     f"{error}; TMPDIR names another folder, and --format fewer files"
                 ) from error
-        return _run(command_line, Placeholders(directory, options))
+        return _run(command_line, Placeholders(directory, fileset.stem, fileset.contigs))
 
 
 class CommandError(BiofuseError):

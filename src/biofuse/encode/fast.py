@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import resource
 from array import array
-from collections.abc import Mapping, Sequence
-from mmap import mmap
-from typing import TypeAlias, cast
+from collections.abc import Mapping
+from typing import cast
 
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
@@ -17,11 +15,10 @@ from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
 from biofuse.manifest import Plan, StreamedFile
+from biofuse.open_files import files_left
 from biofuse.stores import FarStore, Piece, Range, Store
 from biofuse.stores.limits import encoded
 from biofuse.stores.local import LocalStore
-
-Buffer: TypeAlias = bytes | mmap
 
 # What a call may take, beside planes, of an answer's bytes.
 _MAX_ANSWER = 1 << 20
@@ -49,8 +46,6 @@ class FastPath:
     plan : Plan
     tables : mapping of str to memoryview
         The plan's tables by file name, as bytes.
-    headers : sequence of bytes-like
-        Of the streamed files.
     store : Store
     memory : int
         Bytes of caches and scratch together.
@@ -69,7 +64,6 @@ class FastPath:
         self,
         plan: Plan,
         tables: Mapping[str, memoryview],
-        headers: Sequence[Buffer],
         store: Store,
         memory: int,
         threads: int,
@@ -124,8 +118,8 @@ class FastPath:
             )
         usable = self._watch(plan) and open_of_a_call <= most_open
         self._records = [Records(streamed, tables) for streamed in plan.streamed]
-        for streamed, records, header in zip(plan.streamed, self._records, headers, strict=True):
-            self._add_file(streamed, records, header, tables, usable)
+        for streamed, records in zip(plan.streamed, self._records, strict=True):
+            self._add_file(streamed, records, tables, usable)
         self._fetcher = self._open_fetcher(plan, room) if store.far else None
         for _ in range(calls):
             self.engine.add_context(
@@ -179,7 +173,6 @@ class FastPath:
         self,
         streamed: StreamedFile,
         records: Records,
-        header: Buffer,
         tables: Mapping[str, memoryview],
         usable: bool,
     ) -> None:
@@ -188,7 +181,7 @@ class FastPath:
         fast = usable and is_fast(streamed, paths)
         encoder = open_encoder(streamed, tables) if fast else None
         self.engine.add_file(
-            header,
+            tables[streamed.header],
             streamed.size if streamed.stream is None else streamed.stream,
             streamed.records,
             streamed.record_size or 0,
@@ -313,7 +306,5 @@ def _existing_folder(root: int, key: str) -> str:
 
 def _most_open_files() -> int:
     """Files of the store that may be open: a part of those that this process may open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _MANY_OPEN_FILES
-    return min(_MANY_OPEN_FILES, soft // 2)
+    left = files_left()
+    return _MANY_OPEN_FILES if left is None else min(_MANY_OPEN_FILES, left // 2)

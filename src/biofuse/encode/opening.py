@@ -1,8 +1,7 @@
 """What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
 
 import contextlib
-import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -33,8 +32,6 @@ class Opening:
     location : Location
         The store's, with its secrets.
     tables : MappedTables
-    headers : mapping of int to int
-        Descriptors of the streamed files' headers, by the files' index.
     memory : int
         Bytes.
     threads : int
@@ -54,7 +51,6 @@ class Opening:
     plan: Plan
     location: Location
     tables: MappedTables
-    headers: Mapping[int, int]
     memory: int
     threads: int
     opened_ns: int
@@ -115,17 +111,11 @@ class Opening:
         BiofuseError, OSError
             If the store cannot be opened.
         """
-        # Mapped: some headers tell of every record.
-        headers = [
-            mmap.mmap(self.headers[i], each.header_size, prot=mmap.PROT_READ)
-            for i, each in enumerate(self.plan.streamed)
-        ]
         store = self.store()
         with _of_a_sound_plan():
             return FastPath(
                 self.plan,
                 self.tables.views,
-                headers,
                 store,
                 self._shares.fast,
                 self.threads,
@@ -154,7 +144,7 @@ class Opening:
                 self.threads,
                 self.location,
             )
-            return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
+            return Answers(self.plan, self.tables.views, encoder, shares.kept)
 
 
 @contextlib.contextmanager

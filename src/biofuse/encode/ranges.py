@@ -1,6 +1,5 @@
 """Byte ranges of streamed files, from whole records that an encoder makes."""
 
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,8 +64,6 @@ class Answers:
     plan : Plan
     tables : dict of str to memoryview
         The plan's tables by file name, as bytes.
-    headers : dict of int to int
-        Descriptors of the streamed files' headers, by the files' index.
     encoder : Encoder
     kept_bytes : int
         What may be kept of records that a range has only the beginning of: the next range of
@@ -77,12 +74,11 @@ class Answers:
         self,
         plan: Plan,
         tables: dict[str, memoryview],
-        headers: dict[int, int],
         encoder: Encoder,
         kept_bytes: int,
     ):
         self._files = [Records(streamed, tables) for streamed in plan.streamed]
-        self._headers = headers
+        self._headers = [tables[streamed.header] for streamed in plan.streamed]
         self._encoder = encoder
         self._lock = Lock()
         # By file, and record or, of one that is framed, "block" and its number.
@@ -153,7 +149,7 @@ class Answers:
         pieces: list[Buffer] = []
         if offset < records.header_size:
             wanted = min(stop, records.header_size) - offset
-            pieces.append(self._read_header(file, wanted, offset))
+            pieces.append(self._headers[file][offset : offset + wanted])
             offset += wanted
         if offset == stop:
             return pieces
@@ -171,12 +167,6 @@ class Answers:
             if records.start(last) > stop:
                 self._keep(file, last - 1, bytes(made[edge - start :]))
         return pieces
-
-    def _read_header(self, file: int, size: int, offset: int) -> bytes:
-        data = os.pread(self._headers[file], size, offset)
-        if len(data) < size:
-            raise AnswerError(OSError("a header of the plan is shorter than it was"), 0)
-        return data
 
     def _make(self, file: int, first: int, last: int, size: int) -> memoryview:
         if not 0 <= size <= (last - first) * self._files[file].max_record:

@@ -279,9 +279,10 @@ def _timeval(seconds: float) -> bytes:
 
 
 def main() -> None:
-    """Run a worker as its one argument, a JSON object of file descriptors, says."""
+    """Run a worker as a file says, whose descriptor is the one argument: a JSON object."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    config = json.loads(sys.argv[1])
+    with open(int(sys.argv[1])) as f:
+        config = json.load(f)
     native.die_with(config["parent"])
     native.keep_freed_memory(_FREED)
     allow_many_files()
@@ -296,8 +297,10 @@ def main() -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())
-    tables = MappedTables(config["tables"])
-    headers = {int(number): fd for number, fd in config["headers"].items()}
+    tables = MappedTables(plan)
+    for name, fd in config["tables"].items():
+        tables.add(name, fd)
+        os.close(fd)
     table = Table(config["table"])
     report = RequestReport(table)
     location = Location.planned(plan.store)
@@ -308,7 +311,6 @@ def main() -> None:
         plan,
         location,
         tables,
-        headers,
         config["memory"],
         config["threads"],
         config["opened_ns"],

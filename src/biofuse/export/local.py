@@ -232,7 +232,7 @@ def _write(
             # The index has the time stamp.
             _set_time(part, fileset)
         else:
-            _copy(fileset.descriptor_of(name), part)
+            _copy(fileset, name, part)
             _set_time(part, fileset)
         if job.durable:
             _sync(part)
@@ -276,7 +276,8 @@ def _compressed(job: Job, journal: Journal, name: str, package: Any = None) -> C
     if name.endswith(".bcf"):
         parts = BcfParts(opening.plan.streamed[number].size)
     else:
-        parts = BgenParts(records, os.pread(opening.headers[number], records.header_size, 0))
+        header = opening.plan.streamed[number].header
+        parts = BgenParts(records, bytes(opening.tables.views[header]))
     return CompressedFile(
         package or job.fileset.maker,
         number,
@@ -293,27 +294,23 @@ def _index(job: Job, journal: Journal, name: str) -> None:
     main = os.path.splitext(name)[0]
     offsets = _compressed(job, journal, main).offsets()
     if main.endswith(".bcf"):
-        fd = job.fileset.descriptor_of(name)
-        data = os.pread(fd, os.fstat(fd).st_size, 0)
+        with job.fileset.open(name) as sidecar:
+            data = sidecar.read()
         with open(job.part(name), "wb") as file:
             file.write(moved_index(data, offsets))
         return
     _, records = _records(job, main)
     # SQLite opens no file that has no name any more.
     source = f"{job.part(name)}-old"
-    _copy(job.fileset.descriptor_of(name), source)
+    _copy(job.fileset, name, source)
     try:
         write_index(source, job.part(name), main, job.part(main), records, offsets)
     finally:
         os.unlink(source)
 
 
-def _copy(fd: int, path: str) -> None:
-    with (
-        open(os.dup(fd), "rb", buffering=0) as source,
-        open(path, "wb", buffering=0) as target,
-    ):
-        source.seek(0)
+def _copy(fileset: Fileset, name: str, path: str) -> None:
+    with fileset.open(name) as source, open(path, "wb", buffering=0) as target:
         shutil.copyfileobj(source, target, _COPY)
 
 

@@ -240,6 +240,8 @@ class MainFile:
 class Sidecar(Protocol):
     """Writes one sidecar, in bounded memory: begin, write for every batch, finish.
 
+    It may rest in between: many are made at a time, and few files may be open.
+
     Attributes
     ----------
     suffix : str
@@ -264,6 +266,9 @@ class Sidecar(Protocol):
             Where their records begin in the main file, or its stream, and where the last one
             ends; None if records have no heads.
         """
+
+    def rest(self) -> None:
+        """Have nothing open until there is more to be done."""
 
     def finish(self, main: MainFile) -> None:
         """Complete and close the file."""

@@ -51,6 +51,9 @@ class CsiWriter:
                 "should follow it, so that there can be no .bcf.csi: --no-csi does without it"
             ) from error
 
+    def rest(self) -> None:
+        """Nothing: no file is open."""
+
     def finish(self, main: MainFile) -> None:
         """Write the file."""
         assert self._index is not None

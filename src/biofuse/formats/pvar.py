@@ -6,7 +6,6 @@ what is known once all are: a column is there from the first variant on that has
 lines before it are completed as they are copied.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, Subject, Variants
+from biofuse.formats.growing import GrowingFile
 from biofuse.formats.positions import check_positions
 from biofuse.formats.site_fields import SiteColumns, Sites
 
@@ -68,7 +68,7 @@ class PvarWriter:
 
     suffix = ".pvar"
     of_samples = False
-    _lines: IO[bytes]
+    _lines: GrowingFile
 
     def __init__(self, annotated: bool = True):
         self._annotated = annotated
@@ -91,8 +91,7 @@ class PvarWriter:
             self._sites = subject.read_sites()
             self._parts = [(0, _Columns(info=bool(self._sites.info)))]
             self._columns = self._parts[0][1]
-        # Open until it is finished.
-        self._lines = open(f"{path}.lines", "w+b")  # noqa: SIM115
+        self._lines = GrowingFile(f"{path}.lines")
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Add lines.
@@ -150,7 +149,7 @@ class PvarWriter:
         positions = before.cm or (cm is not None and any(text != "0" for text in cm))
         self._columns = _Columns(quality, filters, before.info, positions)
         if self._columns != before:
-            self._parts.append((self._lines.tell(), self._columns))
+            self._parts.append((self._lines.size, self._columns))
 
     def _note_contigs(self, variants: Variants) -> None:
         _, starts, _ = variants.chrom.parts
@@ -158,17 +157,21 @@ class PvarWriter:
         last = {start: i for i, start in enumerate(memoryview(starts).tolist())}
         self._contigs.update(variants.chrom[i] for i in last.values())
 
+    def rest(self) -> None:
+        """Close the file of lines until there are more."""
+        self._lines.rest()
+
     def finish(self, main: MainFile) -> None:
         """Write the file."""
-        ends = [start for start, _ in self._parts[1:]] + [self._lines.tell()]
-        with open(self._path, "wb") as out:
+        ends = [start for start, _ in self._parts[1:]] + [self._lines.size]
+        self._lines.rest()
+        with open(self._path, "wb") as out, open(self._lines.path, "rb") as lines:
             out.write(self._head().encode())
-            self._lines.seek(0)
             for (start, columns), end in zip(self._parts, ends, strict=True):
                 if columns == self._columns:
-                    shutil.copyfileobj(self._lines, out, _PIECE)
+                    shutil.copyfileobj(lines, out, _PIECE)
                 elif end > start:
-                    self._complete(end - start, columns, out)
+                    self._complete(lines, end - start, columns, out)
         self.abandon()
 
     def _head(self) -> str:
@@ -197,11 +200,11 @@ class PvarWriter:
     def _names(self) -> Sequence[str]:
         return (*_FIXED, *self._columns.names())
 
-    def _complete(self, size: int, columns: _Columns, out: IO[bytes]) -> None:
+    def _complete(self, lines: IO[bytes], size: int, columns: _Columns, out: IO[bytes]) -> None:
         """Copy lines of fewer columns, with those that they lack as missing."""
         names = columns.names()
         while size > 0:
-            line = self._lines.readline()
+            line = lines.readline()
             size -= len(line)
             fields = line.rstrip(b"\n").split(b"\t", len(_FIXED) + len(names) - 1)
             rest = dict(zip(names, fields[len(_FIXED) :], strict=True))
@@ -213,9 +216,7 @@ class PvarWriter:
 
     def abandon(self) -> None:
         """Close and remove the file of lines."""
-        self._lines.close()
-        if os.path.exists(self._lines.name):
-            os.unlink(self._lines.name)
+        self._lines.remove()
 
 
 def _one_line(text: str) -> str:

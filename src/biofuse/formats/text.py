@@ -1,10 +1,11 @@
 """Sidecars of text, a line a sample or a variant."""
 
 from collections.abc import Callable, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import MainFile, SampleTable, Subject, Variants
+from biofuse.formats.growing import GrowingFile
 
 if TYPE_CHECKING:
     from biofuse.native import Texts
@@ -69,6 +70,9 @@ class SampleText:
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Nothing: variants have no part in it."""
 
+    def rest(self) -> None:
+        """Nothing: the file is closed."""
+
     def finish(self, main: MainFile) -> None:
         """Nothing: the file is complete."""
 
@@ -81,12 +85,11 @@ class VariantText:
 
     suffix: str
     of_samples = False
-    _out: IO[bytes]
+    _out: GrowingFile
 
     def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
-        # Open until it is finished.
-        self._out = open(path, "wb")  # noqa: SIM115
+        self._out = GrowingFile(path)
 
     def lines(self, variants: Variants) -> memoryview:
         """The lines of some variants, in UTF-8."""
@@ -96,10 +99,14 @@ class VariantText:
         """Add lines."""
         self._out.write(self.lines(variants))
 
+    def rest(self) -> None:
+        """Close the file until there are more lines."""
+        self._out.rest()
+
     def finish(self, main: MainFile) -> None:
         """Close the file."""
-        self._out.close()
+        self._out.rest()
 
     def abandon(self) -> None:
         """Close the file."""
-        self._out.close()
+        self._out.rest()

@@ -211,14 +211,15 @@ cdef class Engine:
             elif (<uint64_t> offsets.shape[0] != records + 1
                   or offsets[0] != <uint64_t> header.shape[0] or offsets[records] != size):
                 raise ValueError("the records are not at these offsets")
-        files = <bf_file *> calloc(n + 1, sizeof(bf_file))
-        if files == NULL:
-            raise MemoryError
-        if n > 0:
-            memcpy(files, self.engine.files, n * sizeof(bf_file))
-        free(<void *> self.engine.files)
-        self.engine.files = files
+        files = <bf_file *> self.engine.files
+        if n & (n - 1) == 0:
+            # There is room for as many as a power of two says.
+            files = <bf_file *> realloc(files, (2 * n if n else 1) * sizeof(bf_file))
+            if files == NULL:
+                raise MemoryError
+            self.engine.files = files
         file = &files[n]
+        memset(file, 0, sizeof(bf_file))
         file.header = address(header)
         file.header_size = header.shape[0]
         file.size = size

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
 from biofuse.manifest import Plan
+from biofuse.open_files import check_open_files
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
@@ -26,6 +27,7 @@ from biofuse.plan.filesets import Filesets
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
 from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
+from biofuse.plan.pack import Pack
 from biofuse.plan.preview import Preview
 from biofuse.plan.record_table import RecordTables, write_file
 from biofuse.plan.room import Room
@@ -107,7 +109,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         names,
         genotypes.ploidy,
         call_shapes(group),
-        partial(read_sites, group, options.contig_names),
+        cache(partial(read_sites, group, options.contig_names)),
         call_fields.read,
         table,
     )
@@ -142,6 +144,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     arrays = {name: replace(array, absent=runs.get(name)) for name, array in arrays.items()}
     check_decoding(list(arrays.values()))
     tables.finish(genotypes.shape[0])
+    pack = Pack(directory)
+    streamed = [each.streamed() for each in files]
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
@@ -153,7 +157,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         modified_ns=_modified_ns(location, group, options, as_of_ns or began_ns),
         as_of_ns=as_of_ns,
         static=[],
-        streamed=[each.streamed() for each in files],
+        streamed=streamed,
         samples=None if resolved.samples is None else SAMPLES,
         pins=_write_pins(directory, store),
         decoded_chunk=max(array.decoding_need for array in arrays.values()),
@@ -169,6 +173,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,
+        packed=pack.parts,
+        contigs={contig: stem for each in views for contig, stem in each.contigs.items()},
     )
     if plan.num_variants == 0:
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
@@ -187,7 +193,10 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             variant_pass.contig_starts,
             look_at,
         )
-    plan = _look_into(plan, directory, files, findings, look_at)
+    if options.name_template is not None:
+        own = [[each.header, each.offsets, each.heads] for each in streamed]
+        pack.add(dict.fromkeys(name for names in own for name in names if name is not None))
+    plan = _look_into(plan, directory, files, findings, look_at, pack)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
     else:
@@ -238,15 +247,23 @@ def _look_into(
     files: list[ViewFiles],
     findings: CallFindings | SavedFindings,
     look_at: Callable[[Iterable[str]], None],
+    pack: Pack,
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
+    check_open_files(len(plan.on_disk(plan.table_names())))
     preview = Preview(plan, directory, look_at)
     said: dict[str, list[str]] = {}
     for i, each in enumerate(files):
-        plan.static.extend(each.finish(plan, i, preview))
+        found = each.finish(plan, i, preview)
+        plan.static.extend(found)
+        if plan.contigs:
+            shared = each.of_samples.values()
+            pack.add(file.path for file in found if file.path not in shared)
         name = each.view.format.NAME
         if name not in said:
             said[name] = each.view.format.notices(each.view.options, findings)
+    pack.close()
+    check_open_files(len(plan.on_disk(plan.file_names())))
     plan.notices.update({name: lines for name, lines in said.items() if lines})
     for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(

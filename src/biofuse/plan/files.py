@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from typing import IO, TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from biofuse.bgzf import framed_size
 from biofuse.errors import BiofuseError
 from biofuse.formats import main_suffix
 from biofuse.formats.base import Heads, Layout, MainFile, Sidecar, Subject, Variants
+from biofuse.formats.growing import GrowingFile
 from biofuse.manifest import Plan, StaticFile, StreamedFile
 from biofuse.plan.record_table import RecordTable, write_file
 from biofuse.plan.views import View
@@ -40,8 +42,7 @@ class _Starts:
 
     def __init__(self, path: str):
         self._end = 0
-        # Open until it is closed.
-        self._file = open(path, "w+b")  # noqa: SIM115
+        self._file = GrowingFile(path)
         self._file.write(np.uint64(0).tobytes())
 
     def add(self, heads: Heads) -> None:
@@ -51,17 +52,21 @@ class _Starts:
         self._file.write(ends.data)
         self._end = int(ends[-1]) if len(ends) else self._end
 
-    def append_to(self, heads: IO[bytes]) -> None:
-        """Write it behind the heads, from a multiple of eight bytes on, and close it."""
-        heads.write(bytes(-self._end % 8))
-        self._file.seek(0)
-        shutil.copyfileobj(self._file, heads, 1 << 20)
-        self.close()
-        os.unlink(self._file.name)
+    def append_to(self, heads: str) -> None:
+        """Write it behind the heads, from a multiple of eight bytes on, and remove it."""
+        self._file.rest()
+        with open(heads, "ab") as out, open(self._file.path, "rb") as starts:
+            out.write(bytes(-self._end % 8))
+            shutil.copyfileobj(starts, out, 1 << 20)
+        self._file.remove()
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    def rest(self) -> None:
+        """Close the file until there is more."""
+        self._file.rest()
+
+    def remove(self) -> None:
+        """Close and remove the file."""
+        self._file.remove()
 
 
 class ViewFiles:
@@ -84,6 +89,8 @@ class ViewFiles:
     Attributes
     ----------
     view : View
+    header : bytes
+        What the streamed file begins with, once it is complete.
 
     Raises
     ------
@@ -107,6 +114,7 @@ class ViewFiles:
         self._stem = stem
         self._number = number
         self.view = view
+        self.header = b""
         self._header = f"{number}.header"
         self._heads = f"{number}.heads"
         self._offsets = f"{number}.offsets.u64"
@@ -116,12 +124,12 @@ class ViewFiles:
         self._max_record = view.layout.record_size or 0
         self._starts: _Starts | None = None
         self._sidecars: list[tuple[str, Sidecar]] = []
+        self._first = first
         self._shared = {} if first is None else first.of_samples
         self._begin_sidecars(subject)
         if view.layout.heads is not None:
-            # Open until they are finished.
-            self._heads_out = open(os.path.join(directory, self._heads), "wb")  # noqa: SIM115
-            self._offsets_out = open(os.path.join(directory, self._offsets), "wb")  # noqa: SIM115
+            self._heads_out = GrowingFile(os.path.join(directory, self._heads))
+            self._offsets_out = GrowingFile(os.path.join(directory, self._offsets))
             self._offsets_out.write(np.uint64(self._end).tobytes())
             if view.layout.record_size is None:
                 self._starts = _Starts(os.path.join(directory, f"{number}.starts.u64"))
@@ -142,21 +150,30 @@ class ViewFiles:
         """Files of the plan that tell of samples alone, by suffix."""
         return {writer.suffix: name for name, writer in self._sidecars if writer.of_samples}
 
+    def rest(self) -> None:
+        """Have no file open until there are more variants."""
+        if self.view.layout.heads is not None:
+            self._heads_out.rest()
+            self._offsets_out.rest()
+        if self._starts is not None:
+            self._starts.rest()
+        for _, writer in self._sidecars:
+            writer.rest()
+
     def abandon(self) -> None:
         """Close and remove the files."""
         if self.view.layout.heads is not None:
-            self._heads_out.close()
-            self._offsets_out.close()
+            self._heads_out.remove()
+            self._offsets_out.remove()
         if self._starts is not None:
-            self._starts.close()
+            self._starts.remove()
         self._remove()
 
     def _remove(self) -> None:
-        for _, writer in self._sidecars:
+        for name, writer in self._sidecars:
             writer.abandon()
-        for entry in os.scandir(self._directory):
-            if entry.name.startswith(f"{self._number}."):
-                os.unlink(entry.path)
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._directory, name))
 
     def add(self, variants: Variants) -> None:
         """Add variants.
@@ -185,14 +202,18 @@ class ViewFiles:
     def streamed(self) -> StreamedFile:
         """Complete all but the sidecars, and describe the streamed file."""
         layout = self.view.layout
-        header = layout.header(self._count)
-        write_file(self._directory, self._header, header)
+        header = self.header = layout.header(self._count)
+        if self._first is not None and header == self._first.header:
+            self.header, self._header = self._first.header, self._first._header
+        else:
+            write_file(self._directory, self._header, header)
         headed = layout.heads is not None
         if headed:
             if self._starts is not None:
-                self._starts.append_to(self._heads_out)
-            self._heads_out.close()
-            self._offsets_out.close()
+                self._heads_out.rest()
+                self._starts.append_to(self._heads_out.path)
+            self._heads_out.rest()
+            self._offsets_out.rest()
         else:
             self._end = len(header) + self._count * (layout.record_size or 0)
         table = self._table.written
@@ -217,7 +238,7 @@ class ViewFiles:
         )
 
     def finish(self, plan: Plan, number: int, preview: "Preview") -> list[StaticFile]:
-        """Complete the sidecars, and describe them."""
+        """Complete the sidecars, and describe them: those that another has are left to it."""
         streamed = plan.streamed[number]
         main = MainFile(
             streamed.name,

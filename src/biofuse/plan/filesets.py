@@ -52,6 +52,8 @@ class Filesets:
     ----------
     view : View
     files : list of ViewFiles
+    contigs : dict of str to str
+        Those that have files, by name, and the files' name without suffix.
 
     Raises
     ------
@@ -74,7 +76,8 @@ class Filesets:
         self.view = view
         self._subject = subject
         self._table = table
-        self._contigs: dict[str, str] = {}
+        self.contigs: dict[str, str] = {}
+        self._stems: dict[str, str] = {}
         self._contig = ""
         self.files: list[ViewFiles] = []
         if self._template is None:
@@ -122,24 +125,27 @@ class Filesets:
 
     def _begin_contig(self, template: str, contig: str) -> None:
         stem = contig_stem(template, self._stem, contig)
-        if contig in self._contigs:
+        if contig in self.contigs:
             raise BiofuseError(
                 f"sites of contig {contig} come again behind those of others, so that it has no "
                 "files of its own; do without --per-contig"
             )
-        for other, name in self._contigs.items():
-            if name == stem:
-                raise BiofuseError(
-                    f"contigs {other!r} and {contig!r} would have files of one name, {stem!r}; "
-                    "leave one out with -t ^"
-                )
+        other = self._stems.get(stem)
+        if other is not None:
+            raise BiofuseError(
+                f"contigs {other!r} and {contig!r} would have files of one name, {stem!r}; "
+                "leave one out with -t ^"
+            )
         size = max(len(os.fsencode(stem + file.suffix)) for file in self.view.format.FILES)
         if size > _MAX_NAME:
             raise BiofuseError(
                 f"the files of contig {contig[:40]}... would have a name of {size} bytes, and "
                 f"{_MAX_NAME} is the most; choose a shorter one with --basename or --name-template"
             )
-        self._contigs[contig], self._contig = stem, contig
+        self.contigs[contig], self._stems[stem] = stem, contig
+        self._contig = contig
+        if self.files:
+            self.files[-1].rest()
         self._begin(stem)
 
     def abandon(self) -> None:

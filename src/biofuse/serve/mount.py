@@ -18,9 +18,18 @@ from biofuse.errors import BiofuseError
 from biofuse.fuse import mounting
 from biofuse.fuse.directory import Directory, Read
 from biofuse.fuse.session import MAX_READ, Session
-from biofuse.manifest import DEPENDENCIES, MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
+from biofuse.manifest import (
+    DEPENDENCIES,
+    MANIFEST,
+    PACK,
+    Plan,
+    PlanFolder,
+    StaticFile,
+    StreamedFile,
+)
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
+from biofuse.open_files import check_open_files
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
@@ -45,12 +54,13 @@ _HURRIED_TICK = 0.02
 
 
 class _File(NamedTuple):
-    """A file of the mount: streamed, or a sidecar that a plan's file holds."""
+    """A file of the mount: streamed, or a sidecar that a plan's file holds from a byte on."""
 
     name: str
     size: int
     streamed: int | None
     fd: int
+    start: int
 
 
 def _lock(mountpoint: str) -> int:
@@ -106,9 +116,10 @@ class MountedView:
 
     def _open_plan(self, folder: PlanFolder) -> Plan:
         """Open every file of the plan, so that it may be removed."""
-        for name in (MANIFEST, *folder.plan.file_names()):
-            if name not in self._fds:
-                self._fds[name] = folder.open(name)
+        names = folder.plan.on_disk(folder.plan.file_names())
+        check_open_files(len(names))
+        for name in (MANIFEST, *names):
+            self._fds[name] = folder.open(name)
         if self._config.remove_plan:
             # It takes half a mebibyte, and few mounts come to this.
             import shutil
@@ -123,15 +134,21 @@ class MountedView:
             return file.format not in self._config.left_out
 
         files = [
-            _File(file.name, file.size, number, -1)
+            _File(file.name, file.size, number, -1, 0)
             for number, file in enumerate(self.plan.streamed)
             if shows(file)
         ]
         files += [
-            _File(file.name, file.size, None, self._fds[file.path])
+            _File(file.name, file.size, None, *self._place(file.path))
             for file in filter(shows, self.plan.static)
         ]
         return sorted(files)
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """The descriptor of a file of the plan, and where it begins there."""
+        if name in self.plan.packed:
+            return self._fds[PACK], self.plan.packed[name][0]
+        return self._fds[name], 0
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until unmounted or told to stop."""
@@ -201,8 +218,9 @@ class MountedView:
                 plan_fd=self._fds[MANIFEST],
                 fuse_fd=session.fd,
                 table_fd=self.table.fd,
-                plan_tables={name: self._fds[name] for name in self.plan.table_names()},
-                headers={str(i): self._fds[f.header] for i, f in enumerate(self.plan.streamed)},
+                plan_tables={
+                    name: self._fds[name] for name in self.plan.on_disk(self.plan.table_names())
+                },
                 threads=config.threads,
                 memory=config.memory,
                 ahead_bytes=config.ahead_bytes,
@@ -262,7 +280,7 @@ class MountedView:
             return None
         began = time.monotonic()
         try:
-            data = _read_all(file.fd, read.offset, read.size)
+            data = _read_all(file.fd, file.start + read.offset, read.size)
         except OSError as error:
             self._journal.failed(file.name, error.strerror or str(error))
             raise
