@@ -11,7 +11,8 @@ import zarr
 from support import bcf
 from support.oracles import run
 from support.places import contents
-from support.stores import convert, copy_store, make_store, random_genotypes, zip_store
+from support.stores import convert, copy_store, make_store, random_genotypes, vcf_store, zip_store
+from support.vcf import Site, Vcf
 from support.views import plan_view
 
 import biofuse as api
@@ -259,6 +260,30 @@ def test_calls_that_cannot_be_shown_fail(small, biofuse):
     )
     assert done.returncode != 0
     assert "a call has an allele that the site does not have (variant 7 of" in done.stderr
+    assert "and sample 2, counted from 0" in done.stderr
+
+
+def test_alleles_of_more_than_a_byte(tmp_path):
+    """The largest that is shown is 127; another one is an error, and not that one."""
+    calls = [["127/1", "0|127"], ["0/1", "1/200"], ["1/2", "./127"]]
+    sites = [
+        Site("1", 10 * i + 10, gts, alt=",".join("C" * n for n in range(2, 302)))
+        for i, gts in enumerate(calls)
+    ]
+    vcf, store = vcf_store(Vcf(["a", "b"], sites), tmp_path)
+    assert zarr.open_group(store, mode="r")["call_genotype"].dtype.itemsize > 1
+    words = ("query", "-f", r"%POS[\t%GT]\n")
+    made = write(store, tmp_path / "shown", targets="^1:20")
+    assert run("bcftools", *words, made) == run("bcftools", *words, "-e", "POS=20", vcf)
+    with pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted from 0"):
+        write(store, tmp_path / "all")
+    split = api.open(store, formats="plink", multiallelic="split", cache_dir=tmp_path / "plans")
+    with split as fileset, fileset.open("x.bed") as bed:
+        with pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted"):
+            bed.read()
+    assert run("bcftools", *words, write(store, tmp_path / "a", samples="a")) == "".join(
+        f"{10 * i + 10}\t{gts[0]}\n" for i, gts in enumerate(calls)
+    )
 
 
 def test_fields_that_info_cannot_have_are_told(small, tmp_path):

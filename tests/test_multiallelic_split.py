@@ -150,6 +150,33 @@ def test_alleles_that_are_none(stores, tmp_path):
         make_files(store, tmp_path / "made", "--multiallelic", "split")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_allele_that_the_site_does_not_have(layout, stores, tmp_path):
+    """An error in every format, as it is in a `.bcf`."""
+    store = tmp_path / "x.vcz"
+    run("cp", "-r", stores[layout], store)
+    root = zarr.open_group(store, mode="r+")
+    counts = (root["variant_allele"][:] != "").sum(axis=1)
+    site = int(np.flatnonzero(counts == 3)[0])
+    calls = root["call_genotype"]
+    calls[site, 2] = [0, 3]
+    message = rf"that the site does not have \(variant {site} of the store and sample 2, counted"
+    for policy in SAME:
+        for name in ("plink", "bgen", "plink2"):
+            words = ("--format", name, "--multiallelic", policy)
+            with pytest.raises(BiofuseError, match=message):
+                make_files(store, tmp_path / f"{policy}.{name}", *words)
+    with pytest.raises(BiofuseError, match=message):
+        make_files(store, tmp_path / "bcf", "--format", "bcf")
+    # Of the samples that have none, all is shown.
+    words = ("-s", "^s2", "--multiallelic", "split")
+    ours, theirs = (
+        make_files(each, tmp_path / name, *words).with_suffix(".bed").read_bytes()
+        for each, name in ((store, "ours"), (stores[layout], "theirs"))
+    )
+    assert ours == theirs
+
+
 def test_policies_that_there_are(stores):
     assert parse(stores["fast"], "--multiallelic", "split-missing").multiallelic == "split-missing"
 

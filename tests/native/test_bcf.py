@@ -98,7 +98,7 @@ def test_any_calls(row, with_phase):
         ([64, 0], 1, 70, "an allele that the site does not have"),
         ([127, 0], 1, 200, "an allele that the site does not have"),
         ([100, 0], 2, 100, "an allele that the site does not have"),
-        ([0, -3], 1, 2, "an allele that the site does not have"),
+        ([0, -3], 1, 2, "a value below -2"),
         ([-2, 1], 1, 2, "an allele behind a fill value"),
         ([-2, -1], 2, 2, "an allele behind a fill value"),
     ],

@@ -160,8 +160,11 @@ cdef extern from "count.h" nogil:
 
 
 cdef extern from "split.h" nogil:
+    ctypedef struct bf_split_alt:
+        uint16_t number
+
     ctypedef struct bf_split:
-        const uint16_t *alts
+        const bf_split_alt *alts
         uint64_t num_records
         int others_missing
         bf_encode_record encode
