@@ -1,7 +1,9 @@
 """What a `.bcf` shows of stores and selections, and what it refuses."""
 
+import gzip
 import json
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -160,6 +162,24 @@ def test_contigs_that_come_again(small, tmp_path):
         plan_view(small, tmp_path / "plan", "--format", "bcf")
 
 
+@pytest.mark.parametrize("options", [{}, {"regions": "chr1"}, {"regions": "chrM"}])
+def test_contigs_without_sites(options, tmp_path):
+    """The index has all contigs of the header, as bcftools makes it: else htslib reads beyond."""
+    contigs = ("chr1", "chr2", "chrX", "chrM")
+    store = make_store(tmp_path / "x.vcz", random_genotypes(6, 3), contigs=contigs)
+    made = write(store, tmp_path / "out", **options)
+    own = made.with_suffix(".bcf.csi").read_bytes()
+    asked = [("-r", "chrM"), ("-r", "chr2,chrX"), ("-r", "chr1,chrM"), ("-r", "chr2:30-60")]
+    found = [bcf.query(made, *words, sites=r"%CHROM\t%POS\n") for words in asked]
+    chr1 = [] if options.get("regions") == "chrM" else [f"chr1\t{p}" for p in (7, 14, 21, 28)]
+    assert found[2] == chr1
+    run("bcftools", "index", "-f", made)
+    assert found == [bcf.query(made, *words, sites=r"%CHROM\t%POS\n") for words in asked]
+    theirs = made.with_suffix(".bcf.csi").read_bytes()
+    counts = [struct.unpack_from("<i", gzip.decompress(data), 16) for data in (own, theirs)]
+    assert counts == [(4,), (4,)]
+
+
 @pytest.mark.parametrize(
     ("name", "values", "what"),
     [
@@ -278,9 +298,12 @@ def test_alleles_of_more_than_a_byte(tmp_path):
     with pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted from 0"):
         write(store, tmp_path / "all")
     split = api.open(store, formats="plink", multiallelic="split", cache_dir=tmp_path / "plans")
-    with split as fileset, fileset.open("x.bed") as bed:
-        with pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted"):
-            bed.read()
+    with (
+        split as fileset,
+        fileset.open("x.bed") as bed,
+        pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted"),
+    ):
+        bed.read()
     assert run("bcftools", *words, write(store, tmp_path / "a", samples="a")) == "".join(
         f"{10 * i + 10}\t{gts[0]}\n" for i, gts in enumerate(calls)
     )

@@ -563,7 +563,7 @@ cdef extern from "csi.h" nogil:
         const int32_t *lengths
         const uint64_t *offsets
 
-    void bf_csi_init(bf_csi *)
+    void bf_csi_init(bf_csi *, uint32_t)
     void bf_csi_free(bf_csi *)
     bf_status bf_csi_add(bf_csi *, const bf_csi_sites *, bf_error *)
     bf_status bf_csi_finish(bf_csi *, bf_error *)

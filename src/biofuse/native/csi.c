@@ -9,14 +9,14 @@
 /* Enough for contigs of 512 Mb; there are more where a site is beyond. */
 #define USUAL_LEVELS 5
 #define NONE UINT64_MAX
-#define MAX_CONTIGS (1U << 24)
 /* A bin whose records are nearer to each other in the file, in bytes, is none of its own. */
 #define SMALL 0x10000
 
 void
-bf_csi_init(bf_csi *self)
+bf_csi_init(bf_csi *self, uint32_t num_listed)
 {
     memset(self, 0, sizeof(*self));
+    self->num_listed = num_listed;
     self->contig = self->position = -1;
     self->levels = USUAL_LEVELS;
 }
@@ -37,7 +37,7 @@ bf_csi_free(bf_csi *self)
         free(contig);
     }
     free(self->contigs);
-    bf_csi_init(self);
+    bf_csi_init(self, 0);
 }
 
 /* Room for so many items at least. */
@@ -162,7 +162,7 @@ bf_csi_add(bf_csi *self, const bf_csi_sites *sites, bf_error *err)
         bf_csi_contig *contig;
 
         err->row = (int64_t) i;
-        if (number < 0 || number >= MAX_CONTIGS || start > INT32_MAX) {
+        if (number < 0 || number >= self->num_listed || start > INT32_MAX) {
             return bf_fail(err, BF_ERR_ARGUMENT, "the site's place is one that no index has");
         }
         if (number == self->contig) {
@@ -335,10 +335,11 @@ bf_csi_size(const bf_csi *self)
 {
     uint64_t size = 16 + 4 + 8;
 
+    /* Those behind the last one that has sites too: htslib looks them up without asking. */
+    size += 4 * (uint64_t) self->num_listed;
     for (uint64_t i = 0; i < self->num_contigs; i++) {
         const bf_csi_contig *contig = self->contigs[i];
 
-        size += 4;
         for (unsigned k = 0; contig != NULL && k < BF_CSI_LEVELS; k++) {
             size += 16 * (contig->levels[k].num_bins + contig->levels[k].num_chunks);
         }
@@ -395,10 +396,11 @@ bf_csi_write(const bf_csi *self, uint8_t *out)
     out = put(out + 4, MIN_SHIFT, 4);
     out = put(out, self->levels, 4);
     out = put(out, 0, 4);
-    out = put(out, self->num_contigs, 4);
-    for (uint64_t i = 0; i < self->num_contigs; i++) {
-        out = self->contigs[i] == NULL ? put(out, 0, 4)
-                                       : put_contig(self->contigs[i], self->levels, out);
+    out = put(out, self->num_listed, 4);
+    for (uint64_t i = 0; i < self->num_listed; i++) {
+        out = i < self->num_contigs && self->contigs[i] != NULL
+                  ? put_contig(self->contigs[i], self->levels, out)
+                  : put(out, 0, 4);
     }
     (void) put(out, 0, 8);
 }
