@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 import zarr
 from support import bcf
@@ -234,6 +235,25 @@ def test_a_header_of_an_earlier_version(small, tmp_path):
     assert header.startswith("##fileformat=VCFv4.1\n")
     assert "##source=x=y\n" in header
     assert "ID=9" not in header
+
+
+@pytest.mark.parametrize("version", ["VCFv4.2", "VCFv4.3", "VCFv4.4", "VCFv4.5"])
+def test_phase_is_what_every_htslib_reads_in_the_vcf(version, tmp_path):
+    """From 4.4 on the first allele has a phase too, which htslib writes where it is another one."""
+    calls = [["0|1", "1|1", "0/1"], ["0", "1", "."], ["./.", ".|.", "1|0"]]
+    path = Vcf("abc", [Site("1", 10 * i, c) for i, c in enumerate(calls, 1)]).write(
+        tmp_path / "x.vcf"
+    )
+    path.write_text(path.read_text().replace("VCFv4.3", version, 1))
+    made = write(convert(path, tmp_path / "x.vcz"), tmp_path / "out")
+
+    def read_anew(path: Path) -> list[str]:
+        with pysam.VariantFile(str(path)) as file:
+            return [str(record).split("\t", 9)[9] for record in file]
+
+    words = ("query", "-f", r"[%GT\t]\n")
+    assert run("bcftools", *words, made) == run("bcftools", *words, path)
+    assert read_anew(made) == read_anew(path) == ["\t".join(each) + "\n" for each in calls]
 
 
 def test_a_change_of_info_is_a_change_of_the_store(source, tmp_path, biofuse):

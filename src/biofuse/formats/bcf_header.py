@@ -11,6 +11,8 @@ _MAGIC = b"BCF\2\2"
 _PASS = ("PASS", "All filters passed")
 # Which vcftools takes too, unlike 4.3.
 _VERSION = "VCFv4.2"
+# From 4.4 on, calls tell the phase of their first allele, which no store has.
+_LAST_VERSION = "VCFv4.3"
 # Lines that are made here, whatever the store says.
 _OWN = ("fileformat", "contig", "FILTER", "INFO", "FORMAT")
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
@@ -78,7 +80,8 @@ def _lines(
 ) -> Iterator[str]:
     keys = dictionary.keys
     version = next((value for name, value in sites.meta if name == "fileformat"), _VERSION)
-    yield f"##fileformat={version if version.startswith('VCFv4.') else _VERSION}"
+    version = version if version.startswith("VCFv4.") else _VERSION
+    yield f"##fileformat={min(version, _LAST_VERSION)}"
     filters = dict([_PASS, *sites.filters])
     for name, description in filters.items():
         _check_name(name, "filter_id")
