@@ -237,6 +237,43 @@ def test_a_header_of_an_earlier_version(small, tmp_path):
     assert "ID=9" not in header
 
 
+def test_every_nan_is_missing(small, tmp_path):
+    """What numpy writes too, which is not VCF Zarr's: as the .pvar has it."""
+    nan, rng = np.nan, np.random.default_rng(0)
+    ours = np.array([nan, 0.5] * 6)
+    ours[::4] = -nan
+    set_field(small, "variant_quality", ours.astype(np.float32))
+    set_field(small, "variant_ONE", ours)
+    two = np.array([[nan, 1], [2, nan], [nan, nan], [1, 1]] * 3, dtype=np.float32)
+    two.view(np.uint32)[2::4, 1] = 0x7F800002
+    two.view(np.uint32)[3::4, 0] = 0x7F800002
+    set_field(small, "variant_TWO", two)
+    gp = rng.random((12, 5, 3)).round(2).astype(np.float32)
+    gp[::2, 1] = nan
+    gp[:, 2, 2] = nan
+    gp.view(np.uint32)[:, 3, 2] = 0x7F800002
+    root = zarr.open_group(small, mode="r+")
+    root.create_array("call_XP", data=gp, chunks=gp.shape)
+    made = write(small, tmp_path / "out", bcf_fields="GT,XP")
+    lines = bcf.query(made, sites=r"%QUAL\t%ONE\t%TWO[\t%XP]\n")
+    number = "{:g}".format
+    for i, line in enumerate(lines):
+        quality, one, values, *calls = line.split("\t")
+        assert (quality, one) == ((".", ".") if i % 2 == 0 else ("0.5", "0.5"))
+        assert values == (".,1", "2,.", ".", ".,1")[i % 4]
+        for j, call in enumerate(calls):
+            shown = ["." if np.isnan(x) else number(x) for x in gp[i, j]]
+            assert call == ",".join(shown[:2] if j == 3 else shown)
+    with api.open(small, formats="plink2", basename="x", cache_dir=tmp_path / "p") as fileset:
+        text = fileset.open("x.pvar").read().decode()
+    rows = [line.split("\t") for line in text.splitlines() if line[0] != "#"]
+    assert [row[5] for row in rows] == [line.split("\t")[0] for line in lines]
+    with pysam.VariantFile(str(made)) as file:
+        records = [str(record).split("\t") for record in file]
+    infos = [set(row[7].split(";")) for row in records]
+    assert [set(row[-1].split(";")) for row in rows] == infos
+
+
 @pytest.mark.parametrize("version", ["VCFv4.2", "VCFv4.3", "VCFv4.4", "VCFv4.5"])
 def test_phase_is_what_every_htslib_reads_in_the_vcf(version, tmp_path):
     """From 4.4 on the first allele has a phase too, which htslib writes where it is another one."""

@@ -144,7 +144,7 @@ cdef class BcfField:
     values : Texts, or buffer of uint8, int32, int64 or float32
         Texts, of which "." is missing and an empty one behind all others is none; flags;
         integers, of which -1 is missing and -2 behind all others is none; floats, of which
-        the NaN 0x7f800001 is missing and 0x7f800002 is none.
+        the NaN 0x7f800002 is none and any other is missing.
 
     Raises
     ------
