@@ -193,6 +193,9 @@ def test_contigs_without_sites(options, tmp_path):
         ("filter_id", np.array(["a,b"], dtype=object), "does not fit a header"),
         ("contig_id", np.array(["1", "<2>"], dtype=object), "does not fit a header"),
         ("sample_id", np.array(["a\tb", *"cdef"], dtype=object), "has a tab"),
+        ("sample_id", np.array([*"abcda"], dtype=object), "sample ID 'a' is that of several"),
+        ("contig_id", np.array(["1", "2", "1"], dtype=object), "name '1' twice in contig_id"),
+        ("filter_id", np.array(["q", "q"], dtype=object), "name 'q' twice in filter_id"),
         ("variant_filter", np.zeros((12, 3), dtype=bool), "variant_filter is of shape"),
     ],
 )
