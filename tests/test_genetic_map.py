@@ -220,7 +220,7 @@ def test_a_folder_with_an_at_in_its_name(store, maps, tmp_path):
     assert len(read_genetic_map(str(pattern))) == len(POINTS)
     ours = make_files(store, tmp_path / "made", *FORMATS, "--genetic-map", pattern)
     assert cm_of(ours) == expected
-    with pytest.raises(BiofuseError, match="cannot read .*host/none.txt"):
+    with pytest.raises(BiofuseError, match=r"cannot read .*host/none\.txt"):
         read_genetic_map(str(folder / "none.txt"))
 
 

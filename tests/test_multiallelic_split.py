@@ -16,6 +16,8 @@ from support.views import make_files, open_fast_path, parse, plan_view
 
 import biofuse
 from biofuse.errors import BiofuseError
+from biofuse.plan.split import split_alts
+from biofuse.plan.texts import TextArray
 
 SAME = {"split": normalised, "split-missing": with_others_missing}
 ALL = ("--format", "plink", "--format", "bgen", "--format", "plink2")
@@ -175,6 +177,17 @@ def test_an_allele_that_the_site_does_not_have(layout, stores, tmp_path):
         for each, name in ((store, "ours"), (stores[layout], "theirs"))
     )
     assert ours == theirs
+
+
+def test_a_site_of_too_many_alleles():
+    """Its ALTs do not begin again at 1."""
+    alleles = TextArray.of(["A"] * (1 << 16))
+    alleles = TextArray(alleles.data, alleles.starts[None], alleles.sizes[None])
+    with pytest.raises(
+        BiofuseError, match=r"65,536 alleles, .* up to 65,535 .* --multiallelic drop"
+    ):
+        split_alts(alleles)
+    assert split_alts(alleles[:, :-1]).alts[-1] == (1 << 16) - 2
 
 
 def test_policies_that_there_are(stores):

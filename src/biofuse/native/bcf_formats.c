@@ -117,58 +117,18 @@ bf_bcf_format_size(const bf_bcf_format *self, uint32_t num_samples, uint32_t cou
            + (uint64_t) num_samples * count * shown_bytes(self->code);
 }
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LITTLE16(x) __builtin_bswap16(x)
-#define LITTLE32(x) __builtin_bswap32(x)
-#define LITTLE64(x) __builtin_bswap64(x)
-#else
-#define LITTLE16(x) (x)
-#define LITTLE32(x) (x)
-#define LITTLE64(x) (x)
-#endif
-
-static inline uint16_t
-load16(const uint8_t *p)
-{
-    uint16_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE16(x);
-}
-
-static inline uint32_t
-load32(const uint8_t *p)
-{
-    uint32_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE32(x);
-}
-
-static inline uint64_t
-load64(const uint8_t *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE64(x);
-}
-
 static inline void
 store(uint8_t *p, uint32_t bits, unsigned width)
 {
-    uint16_t two = LITTLE16((uint16_t) bits);
-    uint32_t four = LITTLE32(bits);
-
     switch (width) {
     case 1:
         *p = (uint8_t) bits;
         break;
     case 2:
-        memcpy(p, &two, sizeof(two));
+        bf_store16(p, (uint16_t) bits);
         break;
     default:
-        memcpy(p, &four, sizeof(four));
+        bf_store32(p, bits);
     }
 }
 
@@ -191,17 +151,17 @@ load(const uint8_t *p, char code)
     case 'B':
         return *p;
     case 'h':
-        return (int16_t) load16(p);
+        return (int16_t) bf_load16(p);
     case 'H':
-        return load16(p);
+        return bf_load16(p);
     case 'i':
-        return (int32_t) load32(p);
+        return (int32_t) bf_load32(p);
     case 'I':
-        return load32(p);
+        return bf_load32(p);
     case 'q':
-        return (int64_t) load64(p);
+        return (int64_t) bf_load64(p);
     default:
-        return load64(p) > INT64_MAX ? INT64_MAX : (int64_t) load64(p);
+        return bf_load64(p) > INT64_MAX ? INT64_MAX : (int64_t) bf_load64(p);
     }
 }
 
@@ -315,7 +275,7 @@ put_floats(const job *self, uint64_t *sample)
         int ended = 0;
 
         for (uint32_t k = 0; k < self->room; k++) {
-            uint32_t bits = bf_one_nan(load32(own + (uint64_t) k * 4));
+            uint32_t bits = bf_one_nan(bf_load32(own + (uint64_t) k * 4));
 
             if (k >= self->count && !bf_is_nan(bits)) {
                 return NOT_SHOWN;

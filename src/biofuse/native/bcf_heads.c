@@ -1,6 +1,7 @@
 #include "bcf_heads.h"
 
 #include "bcf_types.h"
+#include "bits.h"
 #include "no_value.h"
 
 #define MAX_SIZE (1U << 30)
@@ -23,19 +24,11 @@ put_bytes(writer *to, const void *bytes, uint64_t size)
 }
 
 static void
-store32(uint8_t *p, uint32_t number)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t) (number >> 8 * i);
-    }
-}
-
-static void
 put_number(writer *to, uint32_t number, unsigned width)
 {
     uint8_t bytes[4];
 
-    store32(bytes, number);
+    bf_store32(bytes, number);
     put_bytes(to, bytes, width);
 }
 
@@ -293,15 +286,15 @@ write_head(
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more INFO than BCF can hold");
     }
     after = to->used;
-    store32(fixed, (uint32_t) (after - begun - 8));
-    store32(fixed + 4, *behind);
-    store32(fixed + 8, (uint32_t) self->contigs[i]);
-    store32(fixed + 12, (uint32_t) (self->positions[i] - 1));
-    store32(fixed + 16, (uint32_t) self->lengths[i]);
-    store32(fixed + 20,
+    bf_store32(fixed, (uint32_t) (after - begun - 8));
+    bf_store32(fixed + 4, *behind);
+    bf_store32(fixed + 8, (uint32_t) self->contigs[i]);
+    bf_store32(fixed + 12, (uint32_t) (self->positions[i] - 1));
+    bf_store32(fixed + 16, (uint32_t) self->lengths[i]);
+    bf_store32(fixed + 20,
         self->qualities != NULL ? bf_one_nan(self->qualities[i]) : BF_MISSING_FLOAT);
-    store32(fixed + 24, num_alleles << 16 | num_info);
-    store32(fixed + 28, self->num_samples | num_formats << 24);
+    bf_store32(fixed + 24, num_alleles << 16 | num_info);
+    bf_store32(fixed + 28, self->num_samples | num_formats << 24);
     to->used = begun;
     put_bytes(to, fixed, FIXED_SIZE);
     to->used = after;

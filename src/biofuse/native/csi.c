@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bgzf.h"
+#include "bits.h"
 
 #define MIN_SHIFT 14
 /* Enough for contigs of 512 Mb; there are more where a site is beyond. */
@@ -199,12 +200,17 @@ first_bin(unsigned depth)
 }
 
 static uint8_t *
-put(uint8_t *out, uint64_t number, unsigned width)
+put32(uint8_t *out, uint64_t number)
 {
-    for (unsigned i = 0; i < width; i++) {
-        out[i] = (uint8_t) (number >> 8 * i);
-    }
-    return out + width;
+    bf_store32(out, (uint32_t) number);
+    return out + 4;
+}
+
+static uint8_t *
+put64(uint8_t *out, uint64_t number)
+{
+    bf_store64(out, number);
+    return out + 8;
 }
 
 static int
@@ -360,11 +366,11 @@ put_level(const bf_csi_contig *contig, unsigned level, uint32_t first, uint8_t *
     for (uint64_t b = 0; b < own->num_bins; b++) {
         const bf_csi_bin *bin = &own->bins[b];
 
-        out = put(out, first + bin->number, 4);
-        out = put(out, contig->windows[(uint64_t) bin->number << 3 * level], 8);
-        out = put(out, bin->num_chunks, 4);
+        out = put32(out, first + bin->number);
+        out = put64(out, contig->windows[(uint64_t) bin->number << 3 * level]);
+        out = put32(out, bin->num_chunks);
         for (uint32_t c = 0; c < bin->num_chunks; c++, chunk++) {
-            out = put(put(out, chunk->begin, 8), chunk->end, 8);
+            out = put64(put64(out, chunk->begin), chunk->end);
         }
     }
     return out;
@@ -378,29 +384,29 @@ put_contig(const bf_csi_contig *contig, unsigned levels, uint8_t *out)
     for (unsigned k = 0; k <= levels; k++) {
         num_bins += contig->levels[k].num_bins;
     }
-    out = put(out, num_bins, 4);
+    out = put32(out, num_bins);
     for (unsigned k = 0; k <= levels; k++) {
         out = put_level(contig, k, first_bin(levels - k), out);
     }
-    out = put(out, first_bin(levels + 1) + 1, 4);
-    out = put(out, 0, 8);
-    out = put(out, 2, 4);
-    out = put(put(out, contig->first, 8), contig->last, 8);
-    return put(put(out, contig->count, 8), 0, 8);
+    out = put32(out, first_bin(levels + 1) + 1);
+    out = put64(out, 0);
+    out = put32(out, 2);
+    out = put64(put64(out, contig->first), contig->last);
+    return put64(put64(out, contig->count), 0);
 }
 
 void
 bf_csi_write(const bf_csi *self, uint8_t *out)
 {
     memcpy(out, "CSI\1", 4);
-    out = put(out + 4, MIN_SHIFT, 4);
-    out = put(out, self->levels, 4);
-    out = put(out, 0, 4);
-    out = put(out, self->num_listed, 4);
+    out = put32(out + 4, MIN_SHIFT);
+    out = put32(out, self->levels);
+    out = put32(out, 0);
+    out = put32(out, self->num_listed);
     for (uint64_t i = 0; i < self->num_listed; i++) {
         out = i < self->num_contigs && self->contigs[i] != NULL
                   ? put_contig(self->contigs[i], self->levels, out)
-                  : put(out, 0, 4);
+                  : put32(out, 0);
     }
-    (void) put(out, 0, 8);
+    (void) put64(out, 0);
 }

@@ -52,6 +52,6 @@ bf_known_alleles(const bf_row *row, unsigned num_alleles, bf_error *err)
     }
     err->sample = (int64_t) ((64 * (w - 1) + bit) / row->ploidy);
     return bf_fail(err, BF_ERR_ALLELE,
-        below >> bit & 1 ? "a call has a value below -2, or an allele above 127, which no file shows"
+        below >> bit & 1 ? "a call has a value below -2, or an allele above 127, which no file has"
                          : "a call has an allele that the site does not have");
 }

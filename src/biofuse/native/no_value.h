@@ -1,5 +1,5 @@
-/* What stands in a store for a value that is missing, and for none: behind all others, so that there
- * are fewer. */
+/* What stands in a store for a value that is missing, and for none: behind all others, so that
+ * there are fewer. */
 #ifndef BF_NO_VALUE_H
 #define BF_NO_VALUE_H
 

@@ -19,8 +19,8 @@ typedef struct {
     const void *encoder;
 } bf_split;
 
-/* A bf_encode_record. Beside what its encoder refuses, BF_ERR_ALLELE, with the sample: an allele that
- * the site does not have. */
+/* A bf_encode_record. Beside what its encoder refuses, BF_ERR_ALLELE, with the sample: an allele
+ * that the site does not have. */
 bf_status bf_split_encode(const void *self, const bf_row *row, uint64_t record, uint8_t *out,
     uint64_t size, bf_error *err);
 
