@@ -1,17 +1,21 @@
 """What a `.bcf` shows of stores and selections, and what it refuses."""
 
+import gzip
 import json
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 import zarr
 from support import bcf
 from support.oracles import run
 from support.places import contents
-from support.stores import convert, copy_store, make_store, random_genotypes, zip_store
+from support.stores import convert, copy_store, make_store, random_genotypes, vcf_store, zip_store
+from support.vcf import Site, Vcf
 from support.views import plan_view
 
 import biofuse as api
@@ -159,6 +163,24 @@ def test_contigs_that_come_again(small, tmp_path):
         plan_view(small, tmp_path / "plan", "--format", "bcf")
 
 
+@pytest.mark.parametrize("options", [{}, {"regions": "chr1"}, {"regions": "chrM"}])
+def test_contigs_without_sites(options, tmp_path):
+    """The index has all contigs of the header, as bcftools makes it: else htslib reads beyond."""
+    contigs = ("chr1", "chr2", "chrX", "chrM")
+    store = make_store(tmp_path / "x.vcz", random_genotypes(6, 3), contigs=contigs)
+    made = write(store, tmp_path / "out", **options)
+    own = made.with_suffix(".bcf.csi").read_bytes()
+    asked = [("-r", "chrM"), ("-r", "chr2,chrX"), ("-r", "chr1,chrM"), ("-r", "chr2:30-60")]
+    found = [bcf.query(made, *words, sites=r"%CHROM\t%POS\n") for words in asked]
+    chr1 = [] if options.get("regions") == "chrM" else [f"chr1\t{p}" for p in (7, 14, 21, 28)]
+    assert found[2] == chr1
+    run("bcftools", "index", "-f", made)
+    assert found == [bcf.query(made, *words, sites=r"%CHROM\t%POS\n") for words in asked]
+    theirs = made.with_suffix(".bcf.csi").read_bytes()
+    counts = [struct.unpack_from("<i", gzip.decompress(data), 16) for data in (own, theirs)]
+    assert counts == [(4,), (4,)]
+
+
 @pytest.mark.parametrize(
     ("name", "values", "what"),
     [
@@ -171,6 +193,9 @@ def test_contigs_that_come_again(small, tmp_path):
         ("filter_id", np.array(["a,b"], dtype=object), "does not fit a header"),
         ("contig_id", np.array(["1", "<2>"], dtype=object), "does not fit a header"),
         ("sample_id", np.array(["a\tb", *"cdef"], dtype=object), "has a tab"),
+        ("sample_id", np.array([*"abcda"], dtype=object), "sample ID 'a' is that of several"),
+        ("contig_id", np.array(["1", "2", "1"], dtype=object), "name '1' twice in contig_id"),
+        ("filter_id", np.array(["q", "q"], dtype=object), "name 'q' twice in filter_id"),
         ("variant_filter", np.zeros((12, 3), dtype=bool), "variant_filter is of shape"),
     ],
 )
@@ -213,6 +238,62 @@ def test_a_header_of_an_earlier_version(small, tmp_path):
     assert header.startswith("##fileformat=VCFv4.1\n")
     assert "##source=x=y\n" in header
     assert "ID=9" not in header
+
+
+def test_every_nan_is_missing(small, tmp_path):
+    """What numpy writes too, which is not VCF Zarr's: as the .pvar has it."""
+    nan, rng = np.nan, np.random.default_rng(0)
+    ours = np.array([nan, 0.5] * 6)
+    ours[::4] = -nan
+    set_field(small, "variant_quality", ours.astype(np.float32))
+    set_field(small, "variant_ONE", ours)
+    two = np.array([[nan, 1], [2, nan], [nan, nan], [1, 1]] * 3, dtype=np.float32)
+    two.view(np.uint32)[2::4, 1] = 0x7F800002
+    two.view(np.uint32)[3::4, 0] = 0x7F800002
+    set_field(small, "variant_TWO", two)
+    gp = rng.random((12, 5, 3)).round(2).astype(np.float32)
+    gp[::2, 1] = nan
+    gp[:, 2, 2] = nan
+    gp.view(np.uint32)[:, 3, 2] = 0x7F800002
+    root = zarr.open_group(small, mode="r+")
+    root.create_array("call_XP", data=gp, chunks=gp.shape)
+    made = write(small, tmp_path / "out", bcf_fields="GT,XP")
+    lines = bcf.query(made, sites=r"%QUAL\t%ONE\t%TWO[\t%XP]\n")
+    number = "{:g}".format
+    for i, line in enumerate(lines):
+        quality, one, values, *calls = line.split("\t")
+        assert (quality, one) == ((".", ".") if i % 2 == 0 else ("0.5", "0.5"))
+        assert values == (".,1", "2,.", ".", ".,1")[i % 4]
+        for j, call in enumerate(calls):
+            shown = ["." if np.isnan(x) else number(x) for x in gp[i, j]]
+            assert call == ",".join(shown[:2] if j == 3 else shown)
+    with api.open(small, formats="plink2", basename="x", cache_dir=tmp_path / "p") as fileset:
+        text = fileset.open("x.pvar").read().decode()
+    rows = [line.split("\t") for line in text.splitlines() if line[0] != "#"]
+    assert [row[5] for row in rows] == [line.split("\t")[0] for line in lines]
+    with pysam.VariantFile(str(made)) as file:
+        records = [str(record).split("\t") for record in file]
+    infos = [set(row[7].split(";")) for row in records]
+    assert [set(row[-1].split(";")) for row in rows] == infos
+
+
+@pytest.mark.parametrize("version", ["VCFv4.2", "VCFv4.3", "VCFv4.4", "VCFv4.5"])
+def test_phase_is_what_every_htslib_reads_in_the_vcf(version, tmp_path):
+    """From 4.4 on the first allele has a phase too, which htslib writes where it is another one."""
+    calls = [["0|1", "1|1", "0/1"], ["0", "1", "."], ["./.", ".|.", "1|0"]]
+    path = Vcf("abc", [Site("1", 10 * i, c) for i, c in enumerate(calls, 1)]).write(
+        tmp_path / "x.vcf"
+    )
+    path.write_text(path.read_text().replace("VCFv4.3", version, 1))
+    made = write(convert(path, tmp_path / "x.vcz"), tmp_path / "out")
+
+    def read_anew(path: Path) -> list[str]:
+        with pysam.VariantFile(str(path)) as file:
+            return [str(record).split("\t", 9)[9] for record in file]
+
+    words = ("query", "-f", r"[%GT\t]\n")
+    assert run("bcftools", *words, made) == run("bcftools", *words, path)
+    assert read_anew(made) == read_anew(path) == ["\t".join(each) + "\n" for each in calls]
 
 
 def test_a_change_of_info_is_a_change_of_the_store(source, tmp_path, biofuse):
@@ -259,6 +340,33 @@ def test_calls_that_cannot_be_shown_fail(small, biofuse):
     )
     assert done.returncode != 0
     assert "a call has an allele that the site does not have (variant 7 of" in done.stderr
+    assert "and sample 2, counted from 0" in done.stderr
+
+
+def test_alleles_of_more_than_a_byte(tmp_path):
+    """The largest that is shown is 127; another one is an error, and not that one."""
+    calls = [["127/1", "0|127"], ["0/1", "1/200"], ["1/2", "./127"]]
+    sites = [
+        Site("1", 10 * i + 10, gts, alt=",".join("C" * n for n in range(2, 302)))
+        for i, gts in enumerate(calls)
+    ]
+    vcf, store = vcf_store(Vcf(["a", "b"], sites), tmp_path)
+    assert zarr.open_group(store, mode="r")["call_genotype"].dtype.itemsize > 1
+    words = ("query", "-f", r"%POS[\t%GT]\n")
+    made = write(store, tmp_path / "shown", targets="^1:20")
+    assert run("bcftools", *words, made) == run("bcftools", *words, "-e", "POS=20", vcf)
+    with pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted from 0"):
+        write(store, tmp_path / "all")
+    split = api.open(store, formats="plink", multiallelic="split", cache_dir=tmp_path / "plans")
+    with (
+        split as fileset,
+        fileset.open("x.bed") as bed,
+        pytest.raises(BiofuseError, match=r"above 127.* \(variant 1 .* sample 1, counted"),
+    ):
+        bed.read()
+    assert run("bcftools", *words, write(store, tmp_path / "a", samples="a")) == "".join(
+        f"{10 * i + 10}\t{gts[0]}\n" for i, gts in enumerate(calls)
+    )
 
 
 def test_fields_that_info_cannot_have_are_told(small, tmp_path):

@@ -14,6 +14,7 @@ from support.vcf import Site, Vcf, sample_names
 from support.views import make_files, parse, plan_view
 
 from biofuse.errors import BiofuseError
+from biofuse.table_files import read_genetic_map
 
 CHROMS = ("chr1", "chr2", "chrX", "chrM", "HLA-A*01:01")
 POSITIONS = (1, 500, 999, 1000, 1001, 1500, 1999, 2000, 2333, 2666, 3000, 3001, 500_000, 2**31 - 2)
@@ -206,6 +207,21 @@ def test_names_of_contigs_do_not_matter(names, store, maps, tmp_path):
     ours = make_files(store, tmp_path / "made", "--format", "plink", *options)
     assert cm_of(ours)["chr1_2000"] == "0.5"
     assert cm_of(ours)["chrX_1"] == "3.5"
+
+
+def test_a_folder_with_an_at_in_its_name(store, maps, tmp_path):
+    """What stands for the chromosome is in the file's name."""
+    expected = cm_of(make_files(store, tmp_path / "before", *FORMATS, "--genetic-map", maps))
+    folder = tmp_path / "user@host"
+    folder.mkdir()
+    for path in tmp_path.glob("map_*.txt"):
+        path.rename(folder / path.name)
+    pattern = folder / maps.name
+    assert len(read_genetic_map(str(pattern))) == len(POINTS)
+    ours = make_files(store, tmp_path / "made", *FORMATS, "--genetic-map", pattern)
+    assert cm_of(ours) == expected
+    with pytest.raises(BiofuseError, match=r"cannot read .*host/none\.txt"):
+        read_genetic_map(str(folder / "none.txt"))
 
 
 @pytest.mark.parametrize("files", [("X", "23"), ("chrX",), ("23",)])

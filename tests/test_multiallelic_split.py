@@ -16,6 +16,8 @@ from support.views import make_files, open_fast_path, parse, plan_view
 
 import biofuse
 from biofuse.errors import BiofuseError
+from biofuse.plan.split import split_alts
+from biofuse.plan.texts import TextArray
 
 SAME = {"split": normalised, "split-missing": with_others_missing}
 ALL = ("--format", "plink", "--format", "bgen", "--format", "plink2")
@@ -148,6 +150,44 @@ def test_alleles_that_are_none(stores, tmp_path):
     calls[:] = values
     with pytest.raises(BiofuseError, match="below -2"):
         make_files(store, tmp_path / "made", "--multiallelic", "split")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_allele_that_the_site_does_not_have(layout, stores, tmp_path):
+    """An error in every format, as it is in a `.bcf`."""
+    store = tmp_path / "x.vcz"
+    run("cp", "-r", stores[layout], store)
+    root = zarr.open_group(store, mode="r+")
+    counts = (root["variant_allele"][:] != "").sum(axis=1)
+    site = int(np.flatnonzero(counts == 3)[0])
+    calls = root["call_genotype"]
+    calls[site, 2] = [0, 3]
+    message = rf"that the site does not have \(variant {site} of the store and sample 2, counted"
+    for policy in SAME:
+        for name in ("plink", "bgen", "plink2"):
+            words = ("--format", name, "--multiallelic", policy)
+            with pytest.raises(BiofuseError, match=message):
+                make_files(store, tmp_path / f"{policy}.{name}", *words)
+    with pytest.raises(BiofuseError, match=message):
+        make_files(store, tmp_path / "bcf", "--format", "bcf")
+    # Of the samples that have none, all is shown.
+    words = ("-s", "^s2", "--multiallelic", "split")
+    ours, theirs = (
+        make_files(each, tmp_path / name, *words).with_suffix(".bed").read_bytes()
+        for each, name in ((store, "ours"), (stores[layout], "theirs"))
+    )
+    assert ours == theirs
+
+
+def test_a_site_of_too_many_alleles():
+    """Its ALTs do not begin again at 1."""
+    alleles = TextArray.of(["A"] * (1 << 16))
+    alleles = TextArray(alleles.data, alleles.starts[None], alleles.sizes[None])
+    with pytest.raises(
+        BiofuseError, match=r"65,536 alleles, .* up to 65,535 .* --multiallelic drop"
+    ):
+        split_alts(alleles)
+    assert split_alts(alleles[:, :-1]).alts[-1] == (1 << 16) - 2
 
 
 def test_policies_that_there_are(stores):

@@ -80,8 +80,9 @@ class StreamedFile:
         File of uint32 that several files may share: the store's index of each record, ascending,
         from entry `first` on; None if records are the store's variants from `first` on.
     alts : str or None
-        File of uint16 that goes with it: the ALT that each record shows, from 1, or 0 for a site
-        that is shown as it is; None if all are.
+        File of uint16 that goes with it, two of each record: the ALT that it shows, from 1, or 0
+        for a site that is shown as it is, and how many alleles the site has; None if all are
+        shown as they are.
     first : int
     others_missing : bool
         Whether records of one ALT show others as missing; else as REF.

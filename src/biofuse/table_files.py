@@ -43,14 +43,14 @@ def read_table(path: str, option: str) -> NamedFile:
 
 
 def read_genetic_map(path: str, option: str = "--genetic-map") -> list[NamedFile]:
-    """Read a genetic map: a file, or all of one a chromosome where `@` stands for it.
+    """Read a genetic map: a file, or all of one a chromosome where `@` in its name stands for it.
 
     Raises
     ------
     BiofuseError
         If it cannot be read, there is none, or all together are larger than such files are.
     """
-    if "@" not in path or os.path.exists(path):
+    if "@" not in os.path.basename(path) or os.path.exists(path):
         return [read_table(path, option)]
     found: list[NamedFile] = []
     left = _MOST
@@ -67,9 +67,10 @@ def read_genetic_map(path: str, option: str = "--genetic-map") -> list[NamedFile
 
 def _files_of(pattern: str) -> Iterator[tuple[str, str]]:
     """The chromosomes for which there is a file, and its name."""
+    folder, file = os.path.split(pattern)
     for chromosome, codes in _CHROMOSOMES.items():
         for code in codes:
-            name = pattern.replace("@", code, 1)
+            name = os.path.join(folder, file.replace("@", code, 1))
             if os.path.exists(name):
                 yield chromosome, name
                 break

@@ -205,7 +205,9 @@ check_split(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_
 {
     uint64_t n = (uint64_t) num_samples * ploidy;
     int8_t *shown = malloc(n);
-    uint16_t *alts = calloc((size_t) number + 1, sizeof(*alts));
+    bf_split_alt *alts = calloc((size_t) number + 1, sizeof(*alts));
+    uint16_t alt = (uint16_t) ((number + num_samples) % 7);
+    uint16_t num_alleles = (uint16_t) (alt + 1 + number % 3);
     bf_split split = { .alts = alts,
         .num_records = (uint64_t) number + 1,
         .others_missing = number >> 1 & 1,
@@ -213,11 +215,12 @@ check_split(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_
         .encoder = TWO_BIT[number & 1].encoder };
     two_bit_format format = TWO_BIT[number & 1];
 
-    alts[number] = (uint16_t) ((number + num_samples) % 7);
+    alts[number] = (bf_split_alt){ alt, num_alleles };
     for (uint64_t i = 0; i < n; i++) {
-        int other = alts[number] > 0 && alleles[i] > 0 && alleles[i] != alts[number];
-        int same = alts[number] > 0 && alleles[i] > 0 && alleles[i] == alts[number];
+        int other = alt > 0 && alleles[i] > 0 && alleles[i] != alt && alleles[i] < num_alleles;
+        int same = alt > 0 && alleles[i] > 0 && alleles[i] == alt;
 
+        /* What the site does not have is shown in no record. */
         shown[i] = (int8_t) (other ? -split.others_missing : same ? 1 : alleles[i]);
     }
     format.encode = bf_split_encode;

@@ -98,7 +98,7 @@ def test_any_calls(row, with_phase):
         ([64, 0], 1, 70, "an allele that the site does not have"),
         ([127, 0], 1, 200, "an allele that the site does not have"),
         ([100, 0], 2, 100, "an allele that the site does not have"),
-        ([0, -3], 1, 2, "an allele that the site does not have"),
+        ([0, -3], 1, 2, "a value below -2"),
         ([-2, 1], 1, 2, "an allele behind a fill value"),
         ([-2, -1], 2, 2, "an allele behind a fill value"),
     ],
@@ -281,7 +281,7 @@ def test_arguments_of_fields():
 
 def test_sites_that_no_index_has():
     def add(contigs, positions, index=None):
-        index = index or CsiIndex()
+        index = index or CsiIndex(3)
         n = len(contigs)
         offsets = array("Q", range(100, 100 + 50 * (n + 1), 50))
         index.add(array("i", contigs), array("q", positions), array("i", [1] * n), offsets)
@@ -292,6 +292,7 @@ def test_sites_that_no_index_has():
         ([0, 0, 0], [5, 9, 8], 2),
         ([0, 1, 0], [5, 9, 8], 2),
         ([-1], [5], 0),
+        ([3], [5], 0),
         ([0], [2**31 + 1], 0),
     ):
         with pytest.raises(NativeError) as caught:
@@ -300,4 +301,4 @@ def test_sites_that_no_index_has():
     with pytest.raises(NativeError) as caught:
         add([0], [8], add([0, 0], [5, 9]))
     assert caught.value.row == 0
-    assert len(CsiIndex().to_bytes()) == 28
+    assert [len(CsiIndex(n).to_bytes()) for n in (0, 2)] == [28, 36]

@@ -213,8 +213,9 @@ class Encoder:
     def _borrow_rows(self) -> Iterator[dict[str, native.Rows]]:
         """What one call reads the fields through; waits where as many are under way as may be."""
         with self._slots:
-            rows = self._idle_rows.pop() if self._idle_rows else None
-            if rows is None:
+            try:
+                rows = self._idle_rows.pop()
+            except IndexError:
                 rows = {name: reader.rows() for name, reader in self._readers.items()}
             try:
                 yield rows

@@ -90,5 +90,5 @@ def open_encoder(streamed: StreamedFile, tables: Mapping[str, memoryview]) -> na
     if streamed.alts is None:
         return made
     stop = streamed.first + streamed.records
-    alts = tables[streamed.alts].cast("H")[streamed.first : stop]
+    alts = tables[streamed.alts].cast("H")[2 * streamed.first : 2 * stop]
     return native.SplitEncoder(made, alts, streamed.others_missing)

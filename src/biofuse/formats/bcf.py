@@ -45,6 +45,7 @@ FILES = (File("bcf", ".bcf"), File("csi", ".bcf.csi", "no_csi"))
 
 # The most alleles of which a byte tells the numbers.
 _MAX_NARROW_ALLELES = 63
+# Of a site. Calls are of alleles up to 127, which is what planes hold.
 _MAX_ALLELES = 1 << 14
 _MAX_SAMPLES = (1 << 24) - 1
 _MAX_PLOIDY = 255

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from biofuse.errors import BiofuseError
@@ -11,6 +12,8 @@ _MAGIC = b"BCF\2\2"
 _PASS = ("PASS", "All filters passed")
 # Which vcftools takes too, unlike 4.3.
 _VERSION = "VCFv4.2"
+# From 4.4 on, calls tell the phase of their first allele, which no store has.
+_LAST_VERSION = "VCFv4.3"
 # Lines that are made here, whatever the store says.
 _OWN = ("fileformat", "contig", "FILTER", "INFO", "FORMAT")
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
@@ -63,7 +66,7 @@ def header_bytes(
     Raises
     ------
     BiofuseError
-        If a name does not fit a line.
+        If a name does not fit a line, or samples, contigs or filters share one.
     """
     shown = [_GT, *fields] if calls else fields
     lines = _lines(sites, dictionary, samples, shown)
@@ -78,7 +81,10 @@ def _lines(
 ) -> Iterator[str]:
     keys = dictionary.keys
     version = next((value for name, value in sites.meta if name == "fileformat"), _VERSION)
-    yield f"##fileformat={version if version.startswith('VCFv4.') else _VERSION}"
+    version = version if version.startswith("VCFv4.") else _VERSION
+    yield f"##fileformat={min(version, _LAST_VERSION)}"
+    _check_unlike([name for name, _ in sites.filters], "filter_id")
+    _check_unlike([contig.name for contig in sites.contigs], "contig_id")
     filters = dict([_PASS, *sites.filters])
     for name, description in filters.items():
         _check_name(name, "filter_id")
@@ -94,6 +100,12 @@ def _lines(
         yield _field_line("INFO", each, keys)
     for field in fields:
         yield _field_line("FORMAT", field, keys)
+    twice = _find_twice(samples)
+    if twice is not None:
+        raise BiofuseError(
+            f"sample ID {twice!r} is that of several samples, which a .bcf cannot show; leave them "
+            "out with -s ^ID, or rename them"
+        )
     for sample in samples:
         if not sample or any(character in sample for character in "\t\n\r\0"):
             raise BiofuseError(
@@ -115,6 +127,21 @@ def _check_name(name: str, where: str) -> None:
     if not name or _NOT_IN_NAMES.search(name) or "\0" in name:
         raise BiofuseError(
             f"the store has the name {name!r} in {where}, which does not fit a header of a .bcf"
+        )
+
+
+def _find_twice(names: Sequence[str]) -> str | None:
+    """A name that is there more than once, if any is."""
+    if len(set(names)) == len(names):
+        return None
+    return Counter(names).most_common(1)[0][0]
+
+
+def _check_unlike(names: Sequence[str], where: str) -> None:
+    name = _find_twice(names)
+    if name is not None:
+        raise BiofuseError(
+            f"the store has the name {name!r} twice in {where}, which no header of a .bcf can have"
         )
 
 

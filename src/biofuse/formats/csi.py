@@ -28,7 +28,7 @@ class CsiWriter:
         from biofuse import native
 
         self._path = path
-        self._index = native.CsiIndex()
+        self._index = native.CsiIndex(len(subject.read_sites().contigs))
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Add sites.

@@ -118,8 +118,8 @@ class SiteColumns:
         Gives the same as VCF has it: texts, empty where none are.
     info : list of Texts or memoryview
         By `Sites.info`: texts, "." where missing and empty for none; flags of uint8; int32 or
-        int64, -1 where missing and -2 for none; float32, the NaN 0x7f800001 where missing and
-        0x7f800002 for none.
+        int64, -1 where missing and -2 for none; float32, the NaN 0x7f800002 for none and any
+        other where missing.
     """
 
     contig: memoryview

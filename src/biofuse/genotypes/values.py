@@ -234,9 +234,9 @@ class ValueReader:
         """Read a frame's values into `out`. Returns whether it is of a kind that this takes."""
         if frame is None:
             return False
-        if self._idle_decoders:
+        try:
             decoder = self._idle_decoders.pop()
-        else:
+        except IndexError:
             rows, samples, values = self.genotypes.chunks
             decoder = native.Values(rows, samples * values, self._item_size)
         try:

@@ -160,8 +160,11 @@ cdef extern from "count.h" nogil:
 
 
 cdef extern from "split.h" nogil:
+    ctypedef struct bf_split_alt:
+        uint16_t number
+
     ctypedef struct bf_split:
-        const uint16_t *alts
+        const bf_split_alt *alts
         uint64_t num_records
         int others_missing
         bf_encode_record encode
@@ -560,7 +563,7 @@ cdef extern from "csi.h" nogil:
         const int32_t *lengths
         const uint64_t *offsets
 
-    void bf_csi_init(bf_csi *)
+    void bf_csi_init(bf_csi *, uint32_t)
     void bf_csi_free(bf_csi *)
     bf_status bf_csi_add(bf_csi *, const bf_csi_sites *, bf_error *)
     bf_status bf_csi_finish(bf_csi *, bf_error *)

@@ -36,7 +36,7 @@ class NativeError(ValueError):
     allele : bool
         The data is well formed but cannot be shown in the target format.
     sample : int
-        Sample of the row whose values of another field are at fault, or -1.
+        Sample of the row whose alleles or values of another field are at fault, or -1.
     """
 
     def __init__(self, detail, chunk=-1, row=-1, unsupported=False, allele=False, phased=False,

@@ -1,22 +1,16 @@
 #include "bcf.h"
 
+#include "known_alleles.h"
+
 /* A byte of each of 8 alleles. */
 #define EACH 0x0101010101010101ULL
 /* What stands for no such allele in a call, of one byte. */
 #define PAD 0x81
-/* The largest number of an allele that a byte holds. */
-#define MAX_NARROW 62
+/* The most alleles of which a byte tells the numbers. */
+#define MAX_NARROW_ALLELES 63
 /* Where a record has the number of its site's alleles, in two bytes. */
 #define NUM_ALLELES_AT 26
 #define MIN_HEAD 32
-
-/* What a row's alleles have, found on the way. */
-typedef struct {
-    uint8_t fill;    /* not 0: there is a fill value */
-    uint8_t beyond;  /* not 0: there is a value below it */
-    uint8_t large;   /* not 0: there is an allele above MAX_NARROW */
-    uint8_t alleles; /* not 0: there is an allele but the first, in a row that is not wide */
-} seen;
 
 /* Bytes of the fields from this one on. */
 static uint64_t
@@ -77,32 +71,26 @@ phased_bits(const bf_row *row, uint64_t i)
 
 /* Alleles 8 i to 8 i + 7 of a row that is wide, of which those that are none are 0. */
 static inline uint64_t
-wide_alleles(const bf_row *row, uint64_t i, uint8_t sign, seen *seen)
+wide_alleles(const bf_row *row, uint64_t i, uint8_t sign)
 {
     uint64_t found = 0;
-    uint8_t negative = sign, large = (uint8_t) ~sign, bits = 0;
 
     for (unsigned k = 0; k < BF_SIGN_PLANE; k++) {
-        bits = bf_plane(row->planes, (int) k)[i];
-        found |= spread(bits & (uint8_t) ~sign) << k;
-        negative &= k == BF_LOW_PLANE ? 0xff : bits;
-        large &= k == BF_SIGN_PLANE - 1 ? 0xff : bits;
+        found |= spread(bf_plane(row->planes, (int) k)[i] & (uint8_t) ~sign) << k;
     }
-    seen->beyond |= sign & (uint8_t) ~negative;
-    seen->large |= large | (bits & (uint8_t) ~sign);
     return found;
 }
 
-/* The bytes of alleles 8 i to 8 i + 7, whose numbers are up to MAX_NARROW. */
+/* The bytes of alleles 8 i to 8 i + 7, which a byte can tell. *fills: not 0 once there is a fill
+ * value. */
 static inline uint64_t
-codes(const bf_row *row, uint64_t i, int wide, int phased, seen *seen)
+codes(const bf_row *row, uint64_t i, int wide, int phased, uint8_t *fills)
 {
     uint8_t low = row->planes->plane[BF_LOW_PLANE][i], sign = row->planes->plane[BF_SIGN_PLANE][i];
-    uint8_t fill = sign & (uint8_t) ~low, ours = low & (uint8_t) ~sign;
-    uint64_t found = wide ? wide_alleles(row, i, sign, seen) : spread(ours);
+    uint8_t fill = sign & (uint8_t) ~low;
+    uint64_t found = wide ? wide_alleles(row, i, sign) : spread(low & (uint8_t) ~sign);
 
-    seen->fill |= fill;
-    seen->alleles |= ours;
+    *fills |= fill;
     found = ((found << 1) + 2 * EACH) & ~(spread(sign) * 0xff);
     found |= spread(fill) * PAD;
     if (phased) {
@@ -112,32 +100,32 @@ codes(const bf_row *row, uint64_t i, int wide, int phased, seen *seen)
 }
 
 BF_CLONES static void
-encode_narrow(const bf_row *row, uint8_t *out, uint64_t size, seen *seen)
+encode_narrow(const bf_row *row, uint8_t *out, uint64_t size, uint8_t *fills)
 {
     uint64_t words = size / 8;
     uint8_t last[8];
 
     if (row->wide) {
         for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 1, 1, seen));
+            bf_store64(out + 8 * i, codes(row, i, 1, 1, fills));
         }
     } else if (row->phased != NULL && row->ploidy > 1) {
         for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 0, 1, seen));
+            bf_store64(out + 8 * i, codes(row, i, 0, 1, fills));
         }
     } else {
         for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 0, 0, seen));
+            bf_store64(out + 8 * i, codes(row, i, 0, 0, fills));
         }
     }
     if (size % 8 != 0) {
-        bf_store64(last, codes(row, words, row->wide, 1, seen));
+        bf_store64(last, codes(row, words, row->wide, 1, fills));
         memcpy(out + 8 * words, last, size % 8);
     }
 }
 
 static void
-encode_two_bytes(const bf_row *row, uint8_t *out, uint64_t alleles, seen *seen)
+encode_two_bytes(const bf_row *row, uint8_t *out, uint64_t alleles, uint8_t *fills)
 {
     for (uint64_t a = 0; a < alleles; a++) {
         uint64_t i = a / 8;
@@ -146,16 +134,15 @@ encode_two_bytes(const bf_row *row, uint8_t *out, uint64_t alleles, seen *seen)
         uint8_t low = row->planes->plane[BF_LOW_PLANE][i] >> k & 1;
 
         if (sign && !low) {
-            seen->fill = 1;
+            *fills = 1;
             value = PAD & 0x7f;
         } else {
             if (row->wide) {
-                value = (unsigned) (wide_alleles(row, i, row->planes->plane[BF_SIGN_PLANE][i], seen)
+                value = (unsigned) (wide_alleles(row, i, row->planes->plane[BF_SIGN_PLANE][i])
                                     >> 8 * k & 0x7f);
             } else if (!sign) {
                 value = low;
             }
-            seen->alleles |= low & !sign;
             value = sign ? 0 : (value + 1) << 1;
             value |= phased_bits(row, i) >> k & 1;
         }
@@ -184,20 +171,6 @@ settle_fills(uint8_t *out, uint32_t num_samples, uint32_t ploidy, unsigned width
         }
         if (call[width - 1] >= 0x80) {
             memset(call, 0, width);
-        }
-    }
-    return 1;
-}
-
-/* Whether no allele is beyond those of the site. */
-static int
-all_known(const uint8_t *out, uint64_t alleles, unsigned width, unsigned num_alleles)
-{
-    for (uint64_t a = 0; a < alleles; a++) {
-        unsigned code = out[a * width] | (width > 1 ? (unsigned) out[a * width + 1] << 8 : 0);
-
-        if (out[(a + 1) * width - 1] < 0x80 && code >> 1 > num_alleles) {
-            return 0;
         }
     }
     return 1;
@@ -259,7 +232,7 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     uint64_t head_size, alleles = (uint64_t) row->num_samples * row->ploidy;
     const uint8_t *head;
     unsigned num_alleles;
-    seen seen = { 0 };
+    uint8_t fills = 0;
 
     if (find_head(self, row->num_samples, row->ploidy, record, size, &head, &head_size, err)
         != BF_OK) {
@@ -270,20 +243,21 @@ bf_bcf_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *
     if (self->width == 0) {
         return BF_OK;
     }
+    num_alleles = alleles_of(head);
+    if (self->width == 1 && num_alleles > MAX_NARROW_ALLELES) {
+        num_alleles = MAX_NARROW_ALLELES;
+    }
+    if (bf_known_alleles(row, num_alleles, err) != BF_OK) {
+        return err->status;
+    }
     memcpy(out, self->prefix, self->prefix_size);
     out += self->prefix_size;
     if (self->width == 1) {
-        encode_narrow(row, out, alleles, &seen);
+        encode_narrow(row, out, alleles, &fills);
     } else {
-        encode_two_bytes(row, out, alleles, &seen);
+        encode_two_bytes(row, out, alleles, &fills);
     }
-    num_alleles = alleles_of(head);
-    if (seen.beyond || (self->width == 1 && seen.large)
-        || (row->wide ? !all_known(out, alleles, self->width, num_alleles)
-                      : seen.alleles && num_alleles < 2)) {
-        return bf_fail(err, BF_ERR_ALLELE, "a call has an allele that the site does not have");
-    }
-    if (seen.fill && !settle_fills(out, row->num_samples, row->ploidy, self->width)) {
+    if (fills && !settle_fills(out, row->num_samples, row->ploidy, self->width)) {
         return bf_fail(err, BF_ERR_ALLELE, "a call has an allele behind a fill value");
     }
     return BF_OK;

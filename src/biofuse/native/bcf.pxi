@@ -144,7 +144,7 @@ cdef class BcfField:
     values : Texts, or buffer of uint8, int32, int64 or float32
         Texts, of which "." is missing and an empty one behind all others is none; flags;
         integers, of which -1 is missing and -2 behind all others is none; floats, of which
-        the NaN 0x7f800001 is missing and 0x7f800002 is none.
+        the NaN 0x7f800002 is none and any other is missing.
 
     Raises
     ------
@@ -298,12 +298,18 @@ def bcf_heads(const int32_t[::1] contigs not None, const int64_t[::1] positions 
 
 
 cdef class CsiIndex:
-    """A CSI index of the records of a BCF file in blocks of stored data."""
+    """A CSI index of the records of a BCF file in blocks of stored data.
+
+    Parameters
+    ----------
+    num_contigs : int
+        Of the file's header.
+    """
 
     cdef bf_csi csi
 
-    def __cinit__(self):
-        bf_csi_init(&self.csi)
+    def __cinit__(self, uint32_t num_contigs):
+        bf_csi_init(&self.csi, num_contigs)
 
     def __dealloc__(self):
         bf_csi_free(&self.csi)

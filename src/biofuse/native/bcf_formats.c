@@ -4,11 +4,7 @@
 
 #include "bcf_types.h"
 #include "bits.h"
-
-/* The lowest number of 32 bits that stands for itself. */
-#define MIN_INT32 (-2147483640)
-#define MISSING_FLOAT 0x7f800001U
-#define NO_FLOAT 0x7f800002U
+#include "no_value.h"
 
 enum { FINE = 0, BEYOND, BEHIND, NOT_SHOWN };
 
@@ -121,58 +117,18 @@ bf_bcf_format_size(const bf_bcf_format *self, uint32_t num_samples, uint32_t cou
            + (uint64_t) num_samples * count * shown_bytes(self->code);
 }
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LITTLE16(x) __builtin_bswap16(x)
-#define LITTLE32(x) __builtin_bswap32(x)
-#define LITTLE64(x) __builtin_bswap64(x)
-#else
-#define LITTLE16(x) (x)
-#define LITTLE32(x) (x)
-#define LITTLE64(x) (x)
-#endif
-
-static inline uint16_t
-load16(const uint8_t *p)
-{
-    uint16_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE16(x);
-}
-
-static inline uint32_t
-load32(const uint8_t *p)
-{
-    uint32_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE32(x);
-}
-
-static inline uint64_t
-load64(const uint8_t *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, sizeof(x));
-    return LITTLE64(x);
-}
-
 static inline void
 store(uint8_t *p, uint32_t bits, unsigned width)
 {
-    uint16_t two = LITTLE16((uint16_t) bits);
-    uint32_t four = LITTLE32(bits);
-
     switch (width) {
     case 1:
         *p = (uint8_t) bits;
         break;
     case 2:
-        memcpy(p, &two, sizeof(two));
+        bf_store16(p, (uint16_t) bits);
         break;
     default:
-        memcpy(p, &four, sizeof(four));
+        bf_store32(p, bits);
     }
 }
 
@@ -195,17 +151,17 @@ load(const uint8_t *p, char code)
     case 'B':
         return *p;
     case 'h':
-        return (int16_t) load16(p);
+        return (int16_t) bf_load16(p);
     case 'H':
-        return load16(p);
+        return bf_load16(p);
     case 'i':
-        return (int32_t) load32(p);
+        return (int32_t) bf_load32(p);
     case 'I':
-        return load32(p);
+        return bf_load32(p);
     case 'q':
-        return (int64_t) load64(p);
+        return (int64_t) bf_load64(p);
     default:
-        return load64(p) > INT64_MAX ? INT64_MAX : (int64_t) load64(p);
+        return bf_load64(p) > INT64_MAX ? INT64_MAX : (int64_t) bf_load64(p);
     }
 }
 
@@ -221,10 +177,10 @@ put_ints(const uint8_t *values, uint64_t n, uint8_t *out, char code)
         int64_t value = load(values + i * from, code);
 
         if (from >= 4) {
-            beyond |= value < MIN_INT32 || value > INT32_MAX;
+            beyond |= value < BF_BCF_MIN_INT32 || value > INT32_MAX;
         }
         if (is_signed(code)) {
-            value = value == -1 ? missing : value;
+            value = value == BF_MISSING_INT ? missing : value;
         }
         store(out + i * to, (uint32_t) value, to);
     }
@@ -242,11 +198,11 @@ end_ints(const uint8_t *own, uint32_t room, uint32_t count, uint8_t *out, char c
     for (uint32_t i = count; i < room; i++) {
         int64_t value = load(own + (uint64_t) i * from, code);
 
-        if (value != -1 && value != -2) {
+        if (value != BF_MISSING_INT && value != BF_NO_INT) {
             return NOT_SHOWN;
         }
     }
-    while (k > 0 && load(own + (uint64_t) (k - 1) * from, code) == -2) {
+    while (k > 0 && load(own + (uint64_t) (k - 1) * from, code) == BF_NO_INT) {
         k--;
         store(out + (uint64_t) k * to, k > 0 ? missing + 1 : missing, to);
     }
@@ -309,7 +265,7 @@ put_code(const job *self, char code, uint64_t *sample)
     }
 }
 
-/* Floats, as they are, but for those of a sample that has none. */
+/* Floats, as they are, but for NaNs and for those of a sample that has none. */
 static int
 put_floats(const job *self, uint64_t *sample)
 {
@@ -319,17 +275,17 @@ put_floats(const job *self, uint64_t *sample)
         int ended = 0;
 
         for (uint32_t k = 0; k < self->room; k++) {
-            uint32_t bits = load32(own + (uint64_t) k * 4);
+            uint32_t bits = bf_one_nan(bf_load32(own + (uint64_t) k * 4));
 
-            if (k >= self->count && bits != NO_FLOAT && bits != MISSING_FLOAT) {
+            if (k >= self->count && !bf_is_nan(bits)) {
                 return NOT_SHOWN;
             }
-            if (ended && bits != NO_FLOAT) {
+            if (ended && bits != BF_NO_FLOAT) {
                 return BEHIND;
             }
-            ended = bits == NO_FLOAT;
+            ended = bits == BF_NO_FLOAT;
             if (k < self->count) {
-                store(out + (uint64_t) k * 4, ended && k == 0 ? MISSING_FLOAT : bits, 4);
+                store(out + (uint64_t) k * 4, ended && k == 0 ? BF_MISSING_FLOAT : bits, 4);
             }
         }
     }

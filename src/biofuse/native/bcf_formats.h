@@ -8,7 +8,7 @@
 /* code: what a store's elements are, as Python's struct names them: ? b B h H i I q Q, f, or s for
  * texts. Integers are shown in the smallest type that holds all of theirs: one that is signed and
  * of 8 or 16 bits in the next larger one, since BCF has no room for its lowest numbers. -1 is
- * missing and, behind all others of a sample, -2 is none; 0x7f800001 and 0x7f800002 are of floats.
+ * missing and, behind all others of a sample, -2 is none; those of floats are in no_value.h.
  * per: A, R or G if a record has as many values as its site has alternate alleles, alleles or
  * genotypes, and one at least; 0 if it has all. key: what a field begins with. */
 typedef struct {

@@ -1,15 +1,9 @@
 #include "bcf_heads.h"
 
 #include "bcf_types.h"
+#include "bits.h"
+#include "no_value.h"
 
-/* The lowest numbers of each type stand for what is missing. */
-#define MIN_INT8 (-120)
-#define MIN_INT16 (-32760)
-#define MIN_INT32 (-2147483640)
-#define MISSING_INT (-1)
-#define NO_INT (-2)
-#define MISSING_FLOAT 0x7f800001U
-#define NO_FLOAT 0x7f800002U
 #define MAX_SIZE (1U << 30)
 /* Bytes of the numbers that a record begins with. */
 #define FIXED_SIZE 32
@@ -30,29 +24,21 @@ put_bytes(writer *to, const void *bytes, uint64_t size)
 }
 
 static void
-store32(uint8_t *p, uint32_t number)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        p[i] = (uint8_t) (number >> 8 * i);
-    }
-}
-
-static void
 put_number(writer *to, uint32_t number, unsigned width)
 {
     uint8_t bytes[4];
 
-    store32(bytes, number);
+    bf_store32(bytes, number);
     put_bytes(to, bytes, width);
 }
 
 static unsigned
 int_type(int64_t least, int64_t most)
 {
-    if (least >= MIN_INT8 && most <= INT8_MAX) {
+    if (least >= BF_BCF_MIN_INT8 && most <= INT8_MAX) {
         return BF_BCF_INT8;
     }
-    return least >= MIN_INT16 && most <= INT16_MAX ? BF_BCF_INT16 : BF_BCF_INT32;
+    return least >= BF_BCF_MIN_INT16 && most <= INT16_MAX ? BF_BCF_INT16 : BF_BCF_INT32;
 }
 
 static void
@@ -121,14 +107,15 @@ put_ints(writer *to, const bf_bcf_field *field, uint64_t i)
     const int32_t *values = (const int32_t *) field->values + i * field->width;
     uint32_t count = field->width, missing = 0;
     int64_t least = INT64_MAX, most = INT64_MIN;
+    int32_t none;
     unsigned type;
 
     /* One value is never filled up. */
-    while (field->width > 1 && count > 0 && values[count - 1] == NO_INT) {
+    while (field->width > 1 && count > 0 && values[count - 1] == BF_NO_INT) {
         count--;
     }
     for (uint32_t k = 0; k < count; k++) {
-        if (values[k] == MISSING_INT) {
+        if (values[k] == BF_MISSING_INT) {
             missing++;
             continue;
         }
@@ -138,16 +125,15 @@ put_ints(writer *to, const bf_bcf_field *field, uint64_t i)
     if (missing == count) {
         return 0;
     }
-    if (least < MIN_INT32) {
+    if (least < BF_BCF_MIN_INT32) {
         return -1;
     }
     put_typed_int(to, (int32_t) field->key);
     type = int_type(least, most);
+    none = type == BF_BCF_INT8 ? INT8_MIN : type == BF_BCF_INT16 ? INT16_MIN : INT32_MIN;
     put_type(to, count, type);
     for (uint32_t k = 0; k < count; k++) {
-        int32_t none = type == BF_BCF_INT8 ? INT8_MIN : type == BF_BCF_INT16 ? INT16_MIN : INT32_MIN;
-
-        put_int(to, values[k] == MISSING_INT ? none : values[k], type);
+        put_int(to, values[k] == BF_MISSING_INT ? none : values[k], type);
     }
     return 1;
 }
@@ -158,11 +144,11 @@ put_floats(writer *to, const bf_bcf_field *field, uint64_t i)
     const uint32_t *values = (const uint32_t *) field->values + i * field->width;
     uint32_t count = field->width, missing = 0;
 
-    while (count > 0 && values[count - 1] == NO_FLOAT) {
+    while (count > 0 && values[count - 1] == BF_NO_FLOAT) {
         count--;
     }
     for (uint32_t k = 0; k < count; k++) {
-        missing += values[k] == MISSING_FLOAT;
+        missing += bf_is_nan(values[k]);
     }
     if (missing == count) {
         return 0;
@@ -170,7 +156,7 @@ put_floats(writer *to, const bf_bcf_field *field, uint64_t i)
     put_typed_int(to, (int32_t) field->key);
     put_type(to, count, BF_BCF_FLOAT32);
     for (uint32_t k = 0; k < count; k++) {
-        put_number(to, values[k], 4);
+        put_number(to, bf_is_nan(values[k]) ? BF_MISSING_FLOAT : values[k], 4);
     }
     return 1;
 }
@@ -300,14 +286,15 @@ write_head(
         return bf_fail(err, BF_ERR_ARGUMENT, "the site has more INFO than BCF can hold");
     }
     after = to->used;
-    store32(fixed, (uint32_t) (after - begun - 8));
-    store32(fixed + 4, *behind);
-    store32(fixed + 8, (uint32_t) self->contigs[i]);
-    store32(fixed + 12, (uint32_t) (self->positions[i] - 1));
-    store32(fixed + 16, (uint32_t) self->lengths[i]);
-    store32(fixed + 20, self->qualities != NULL ? self->qualities[i] : MISSING_FLOAT);
-    store32(fixed + 24, num_alleles << 16 | num_info);
-    store32(fixed + 28, self->num_samples | num_formats << 24);
+    bf_store32(fixed, (uint32_t) (after - begun - 8));
+    bf_store32(fixed + 4, *behind);
+    bf_store32(fixed + 8, (uint32_t) self->contigs[i]);
+    bf_store32(fixed + 12, (uint32_t) (self->positions[i] - 1));
+    bf_store32(fixed + 16, (uint32_t) self->lengths[i]);
+    bf_store32(fixed + 20,
+        self->qualities != NULL ? bf_one_nan(self->qualities[i]) : BF_MISSING_FLOAT);
+    bf_store32(fixed + 24, num_alleles << 16 | num_info);
+    bf_store32(fixed + 28, self->num_samples | num_formats << 24);
     to->used = begun;
     put_bytes(to, fixed, FIXED_SIZE);
     to->used = after;

@@ -9,7 +9,7 @@
 typedef enum {
     BF_BCF_FLAG,  /* uint8_t: set or not */
     BF_BCF_INT,   /* int32_t: -1 is missing and, behind all others, -2 is none */
-    BF_BCF_FLOAT, /* uint32_t, the bits of a float: 0x7f800001 is missing, 0x7f800002 is none */
+    BF_BCF_FLOAT, /* uint32_t, the bits of a float: as in no_value.h */
     BF_BCF_TEXT,  /* texts: "." is missing, an empty one is none */
 } bf_bcf_kind;
 
@@ -29,7 +29,7 @@ typedef struct {
     const int32_t *contigs;    /* in the dictionary of contigs */
     const int64_t *positions;  /* 1-based */
     const int32_t *lengths;    /* positions that a site takes */
-    const uint32_t *qualities; /* the bits of floats; NULL: missing */
+    const uint32_t *qualities; /* the bits of floats, missing if NaN; NULL: all are */
     bf_texts ids;              /* empty or ".": missing */
     bf_texts alleles;          /* max_alleles a variant, the last ones empty */
     uint32_t max_alleles;

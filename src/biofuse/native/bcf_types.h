@@ -13,6 +13,11 @@ enum {
     BF_BCF_CHAR = 7,
 };
 
+/* The lowest numbers of each type that stand for themselves. */
+#define BF_BCF_MIN_INT8 (-120)
+#define BF_BCF_MIN_INT16 (-32760)
+#define BF_BCF_MIN_INT32 (-2147483640)
+
 /* Most bytes of a type and its count. */
 #define BF_BCF_TYPE_ROOM 6
 

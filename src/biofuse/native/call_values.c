@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "no_value.h"
+
 /* How far a value may be from the range of a probability or dosage, and a sum from 1. */
 #define TOLERANCE 1e-3
 #define SUM_TOLERANCE 0.1
@@ -9,10 +11,7 @@
 static inline int
 is_fill(float value)
 {
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof(bits));
-    return bits == 0x7f800002;
+    return bf_float_bits(value) == BF_NO_FLOAT;
 }
 
 static int

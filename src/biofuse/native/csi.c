@@ -4,19 +4,20 @@
 #include <string.h>
 
 #include "bgzf.h"
+#include "bits.h"
 
 #define MIN_SHIFT 14
 /* Enough for contigs of 512 Mb; there are more where a site is beyond. */
 #define USUAL_LEVELS 5
 #define NONE UINT64_MAX
-#define MAX_CONTIGS (1U << 24)
 /* A bin whose records are nearer to each other in the file, in bytes, is none of its own. */
 #define SMALL 0x10000
 
 void
-bf_csi_init(bf_csi *self)
+bf_csi_init(bf_csi *self, uint32_t num_listed)
 {
     memset(self, 0, sizeof(*self));
+    self->num_listed = num_listed;
     self->contig = self->position = -1;
     self->levels = USUAL_LEVELS;
 }
@@ -37,7 +38,7 @@ bf_csi_free(bf_csi *self)
         free(contig);
     }
     free(self->contigs);
-    bf_csi_init(self);
+    bf_csi_init(self, 0);
 }
 
 /* Room for so many items at least. */
@@ -162,7 +163,7 @@ bf_csi_add(bf_csi *self, const bf_csi_sites *sites, bf_error *err)
         bf_csi_contig *contig;
 
         err->row = (int64_t) i;
-        if (number < 0 || number >= MAX_CONTIGS || start > INT32_MAX) {
+        if (number < 0 || number >= self->num_listed || start > INT32_MAX) {
             return bf_fail(err, BF_ERR_ARGUMENT, "the site's place is one that no index has");
         }
         if (number == self->contig) {
@@ -199,12 +200,17 @@ first_bin(unsigned depth)
 }
 
 static uint8_t *
-put(uint8_t *out, uint64_t number, unsigned width)
+put32(uint8_t *out, uint64_t number)
 {
-    for (unsigned i = 0; i < width; i++) {
-        out[i] = (uint8_t) (number >> 8 * i);
-    }
-    return out + width;
+    bf_store32(out, (uint32_t) number);
+    return out + 4;
+}
+
+static uint8_t *
+put64(uint8_t *out, uint64_t number)
+{
+    bf_store64(out, number);
+    return out + 8;
 }
 
 static int
@@ -335,10 +341,11 @@ bf_csi_size(const bf_csi *self)
 {
     uint64_t size = 16 + 4 + 8;
 
+    /* Those behind the last one that has sites too: htslib looks them up without asking. */
+    size += 4 * (uint64_t) self->num_listed;
     for (uint64_t i = 0; i < self->num_contigs; i++) {
         const bf_csi_contig *contig = self->contigs[i];
 
-        size += 4;
         for (unsigned k = 0; contig != NULL && k < BF_CSI_LEVELS; k++) {
             size += 16 * (contig->levels[k].num_bins + contig->levels[k].num_chunks);
         }
@@ -359,11 +366,11 @@ put_level(const bf_csi_contig *contig, unsigned level, uint32_t first, uint8_t *
     for (uint64_t b = 0; b < own->num_bins; b++) {
         const bf_csi_bin *bin = &own->bins[b];
 
-        out = put(out, first + bin->number, 4);
-        out = put(out, contig->windows[(uint64_t) bin->number << 3 * level], 8);
-        out = put(out, bin->num_chunks, 4);
+        out = put32(out, first + bin->number);
+        out = put64(out, contig->windows[(uint64_t) bin->number << 3 * level]);
+        out = put32(out, bin->num_chunks);
         for (uint32_t c = 0; c < bin->num_chunks; c++, chunk++) {
-            out = put(put(out, chunk->begin, 8), chunk->end, 8);
+            out = put64(put64(out, chunk->begin), chunk->end);
         }
     }
     return out;
@@ -377,28 +384,29 @@ put_contig(const bf_csi_contig *contig, unsigned levels, uint8_t *out)
     for (unsigned k = 0; k <= levels; k++) {
         num_bins += contig->levels[k].num_bins;
     }
-    out = put(out, num_bins, 4);
+    out = put32(out, num_bins);
     for (unsigned k = 0; k <= levels; k++) {
         out = put_level(contig, k, first_bin(levels - k), out);
     }
-    out = put(out, first_bin(levels + 1) + 1, 4);
-    out = put(out, 0, 8);
-    out = put(out, 2, 4);
-    out = put(put(out, contig->first, 8), contig->last, 8);
-    return put(put(out, contig->count, 8), 0, 8);
+    out = put32(out, first_bin(levels + 1) + 1);
+    out = put64(out, 0);
+    out = put32(out, 2);
+    out = put64(put64(out, contig->first), contig->last);
+    return put64(put64(out, contig->count), 0);
 }
 
 void
 bf_csi_write(const bf_csi *self, uint8_t *out)
 {
     memcpy(out, "CSI\1", 4);
-    out = put(out + 4, MIN_SHIFT, 4);
-    out = put(out, self->levels, 4);
-    out = put(out, 0, 4);
-    out = put(out, self->num_contigs, 4);
-    for (uint64_t i = 0; i < self->num_contigs; i++) {
-        out = self->contigs[i] == NULL ? put(out, 0, 4)
-                                       : put_contig(self->contigs[i], self->levels, out);
+    out = put32(out + 4, MIN_SHIFT);
+    out = put32(out, self->levels);
+    out = put32(out, 0);
+    out = put32(out, self->num_listed);
+    for (uint64_t i = 0; i < self->num_listed; i++) {
+        out = i < self->num_contigs && self->contigs[i] != NULL
+                  ? put_contig(self->contigs[i], self->levels, out)
+                  : put32(out, 0);
     }
-    (void) put(out, 0, 8);
+    (void) put64(out, 0);
 }

@@ -36,8 +36,9 @@ typedef struct {
 } bf_csi_contig;
 
 typedef struct {
-    bf_csi_contig **contigs; /* NULL where there is no site */
+    bf_csi_contig **contigs; /* NULL where there is no site; none behind the last that has */
     uint64_t num_contigs, contigs_room;
+    uint32_t num_listed;      /* contigs of the file's header */
     int64_t contig, position; /* of the last site, -1 before the first */
     unsigned levels;          /* sizes of bins above the smallest one that are needed */
 } bf_csi;
@@ -51,7 +52,8 @@ typedef struct {
     const uint64_t *offsets;
 } bf_csi_sites;
 
-void bf_csi_init(bf_csi *self);
+/* Of a file with so many contigs. */
+void bf_csi_init(bf_csi *self, uint32_t num_listed);
 void bf_csi_free(bf_csi *self);
 
 /* BF_ERR_ARGUMENT, with the row: a site that comes behind others that should follow it, or whose

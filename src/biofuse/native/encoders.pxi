@@ -22,7 +22,8 @@ cdef class SplitEncoder(RecordEncoder):
     encoder : RecordEncoder
         Makes records of what they show.
     alts : buffer of uint16
-        Of each record, which ALT it shows, from 1; 0 for a site that is shown as it is.
+        Two of each record: which ALT it shows, from 1, and how many alleles its site has; 0 for a
+        site that is shown as it is.
     others_missing : bool
         Whether other ALTs are shown as missing; else they are shown as REF.
     """
@@ -39,8 +40,10 @@ cdef class SplitEncoder(RecordEncoder):
         self.context = &self.split
         self.inner = encoder
         self.alts = alts
-        self.split.alts = &alts[0] if alts.shape[0] > 0 else NULL
-        self.split.num_records = alts.shape[0]
+        if alts.shape[0] % 2 != 0:
+            raise ValueError("there are two numbers of each record")
+        self.split.alts = <const bf_split_alt *> &alts[0] if alts.shape[0] > 0 else NULL
+        self.split.num_records = alts.shape[0] // 2
         self.split.others_missing = others_missing
         self.split.encode = encoder.encode
         self.split.encoder = encoder.context

@@ -229,12 +229,6 @@ observe(bf_engine *self, uint32_t number, uint64_t offset, uint64_t stop, uint64
     }
 }
 
-static void
-add_piece(bf_context *context, const uint8_t *bytes, uint64_t size)
-{
-    context->iov[context->num_iov++] = (struct iovec){ (void *) bytes, size };
-}
-
 static bf_status
 reserve_out(bf_context *context, uint64_t size, bf_error *err)
 {
@@ -282,15 +276,15 @@ read_records(bf_engine *self, bf_context *context, uint32_t number, uint64_t pos
             return err->status;
         }
         if (used > begun) {
-            add_piece(context, context->out + begun, used - begun);
+            bf_add_piece(context, context->out + begun, used - begun);
             begun = used;
         }
         start = start > position ? start : position;
         end = end < stop ? end : stop;
-        add_piece(context, bytes + (start - bf_start_of(file, record)), end - start);
+        bf_add_piece(context, bytes + (start - bf_start_of(file, record)), end - start);
     }
     if (used > begun) {
-        add_piece(context, context->out + begun, used - begun);
+        bf_add_piece(context, context->out + begun, used - begun);
     }
     return BF_OK;
 }
@@ -308,7 +302,7 @@ bf_engine_read_stream(bf_engine *self, bf_context *context, uint32_t number, uin
     stop = size < file->size - offset ? offset + size : file->size;
     if (offset < file->header_size) {
         end = stop < file->header_size ? stop : file->header_size;
-        add_piece(context, file->header + offset, end - offset);
+        bf_add_piece(context, file->header + offset, end - offset);
         offset = end;
     }
     return offset < stop ? read_records(self, context, number, offset, stop, place, err) : BF_OK;

@@ -131,6 +131,13 @@ int bf_engine_ahead(bf_engine *self, bf_place *place);
 /* Give a chunk that the engine wants. */
 void bf_engine_give(bf_engine *self, const bf_place *place, bf_source *source);
 
+/* Add bytes to what is put together; they are in use until bf_engine_end. */
+static inline void
+bf_add_piece(bf_context *context, const uint8_t *bytes, uint64_t size)
+{
+    context->iov[context->num_iov++] = (struct iovec){ (void *) bytes, size };
+}
+
 /* Whether all chunks of a row are kept. */
 int bf_engine_has_row(bf_engine *self, uint32_t array, uint64_t chunk_row);
 

@@ -106,12 +106,6 @@ keep_block(bf_engine *self, uint32_t number, uint64_t block, const uint8_t *byte
     bf_cache_release(self->cache, &kept->cached);
 }
 
-static void
-add_piece(bf_context *context, const uint8_t *bytes, uint64_t size)
-{
-    context->iov[context->num_iov++] = (struct iovec){ (void *) bytes, size };
-}
-
 /* The same for a range that lies in blocks of the stream, of one byte at least. */
 static bf_status
 read_blocks(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset, uint64_t stop,
@@ -137,7 +131,7 @@ read_blocks(bf_engine *self, bf_context *context, uint32_t number, uint64_t offs
     if (kept != NULL) {
         end = payload_of(file, first - 1) + BF_BGZF_AROUND;
         end = stop - (first - 1) * BF_BGZF_BLOCK < end ? stop - (first - 1) * BF_BGZF_BLOCK : end;
-        add_piece(context, kept->bytes + at, end - at);
+        bf_add_piece(context, kept->bytes + at, end - at);
         at = 0;
         if (first <= last) {
             /* Who reads on has all of it. */
@@ -145,7 +139,7 @@ read_blocks(bf_engine *self, bf_context *context, uint32_t number, uint64_t offs
         }
     }
     if (first <= last) {
-        add_piece(context, context->blocks + at, stop - first * BF_BGZF_BLOCK - at);
+        bf_add_piece(context, context->blocks + at, stop - first * BF_BGZF_BLOCK - at);
         if (stop - last * BF_BGZF_BLOCK < payload_of(file, last) + (uint64_t) BF_BGZF_AROUND) {
             keep_block(self, number, last, context->blocks + (last - first) * BF_BGZF_BLOCK);
         }
@@ -171,7 +165,7 @@ bf_read_framed(bf_engine *self, bf_context *context, uint32_t number, uint64_t o
     }
     if (stop > end) {
         offset = offset > end ? offset : end;
-        add_piece(context, bf_bgzf_end + (offset - end), stop - offset);
+        bf_add_piece(context, bf_bgzf_end + (offset - end), stop - offset);
     }
     return BF_OK;
 }

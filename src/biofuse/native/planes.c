@@ -355,7 +355,8 @@ bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src, uint64_t 
         if (k >= depth && src->no_sign) {
             clear_bits(dst->plane[k], dst_bit, n);
         } else {
-            bf_copy_bits(dst->plane[k], dst_bit, src->plane[k < depth ? k : BF_SIGN_PLANE], src_bit, n);
+            bf_copy_bits(
+                dst->plane[k], dst_bit, src->plane[k < depth ? k : BF_SIGN_PLANE], src_bit, n);
         }
     }
     dst->no_sign = dst->no_sign && src->no_sign;

@@ -24,8 +24,8 @@ uint64_t bf_plink2_record_size(const bf_plink2 *self, uint32_t num_samples);
  * them: the hard call of a dosage is the nearest one, or missing if that is more than a tenth of
  * an allele away; a call without a dosage has that of its alleles, one of which all
  * probabilities are 0 is missing. Of a variant of which all dosages are 0, or all are 2, one is
- * shown a 16384th off: plink2 takes none of such for relationships. BF_ERR_ALLELE: an allele index above 1, or values that are no probabilities or
- * dosages. */
+ * shown a 16384th off: plink2 takes none of such for relationships. BF_ERR_ALLELE: an allele index
+ * above 1, or values that are no probabilities or dosages. */
 bf_status bf_plink2_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t *out,
     uint64_t size, bf_error *err);
 

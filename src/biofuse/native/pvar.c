@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "floats.h"
+#include "no_value.h"
 
 /* Tabs and the line feed, and the digits of a position. */
 #define MORE_PER_LINE (9 + 20)
@@ -10,7 +11,6 @@
 #define INTEGER_SIZE 20
 /* What stands for none, if it is before others. */
 #define NONE_SIZE 2
-#define FLOAT_FILL 0x7f800002u
 
 static int
 is_field(bf_text text)
@@ -104,13 +104,11 @@ look_at(const bf_info_field *field, uint64_t i)
     case BF_INFO_INT64: {
         int64_t value = get_integer(field, i);
 
-        return value == -1 ? MISSING : value == -2 ? NONE : THERE;
+        return value == BF_MISSING_INT ? MISSING : value == BF_NO_INT ? NONE : THERE;
     }
     case BF_INFO_FLOAT:
-        memcpy(&bits, (const float *) field->values + i, sizeof(bits));
-        return bits == FLOAT_FILL ? NONE
-               : isnan(((const float *) field->values)[i]) ? MISSING
-                                                           : THERE;
+        bits = bf_float_bits(((const float *) field->values)[i]);
+        return bits == BF_NO_FLOAT ? NONE : bf_is_nan(bits) ? MISSING : THERE;
     default: {
         bf_text text = bf_texts_get(&field->texts, i);
 

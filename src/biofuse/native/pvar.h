@@ -32,8 +32,8 @@ typedef enum {
 } bf_info_kind;
 
 /* A field of INFO: width values a variant, one variant after another. Flags are uint8_t, integers
- * int32_t or int64_t, -1 if missing and, behind all others, -2 for none, floats NaN 0x7f800002 for none and any other
- * if missing; texts "." and empty. */
+ * int32_t or int64_t, -1 if missing and, behind all others, -2 for none, floats NaN 0x7f800002 for
+ * none and any other if missing; texts "." and empty. */
 typedef struct {
     bf_text key;
     bf_info_kind kind;

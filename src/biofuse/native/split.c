@@ -2,14 +2,13 @@
 
 #include <stdlib.h>
 
-/* The bits of alleles 64 at a time: those that are the ALT, and those that are another one. Returns
- * whether there are values that are no allele, below -2. */
-BF_CLONES static int
+#include "known_alleles.h"
+
+/* The bits of alleles 64 at a time: those that are the ALT, and those that are another one. */
+BF_CLONES static void
 split_wide(const bf_planes *from, unsigned alt, int others_missing, uint8_t *low, uint8_t *sign,
     uint64_t words)
 {
-    uint64_t wrong = 0;
-
     /* Beyond the depth, bits of alleles are 0. */
     for (uint64_t w = 0; w < words; w++) {
         uint64_t negative = bf_load64(from->plane[BF_SIGN_PLANE] + 8 * w);
@@ -19,7 +18,6 @@ split_wide(const bf_planes *from, unsigned alt, int others_missing, uint8_t *low
         for (int k = 0; k < from->depth; k++) {
             uint64_t bits = bf_load64(from->plane[k] + 8 * w);
 
-            wrong |= k != BF_LOW_PLANE ? negative & ~bits : 0;
             any |= bits;
             same &= alt >> k & 1 ? bits : ~bits;
         }
@@ -27,7 +25,6 @@ split_wide(const bf_planes *from, unsigned alt, int others_missing, uint8_t *low
         bf_store64(low + 8 * w, same | (first & negative) | other);
         bf_store64(sign + 8 * w, negative | other);
     }
-    return wrong != 0;
 }
 
 /* The same where no allele is above 1, and this ALT is: nobody has it. */
@@ -51,16 +48,20 @@ bf_split_encode(const void *context, const bf_row *row, uint64_t record, uint8_t
     const bf_split *self = context;
     uint64_t bits = (uint64_t) row->num_samples * row->ploidy, bytes = bf_planes_bytes(bits);
     uint64_t words = (bits + 63) / 64;
-    unsigned alt = record < self->num_records ? self->alts[record] : 0;
+    bf_split_alt alt = { 0 };
     bf_planes planes = { .capacity = bits, .depth = 1 };
     bf_row shown = *row;
-    bf_status status = BF_OK;
+    bf_status status;
 
     if (record >= self->num_records) {
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such record");
     }
-    if (alt == 0 || (alt == 1 && !row->wide)) {
+    alt = self->alts[record];
+    if (alt.number == 0 || (alt.number == 1 && !row->wide)) {
         return self->encode(self->encoder, row, record, out, size, err);
+    }
+    if (bf_known_alleles(row, alt.num_alleles, err) != BF_OK) {
+        return err->status;
     }
     planes.plane[BF_LOW_PLANE] = malloc(2 * bytes);
     if (planes.plane[BF_LOW_PLANE] == NULL) {
@@ -72,10 +73,8 @@ bf_split_encode(const void *context, const bf_row *row, uint64_t record, uint8_t
         memset(planes.plane[k] + words * 8, 0, bytes - words * 8);
     }
     if (row->wide) {
-        if (split_wide(row->planes, alt, self->others_missing, planes.plane[BF_LOW_PLANE],
-                planes.plane[BF_SIGN_PLANE], words)) {
-            status = bf_fail(err, BF_ERR_ALLELE, "an allele is below -2");
-        }
+        split_wide(row->planes, alt.number, self->others_missing, planes.plane[BF_LOW_PLANE],
+            planes.plane[BF_SIGN_PLANE], words);
     } else {
         split_narrow(row->planes, self->others_missing, planes.plane[BF_LOW_PLANE],
             planes.plane[BF_SIGN_PLANE], words);
@@ -83,9 +82,7 @@ bf_split_encode(const void *context, const bf_row *row, uint64_t record, uint8_t
     planes.no_sign = row->planes->no_sign && !self->others_missing;
     shown.planes = &planes;
     shown.wide = 0;
-    if (status == BF_OK) {
-        status = self->encode(self->encoder, &shown, record, out, size, err);
-    }
+    status = self->encode(self->encoder, &shown, record, out, size, err);
     free(planes.plane[BF_LOW_PLANE]);
     return status;
 }

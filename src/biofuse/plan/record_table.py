@@ -12,6 +12,8 @@ from biofuse.plan.variants import Batch
 from biofuse.plan.views import View
 
 VARIANTS, ALTS = "variants.u32", "alts.u16"
+# Two numbers of each record.
+_ALT_BYTES = 4
 
 
 def write_file(directory: str, name: str, data: bytes) -> None:
@@ -67,7 +69,7 @@ class RecordTable:
         self.count = 0
         self.written = Written()
 
-    def add(self, index: Array, alts: Array | None) -> None:
+    def add(self, index: Array, alts: Array | None, num_alleles: Array | None) -> None:
         """Add records.
 
         Parameters
@@ -76,13 +78,16 @@ class RecordTable:
             Indices in the store, ascending.
         alts : ndarray of uint16 or None
             Which ALT each shows; None or 0: the site as it is.
+        num_alleles : ndarray of uint16 or None
+            How many alleles its site has; with `alts`.
         """
         if alts is not None and alts.any() and not self.splits:
             self.splits = True
-            self._alts_out.write(bytes(2 * self.count))
-        if self.splits:
-            shown = np.zeros(len(index), np.uint16) if alts is None else alts
-            self._alts_out.write(shown.tobytes())
+            self._alts_out.write(bytes(_ALT_BYTES * self.count))
+        if self.splits and alts is not None and num_alleles is not None:
+            self._alts_out.write(np.stack([alts, num_alleles], axis=1).tobytes())
+        elif self.splits:
+            self._alts_out.write(bytes(_ALT_BYTES * len(index)))
         self._variants_out.write(index.tobytes())
         self.count += len(index)
 
@@ -145,9 +150,10 @@ class RecordTables:
 
     def add(self, batch: Batch) -> None:
         """Add variants to all."""
-        self.whole.add(batch.whole.index, None)
+        self.whole.add(batch.whole.index, None, None)
         if self.split is not self.whole:
-            self.split.add(batch.split.index, batch.split.alts)
+            split = batch.split
+            self.split.add(split.index, split.alts, split.num_alleles)
 
     def finish(self, num_variants: int) -> None:
         """Complete the files.

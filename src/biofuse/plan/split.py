@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from biofuse.errors import BiofuseError
 from biofuse.plan.texts import Array, TextArray
+
+_MOST_ALLELES = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,15 @@ class Split:
         Which of the sites each shows.
     alts : ndarray of uint16
         Which of its ALTs, from 1; 0 if it has no more than one.
+    num_alleles : ndarray of uint16
+        How many alleles the site has, from REF to its last ALT.
     texts : TextArray
         That ALT, empty where there is none.
     """
 
     rows: Array
     alts: Array
+    num_alleles: Array
     texts: TextArray
 
 
@@ -38,6 +44,11 @@ def split_alts(alleles: TextArray) -> Split | None:
     -------
     Split or None
         None if no site has several ALTs.
+
+    Raises
+    ------
+    BiofuseError
+        If a site has more alleles than a record can tell.
     """
     there = np.asarray(alleles.sizes[:, 1:] > 0)
     counts = there.sum(axis=1)
@@ -45,8 +56,14 @@ def split_alts(alleles: TextArray) -> Split | None:
         return None
     there[:, 0] |= counts == 0
     rows, columns = np.nonzero(there)
+    num_alleles = (there.shape[1] + 1 - there[:, ::-1].argmax(axis=1))[rows]
+    if num_alleles.max() > _MOST_ALLELES:
+        raise BiofuseError(
+            f"a site has {num_alleles.max():,} alleles, and only sites of up to "
+            f"{_MOST_ALLELES:,} can be split; --multiallelic drop leaves it out"
+        )
     alts = np.where(counts[rows] > 1, columns + 1, 0).astype(np.uint16)
-    return Split(rows, alts, alleles[rows, columns + 1])
+    return Split(rows, alts, num_alleles.astype(np.uint16), alleles[rows, columns + 1])
 
 
 def columns_of(number: str, alts: Array) -> Array | None:

@@ -18,7 +18,7 @@ from biofuse.plan.genetic_map import GeneticMap
 from biofuse.plan.ids import fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
 from biofuse.plan.sites import SiteReader
-from biofuse.plan.split import split_alts
+from biofuse.plan.split import Split, split_alts
 from biofuse.plan.texts import Array, TextArray
 from biofuse.stores import Store
 
@@ -41,11 +41,14 @@ class Rows:
         Indices in the store of what they show.
     alts : ndarray of uint16 or None
         Which ALT each shows, from 1; 0 for a site as it is, which all are if it is None.
+    num_alleles : ndarray of uint16 or None
+        How many alleles the site of each has, if there are `alts`.
     variants : Variants
     """
 
     index: Array
     alts: Array | None
+    num_alleles: Array | None
     variants: Variants
 
     def __len__(self) -> int:
@@ -260,15 +263,16 @@ class VariantPass:
         if self._splits:
             found = split_alts(sites.alleles)
             if found is not None:
-                split = self._rows(sites.of(found.rows), found.alts, found.texts)
+                split = self._rows(sites.of(found.rows), found, found.texts)
             if self._split_sites is not None:
                 columns = self._split_sites.read(sites.index, *sites.columns, found)
                 split = replace(split, variants=replace(split.variants, sites=columns))
         contig = self._contigs[sites.contig[:1]].column()
         return Batch(whole, split, refusal, contig[0] if len(sites.index) else "")
 
-    def _rows(self, sites: "_Sites", alts: Array | None, shown: TextArray) -> Rows:
+    def _rows(self, sites: "_Sites", split: Split | None, shown: TextArray) -> Rows:
         """Records of sites that show these ALTs."""
+        alts = None if split is None else split.alts
         ref = self._without_empty(
             sites.alleles[:, 0], "variant_allele", "an empty REF", sites.index
         )
@@ -287,7 +291,7 @@ class VariantPass:
         if self._map is not None:
             cm = self._map.centimorgans(sites.contig, np.asarray(positions))
         variants = Variants(chrom, positions, ids.column(), ref, alt, cm=cm)
-        return Rows(sites.index, alts, variants)
+        return Rows(sites.index, alts, None if split is None else split.num_alleles, variants)
 
     def _note_contigs(self, contig: Array) -> None:
         """Note where contigs begin among the next variants of the view."""
