@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--place", default="local", help=f"{', '.join(PLACES)}, or all  [local]")
     parser.add_argument("--faults", default="all", help=f"all, none, or of {', '.join(ALL_FAULTS)}")
     parser.add_argument("--operations", type=int, help="of each thread, in each episode, at most")
-    parser.add_argument("--timeout", type=float, default=4, help="the mount's  [4]")
+    parser.add_argument("--timeout", type=float, help="the mount's; else what suits the place")
     parser.add_argument("--json", type=Path, help="a file for what came of it")
     words = parser.parse_args()
     places = PLACES if words.place == "all" else tuple(words.place.split(","))

@@ -4,8 +4,12 @@ import contextlib
 import errno
 import mmap
 import os
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+# Seconds from which on a right answer is told of, too.
+SLOW = 1.0
 
 
 class Got(NamedTuple):
@@ -14,6 +18,24 @@ class Got(NamedTuple):
     data: bytes
     errno: int | None = None
     text: str = ""
+
+
+class Burst(NamedTuple):
+    """What came of many small reads.
+
+    Attributes
+    ----------
+    done : int
+        How many were right and quick.
+    got : Got
+        What came of the one after those, if there is one.
+    began : float
+        When that began.
+    """
+
+    done: int
+    got: Got
+    began: float
 
 
 class Handle(Protocol):
@@ -25,7 +47,7 @@ class Handle(Protocol):
     def pread(self, size: int, offset: int) -> Got: ...
     def readv(self, sizes: tuple[int, ...], offset: int) -> Got: ...
     def map(self, size: int, offset: int) -> Got: ...
-    def burst(self, size: int, offsets: list[int], expected: Any) -> tuple[int, Got]: ...
+    def burst(self, size: int, offsets: list[int], expected: Any) -> "Burst": ...
     def size(self) -> int: ...
     def forget(self) -> None: ...
     def close(self) -> None: ...
@@ -100,18 +122,20 @@ class MountHandle:
         data = os.pread(self._memory, done, 0) if done else b""
         return Got(data) if failed is None else failed._replace(data=data)
 
-    def burst(self, size: int, offsets: list[int], expected: Any) -> tuple[int, Got]:
-        """Small reads; returns how many were right, and the one that was not, if any."""
-        fd, pread = self._fd, os.pread
-        done = 0
+    def burst(self, size: int, offsets: list[int], expected: Any) -> Burst:
+        """Small reads, until one is wrong, or fails, or takes long."""
+        fd, pread, clock = self._fd, os.pread, time.monotonic
+        done, began = 0, clock()
         try:
             for done, offset in enumerate(offsets):
                 data = pread(fd, size, offset)
-                if data != expected[offset : offset + size]:
-                    return done, Got(data)
+                ended = clock()
+                if data != expected[offset : offset + size] or ended - began > SLOW:
+                    return Burst(done, Got(data), began)
+                began = ended
         except OSError as error:
-            return done, _failed(error)
-        return len(offsets), Got(b"")
+            return Burst(done, _failed(error), began)
+        return Burst(len(offsets), Got(b""), began)
 
     def size(self) -> int:
         return os.fstat(self._fd).st_size
@@ -181,13 +205,15 @@ class ApiHandle:
     def map(self, size: int, offset: int) -> Got:
         return self.pread(size, offset)
 
-    def burst(self, size: int, offsets: list[int], expected: Any) -> tuple[int, Got]:
-        pread = self._file.pread
+    def burst(self, size: int, offsets: list[int], expected: Any) -> Burst:
+        """Small reads, until one is wrong, or fails, or takes long."""
         for done, offset in enumerate(offsets):
-            got = self._try(lambda offset=offset: pread(size, offset))
-            if got.errno is not None or got.data != expected[offset : offset + size]:
-                return done, got
-        return len(offsets), Got(b"")
+            began = time.monotonic()
+            got = self.pread(size, offset)
+            late = time.monotonic() - began > SLOW
+            if late or got.errno is not None or got.data != expected[offset : offset + size]:
+                return Burst(done, got, began)
+        return Burst(len(offsets), Got(b""), time.monotonic())
 
     def size(self) -> int:
         return int(self._file.size)

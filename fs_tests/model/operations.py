@@ -11,8 +11,6 @@ _PAGE = 4096
 _GRAINS = (1, _PAGE, 64 << 10, 128 << 10, 1 << 20)
 _LARGEST = 3 << 20
 _HANDLES = 6
-# Small reads in a row, by which the kernel's and the engine's shortest ways are tried often.
-BURST = 2000
 
 
 class Operation(NamedTuple):

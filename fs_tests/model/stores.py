@@ -167,9 +167,9 @@ class ServerFaults:
         with self._history.during("server-hiccups", rows):
             self._have(planned.seconds, kind, pattern, times=2, **more)
 
-    def _have(self, seconds: float, kind: str, pattern: str, **more: object) -> None:
+    def _have(self, lasting: float, kind: str, pattern: str, **more: object) -> None:
         fault = self._proxy.fault(kind, pattern, **more)
-        time.sleep(seconds)
+        time.sleep(lasting)
         self._proxy.faults.remove(fault)
 
     def _restart(self, planned: Planned) -> None:
@@ -223,7 +223,10 @@ class IcechunkFaults:
                 self._place.commit(self._spare)
             return True
         data = (self._store / chunk_key(planned.row, planned.column)).read_bytes()
-        path = self._by_content[data]
+        path = self._by_content.get(data)
+        if path is None:
+            # A small one, which is in the manifest.
+            return False
         with self._history.during("lost", frozenset({planned.row})):
             if planned.choice < 0.3:
                 path.unlink()
