@@ -44,7 +44,9 @@ class Operation(NamedTuple):
     direct: bool = False
 
 
-def operations(seed: int, reader: int, thread: int, files: Sequence[ViewFile]) -> Iterator[Operation]:
+def operations(
+    seed: int, reader: int, thread: int, files: Sequence[ViewFile]
+) -> Iterator[Operation]:
     """What a thread of a reader does, without end."""
     rng = random.Random(f"{seed}/{reader}/{thread}")
     open_on: dict[int, int] = {}

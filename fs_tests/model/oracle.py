@@ -45,9 +45,7 @@ class ViewFile:
 
     def touched(self, first: int, last: int) -> set[int]:
         """The chunk rows that bytes first to last, without the last, are made of."""
-        return {
-            row for row, (begin, end) in enumerate(self.rows) if begin < last and first < end
-        }
+        return {row for row, (begin, end) in enumerate(self.rows) if begin < last and first < end}
 
 
 @dataclass
@@ -67,7 +65,12 @@ class Oracle:
 
     @classmethod
     def of(
-        cls, folder: Path, variants: int, samples: int, chunk: int, sizes: dict[str, int] | None = None
+        cls,
+        folder: Path,
+        variants: int,
+        samples: int,
+        chunk: int,
+        sizes: dict[str, int] | None = None,
     ) -> "Oracle":
         """The oracle that a folder of real files is.
 

@@ -99,7 +99,9 @@ class Teller:
 class Walker:
     """A thread's operations, one after another, each answer held against the model."""
 
-    def __init__(self, face: Face, oracle: Oracle, teller: Teller, config: dict[str, Any], thread: int):
+    def __init__(
+        self, face: Face, oracle: Oracle, teller: Teller, config: dict[str, Any], thread: int
+    ):
         self._face = face
         self._oracle = oracle
         self._teller = teller
@@ -162,7 +164,9 @@ class Walker:
             return ask()
         except Exception as error:
             code = getattr(error, "errno", None)
-            self._not_right(op, file, "error", 0, 0, began, code, f"{type(error).__name__}: {error}")
+            self._not_right(
+                op, file, "error", 0, 0, began, code, f"{type(error).__name__}: {error}"
+            )
             raise
         finally:
             self._look_at_time(op, file, 0, 0, began)
@@ -229,7 +233,9 @@ class Walker:
         else:
             self._look_at_time(op, file, first, first + count, began)
 
-    def _look_at_time(self, op: Operation, file: ViewFile, first: int, last: int, began: float) -> None:
+    def _look_at_time(
+        self, op: Operation, file: ViewFile, first: int, last: int, began: float
+    ) -> None:
         took = time.monotonic() - began
         self._teller.slowest = max(self._teller.slowest, took)
         if took > SLOW:

@@ -169,9 +169,7 @@ class Rules:
             first, last = first & -_PAGE, -(-last // _PAGE) * _PAGE
         return file.touched(first, last)
 
-    def limit(
-        self, outcome: Outcome, file: ViewFile | None, history: Sequence[Happened]
-    ) -> float:
+    def limit(self, outcome: Outcome, file: ViewFile | None, history: Sequence[Happened]) -> float:
         """Seconds in which an answer must come.
 
         The deadline. Where something fails, a read may be asked for again: by serve of the next

@@ -45,7 +45,14 @@ FACES = ("api", "mount")
 ALL_FAULTS = ("damaged", *WORKER_FAULTS, *dict.fromkeys(sum(STORE_FAULTS.values(), ())))
 # Seconds. A worker has to begin in that time, which takes the longer the more there is to import
 # and to ask for.
-_DEADLINES = {"local": 4.0, "zip": 4.0, "s3": 5.0, "http": 5.0, "icechunk": 6.0, "s3-icechunk": 12.0}
+_DEADLINES = {
+    "local": 4.0,
+    "zip": 4.0,
+    "s3": 5.0,
+    "http": 5.0,
+    "icechunk": 6.0,
+    "s3-icechunk": 12.0,
+}
 _FAR = ("s3", "http", "s3-icechunk")
 _ROOT = Path(__file__).parents[2]
 # Seconds of an episode, of which faults have the first part.
@@ -130,7 +137,6 @@ class Results:
             "first_differences": self._some(),
             "logs": self.logs,
         }
-
 
     def _some(self) -> list[str]:
         """Differences, some of each kind."""
@@ -217,7 +223,9 @@ class ReaderProcess:
 class Episode:
     """One mount, one fileset, what is done to both, and what came of it."""
 
-    def __init__(self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path):
+    def __init__(
+        self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path
+    ):
         self._inputs, self._settings = inputs, settings
         self._seed = settings.seed * 1000 + number
         self._seconds = seconds
@@ -280,7 +288,11 @@ class Episode:
 
     def _damage_before(self, place: Place) -> Place:
         """In some episodes a chunk is damaged from the beginning."""
-        if self._settings.place == "local" and "damaged" in self._settings.faults and self._seed % 2:
+        if (
+            self._settings.place == "local"
+            and "damaged" in self._settings.faults
+            and self._seed % 2
+        ):
             row = 1 + self._seed % 7
             self._faults["damaged"] += 1
             self._history.began("damaged", frozenset({row}))
@@ -360,7 +372,9 @@ class Episode:
             thread.start()
         for thread in threads:
             thread.join()
-        self._quiet(max(began + self._seconds, time.monotonic() + settings.deadline + _QUIET), readers)
+        self._quiet(
+            max(began + self._seconds, time.monotonic() + settings.deadline + _QUIET), readers
+        )
 
     def _quiet(self, until: float, readers: list[ReaderProcess]) -> None:
         while time.monotonic() < until and any(reader.is_alive for reader in readers):
@@ -394,7 +408,9 @@ class Episode:
             return IcechunkFaults(place, self._store, spare, history)
         return ServerFaults(place, name, self._store, spare, history)
 
-    def _judge(self, readers: list[ReaderProcess], results: Results, listed: dict[str, int]) -> None:
+    def _judge(
+        self, readers: list[ReaderProcess], results: Results, listed: dict[str, int]
+    ) -> None:
         files = {file.name: file for file in self._model().files}
         for reader in readers:
             self._look_at_log(reader.said)
@@ -406,9 +422,7 @@ class Episode:
             for outcome in reader.outcomes:
                 if outcome.what in ("error", "short"):
                     results.errors[f"{outcome.face} {_error_name(outcome)}"] += 1
-                said = self._rules.complaint(
-                    outcome, files.get(outcome.file), self._history.faults
-                )
+                said = self._rules.complaint(outcome, files.get(outcome.file), self._history.faults)
                 if said is not None:
                     self._complaints.append(f"{said} [{self._described(outcome)}]")
 

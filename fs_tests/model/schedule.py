@@ -55,7 +55,9 @@ class Planned(NamedTuple):
     choice: float
 
 
-def worker_schedule(seed: int, seconds: float, timeout: float, kinds: Sequence[str]) -> list[Planned]:
+def worker_schedule(
+    seed: int, seconds: float, timeout: float, kinds: Sequence[str]
+) -> list[Planned]:
     """Faults of a mount's processes, one after another."""
     rng = random.Random(f"worker/{seed}")
     lasts = {
@@ -78,7 +80,12 @@ def worker_schedule(seed: int, seconds: float, timeout: float, kinds: Sequence[s
 
 
 def store_schedule(
-    seed: int, place: str, seconds: float, timeout: float, shape: tuple[int, int], kinds: Sequence[str]
+    seed: int,
+    place: str,
+    seconds: float,
+    timeout: float,
+    shape: tuple[int, int],
+    kinds: Sequence[str],
 ) -> list[Planned]:
     """Faults of a store, one after another.
 
