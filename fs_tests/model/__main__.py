@@ -37,22 +37,24 @@ def main() -> int:
             parser.error(f"not known: {', '.join(sorted(unknown))}")
     print(f"--seed {seed}", flush=True)
     found = []
-    with tempfile.TemporaryDirectory(prefix="model-") as name:
-        with made_inputs(Path(name), places) as inputs:
-            for place in places:
-                settings = Settings(
-                    seed,
-                    place,
-                    words.seconds,
-                    tuple(words.faces.split(",")),
-                    faults,
-                    words.operations,
-                    words.timeout,
-                )
-                results = run(
-                    inputs, settings, Path(name) / place, lambda line: print(line, flush=True)
-                )
-                found.append(results.to_json())
+    with (
+        tempfile.TemporaryDirectory(prefix="model-") as name,
+        made_inputs(Path(name), places) as inputs,
+    ):
+        for place in places:
+            settings = Settings(
+                seed,
+                place,
+                words.seconds,
+                tuple(words.faces.split(",")),
+                faults,
+                words.operations,
+                words.timeout,
+            )
+            results = run(
+                inputs, settings, Path(name) / place, lambda line: print(line, flush=True)
+            )
+            found.append(results.to_json())
     for each in found:
         for text in each["first_differences"]:
             print(text)

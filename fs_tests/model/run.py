@@ -103,6 +103,11 @@ class Settings:
     def deadline(self) -> float:
         return _DEADLINES[self.place] if self.timeout is None else self.timeout
 
+    @property
+    def memory(self) -> str:
+        """The mount's: little, where what is dropped is soon had again."""
+        return "64MiB" if self.place in _FAR else "8MiB"
+
 
 @dataclass
 class Results:
@@ -240,7 +245,8 @@ class Episode:
     def run(self, results: Results) -> None:
         place = self._put()
         shown = self._damage_before(place)
-        more = ("--timeout", str(self._settings.deadline), "--memory", "8MiB", "--threads", "2")
+        settings = self._settings
+        more = ("--timeout", str(settings.deadline), "--memory", settings.memory, "--threads", "2")
         with place.mount(self._program, *FORMATS, *more) as mount:
             # What stands in the log is judged here.
             mount.expect_log("")
@@ -334,7 +340,11 @@ class Episode:
         config = {
             "face": face,
             "place": str(mount.dir) if face == "mount" else place.url,
-            "options": {"formats": FORMATS[1::2], "timeout": settings.deadline, "memory": "8MiB"},
+            "options": {
+                "formats": FORMATS[1::2],
+                "timeout": settings.deadline,
+                "memory": settings.memory,
+            },
             "oracle": str(oracle),
             "store_shape": self._inputs.shape,
             "listed": listed,
@@ -435,7 +445,7 @@ class Episode:
             if fault.overlaps(outcome.began - 10, outcome.ended)
         ]
         return (
-            f"{outcome.face} {outcome.kind}{' directly' if outcome.direct else ''} of {outcome.file} "
+            f"{outcome.face} {'O_DIRECT ' * outcome.direct}{outcome.kind} of {outcome.file} "
             f"{outcome.first} to {outcome.last}, {outcome.ended - outcome.began:.2f} s, "
             f"reader {outcome.reader} thread {outcome.thread} operation {outcome.number}, "
             f"{outcome.text!r}, faults: {'; '.join(near) or 'none'}"
