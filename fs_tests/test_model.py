@@ -10,7 +10,7 @@ from fs_tests.model.run import PLACES, Settings, run
 # Seconds of each place, in the short form and in the long one, and the short form's deadline: a
 # third of its time is left for faults.
 SHORT = {"local": 8, "zip": 7, "s3": 9}
-LONG = 110
+LONG = 85
 DEADLINE = 2.5
 
 

@@ -46,19 +46,25 @@ def _in_front(server: S3Server | HttpServer, **link: float) -> Proxy:
     return Proxy(server.address, **link)
 
 
-def make_spare(folder: Path) -> Path:
+def make_spare(folder: Path, plain: bool = False) -> Path:
     """A store that has the shape of another one, and other calls."""
-    return make_store(
-        folder / "spare.vcz", random_genotypes(*SHAPE, seed=18), chunks=CHUNKS, encoding=_ENCODING
-    )
+    return _make(folder / "spare.vcz", 18, plain)
+
+
+def _make(path: Path, seed: int, plain: bool) -> Path:
+    genotypes = random_genotypes(*SHAPE, seed=seed)
+    if plain:
+        genotypes = genotypes.clip(0, 1)
+    return make_store(path, genotypes, chunks=CHUNKS, encoding=_ENCODING)
 
 
 @contextmanager
-def made_inputs(folder: Path, places: tuple[str, ...]) -> Iterator[Inputs]:
-    """Make stores and real files, and start the servers that places need."""
-    store = make_store(
-        folder / "x.vcz", random_genotypes(*SHAPE, seed=17), chunks=CHUNKS, encoding=_ENCODING
-    )
+def made_inputs(folder: Path, places: tuple[str, ...], plain: bool = False) -> Iterator[Inputs]:
+    """Make stores and real files, and start the servers that places need.
+
+    Where they are to be plain, no call is missing, half missing or haploid.
+    """
+    store = _make(folder / "x.vcz", 17, plain)
     oracle, home = folder / "oracle", folder / "h"
     oracle.mkdir()
     home.mkdir()
@@ -72,4 +78,4 @@ def made_inputs(folder: Path, places: tuple[str, ...]) -> Iterator[Inputs]:
         if "http" in places:
             (folder / "root").mkdir()
             web = stack.enter_context(http_server(folder / "root", folder / "nginx"))
-        yield Inputs(store, make_spare(folder), oracle, s3, web)
+        yield Inputs(store, make_spare(folder, plain), oracle, s3, web)

@@ -2,8 +2,8 @@
 
     python -m fs_tests.model.peer --peer-env DIR --seconds 120 --json FILE
 
-It shows one format a mount, so there are two mounts, a reader process each, of a local store. Its
-faults are those of chunks' files, and of the process that makes the bytes: with biofuse 0.1.0
+0.1.0 shows one format a mount, so there are two mounts, one after the other, of a local store
+without missing and haploid calls, of which it makes no `.bgen`. Faults are those of chunks' files, and of the process that makes the bytes: with biofuse 0.1.0
 there is one, with this biofuse it is the worker. What counts as a failure is the same for both:
 bytes that are not the file's, reads that are cut short, no answer in ten seconds, and mounts that
 are gone. An error is none.
@@ -11,6 +11,7 @@ are gone. An error is none.
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,8 @@ def _theirs(environment: Path, folder: Path, store: Path, name: str) -> Iterator
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # Its packages are its own.
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
     ) as process:
         try:
             wait_until(
@@ -297,7 +300,7 @@ def main() -> int:
     found = {}
     with (
         tempfile.TemporaryDirectory(prefix="model-") as name,
-        made_inputs(Path(name), ("local",)) as inputs,
+        made_inputs(Path(name), ("local",), plain=True) as inputs,
     ):
         for side, peer in (("ours", None), ("theirs", words.peer_env)):
             trial = Trial(inputs, peer, Path(name) / side, words.seed)
