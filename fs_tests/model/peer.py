@@ -3,10 +3,10 @@
     python -m fs_tests.model.peer --peer-env DIR --seconds 120 --json FILE
 
 0.1.0 shows one format a mount, so there are two mounts, one after the other, of a local store
-without missing and haploid calls, of which it makes no `.bgen`. Faults are those of chunks' files, and of the process that makes the bytes: with biofuse 0.1.0
-there is one, with this biofuse it is the worker. What counts as a failure is the same for both:
-bytes that are not the file's, reads that are cut short, no answer in ten seconds, and mounts that
-are gone. An error is none.
+without missing and haploid calls, of which it makes no `.bgen`. Faults are those of chunks' files
+and of the process that makes the bytes: 0.1.0 has one, this biofuse has its worker. What counts as
+a failure is the same for both: bytes that are not the file's, no answer in ten seconds, and mounts
+that are gone. An error is none, nor what the kernel gives of a read before the page that failed.
 """
 
 import argparse
@@ -277,10 +277,10 @@ def table(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
         "operations": "operations",
         "seconds": "seconds",
         "reads of wrong bytes": "wrong",
-        "reads cut short": "short",
         "reads without an answer in 10 s": "hangs",
         "mounts gone": "crashes",
         "reads answered with an error": "errors",
+        "reads that end where a page failed": "short",
     }
     lines.append(
         f"| faults | {sum(ours['faults'].values()):,} | {sum(theirs['faults'].values()):,} |"
