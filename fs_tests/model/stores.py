@@ -147,7 +147,9 @@ class ServerFaults:
     def _fail(self, planned: Planned) -> None:
         pattern, rows = self._of(planned)
         kind, more = self._ways(planned)
-        with self._history.during("server-fails", rows):
+        # Icechunk tries again by itself, for longer than a deadline: to who reads, that is a stall.
+        noted = "server-stalls" if self._name == "s3-icechunk" else "server-fails"
+        with self._history.during(noted, rows):
             self._have(planned.seconds, kind, pattern, times=None, **more)
 
     def _stall(self, planned: Planned) -> None:
