@@ -24,7 +24,7 @@ from fs_tests.model.oracle import Oracle, ViewFile
 
 # Small reads in a row, by which the kernel's and the engine's shortest ways are tried often; fewer
 # where each of them goes to the worker.
-BURST, FEWER = 4000, 200
+BURST, FEWER = 10_000, 200
 # Of what is wrong without end, so many are told.
 _MOST_TOLD = 2000
 
