@@ -1,4 +1,4 @@
-"""One model, two faces: the same random operations on a plain file, on Python's API and on a
+"""One model, three faces: the same random operations on plain files, on Python's API and on a
 mount, while what they stand on breaks. `python -m fs_tests.model --help` says how to run it.
 
     oracle      the model: bytes of real files, and which of them come from which chunks
@@ -11,6 +11,7 @@ mount, while what they stand on breaks. `python -m fs_tests.model --help` says h
     history     faults as they happened
     rules       the specification: which answers are right, given the history
     run         an episode from mount to umount, and what all of them come to
+    figures     what several runs came to, as a table
     peer        the same with biofuse 0.1.0, and the table of both
 """
 
