@@ -5,6 +5,7 @@ mount, while what they stand on breaks. `python -m fs_tests.model --help` says h
     operations  what is done, from a seed
     faces       how each face does it
     reader      a process that does it and tells what was not as the model has it
+    processes   such processes, as who started them sees them
     schedule    which faults there are and when, from a seed
     workers     faults of a mount's processes
     stores      faults of a store, in each place

@@ -31,7 +31,7 @@ from support.program import Program, wait_until
 
 from fs_tests.model.history import History
 from fs_tests.model.inputs import CHUNKS, Inputs, made_inputs
-from fs_tests.model.run import ReaderProcess
+from fs_tests.model.processes import ReaderProcess
 from fs_tests.model.schedule import STORE_FAULTS, Planned, store_schedule, worker_schedule
 from fs_tests.model.stores import FileFaults
 from fs_tests.model.workers import WorkerFaults

@@ -1,10 +1,7 @@
 """Episodes: a store is put in a place and mounted, read, and broken in all manners meanwhile."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,6 +17,7 @@ from support.stores import zip_store
 from fs_tests.model.history import History
 from fs_tests.model.inputs import CHUNKS, FORMATS, Inputs
 from fs_tests.model.oracle import Oracle
+from fs_tests.model.processes import PATIENCE, ReaderProcess
 from fs_tests.model.reader import Outcome
 from fs_tests.model.rules import Rules
 from fs_tests.model.schedule import (
@@ -54,11 +52,9 @@ _DEADLINES = {
     "s3-icechunk": 12.0,
 }
 _FAR = ("s3", "http", "s3-icechunk")
-_ROOT = Path(__file__).parents[2]
 # Seconds of an episode, of which faults have the first part.
 _EPISODE = 20.0
 _QUIET = 2.5
-_PATIENCE = 60.0
 _MOST_SHOWN = 3
 
 
@@ -155,76 +151,6 @@ class Results:
         return found
 
 
-class ReaderProcess:
-    """A process that reads; see `reader`."""
-
-    def __init__(self, config: dict[str, Any], environment: dict[str, str]):
-        path = os.pathsep.join([str(_ROOT), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        self.face = config["face"]
-        self.outcomes: list[Outcome] = []
-        self.counts: dict[str, int] = {}
-        self.slowest = 0.0
-        self.said: list[str] = []
-        self.is_ready = threading.Event()
-        self._ended = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fs_tests.model.reader", json.dumps(config)],
-            env={**environment, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._hear)]
-        for thread in self._threads:
-            thread.start()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            message = json.loads(line)
-            if "outcome" in message:
-                self.outcomes.append(Outcome(**message["outcome"]))
-            elif "counts" in message:
-                self.counts, self.slowest = message["counts"], message["slowest"]
-            elif "ready" in message:
-                self.is_ready.set()
-            else:
-                self._ended = True
-                self.said += message["broken"]
-        self.is_ready.set()
-
-    def _hear(self) -> None:
-        assert self._process.stderr is not None
-        self.said += [line.rstrip() for line in self._process.stderr]
-
-    def say(self, word: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(f"{word}\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def end(self) -> list[str]:
-        """Stop it. Returns what is wrong with how it ended."""
-        self.say("stop")
-        try:
-            code = self._process.wait(_PATIENCE + 30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        for thread in self._threads:
-            thread.join(10)
-        if code == 0 and self._ended:
-            return []
-        return [f"a reader of {self.face} ended with {code}: {'; '.join(self.said[-3:])}"]
-
-
 class Episode:
     """One mount, one fileset, what is done to both, and what came of it."""
 
@@ -318,7 +244,7 @@ class Episode:
         ]
         try:
             for reader in readers:
-                assert reader.is_ready.wait(_PATIENCE), "a reader is not ready"
+                assert reader.is_ready.wait(PATIENCE), "a reader is not ready"
             # By the time at which a store is opened a change is told from what was before.
             time.sleep(0.1)
             for reader in readers:
@@ -352,7 +278,7 @@ class Episode:
             "reader": number,
             "threads": settings.threads,
             "operations": settings.operations,
-            "patience": _PATIENCE,
+            "patience": PATIENCE,
         }
         return ReaderProcess(config, self._program.env)
 
