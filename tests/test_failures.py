@@ -23,7 +23,7 @@ from support.damage import (
     read_uncached,
 )
 from support.program import wait_until
-from support.stores import copy_store, make_store, random_genotypes, zip_store
+from support.stores import copy_store, make_store, random_genotypes
 
 # Three rows of two chunks; 251 bytes a record.
 GENOTYPES = random_genotypes(600, 1003, seed=21)
@@ -175,28 +175,6 @@ def test_genotypes_that_are_replaced_under_the_mount(biofuse, fresh_store, tmp_p
         assert "the store changed" in mount.log_text()
     with biofuse.mount(store) as again:
         assert again.bed.read_bytes() == reference.bed(GENOTYPES[::-1])
-
-
-ZIP_CHANGES = {
-    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-    "truncated": lambda path: os.truncate(path, 1000),
-    "empty": lambda path: os.truncate(path, 0),
-    "removed": lambda path: path.unlink(),
-}
-
-
-@pytest.mark.parametrize("change", ZIP_CHANGES)
-def test_a_zip_that_is_no_zip_any_more_has_changed(change, biofuse, fresh_store):
-    """Also for a worker that begins then, and cannot open it."""
-    path = zip_store(fresh_store())
-    with biofuse.mount(path, "--idle-timeout", "0.5") as mount:
-        mount.expect_log("the store changed while it was mounted")
-        assert read_uncached(mount.bed, 0, 3000) == BED[:3000]
-        wait_until(lambda: workers(biofuse) == [], "the worker has ended")
-        ZIP_CHANGES[change](path)
-        errors = read_everywhere(mount.bed, BED, 10 * RECORD)
-        assert set(errors.values()) == {errno.ESTALE}
-        assert len(errors) >= len(range(ROW, len(BED), 10 * RECORD))
 
 
 def test_a_store_that_goes_away_and_comes_back(biofuse, fresh_store):
