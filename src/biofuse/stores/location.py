@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError, StoreChangedError, one_line
 from biofuse.stores.base import Store
 from biofuse.stores.icechunk import is_local_icechunk, open_session
+from biofuse.stores.regular import was_changed
 from biofuse.stores.secrets import (
     Secrets,
     given_secrets,
@@ -370,21 +371,25 @@ def _open_far(
 
 
 def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore | ZipStore":
-    location.check()
-    if os.path.isdir(location.path):
-        from biofuse.stores.local import LocalStore
-
-        return LocalStore(location.path, opened_ns)
-    from biofuse.stores.zip import ZipStore
-
     try:
+        location.check()
+        if os.path.isdir(location.path):
+            from biofuse.stores.local import LocalStore
+
+            return LocalStore(location.path, opened_ns)
+        from biofuse.stores.zip import ZipStore
+
         return ZipStore(location.path)
-    except BiofuseError:
-        raise
     except Exception as error:
-        raise BiofuseError(
-            f"cannot open {location.path} as a zip file: {one_line(error)}"
-        ) from error
+        known = isinstance(error, BiofuseError)
+        text = (
+            str(error) if known else f"cannot open {location.path} as a zip file: {one_line(error)}"
+        )
+        if opened_ns is not None and was_changed(location.path, opened_ns):
+            raise StoreChangedError(f"the store changed while it was mounted: {text}") from error
+        if known:
+            raise
+        raise BiofuseError(text) from error
 
 
 def far_files(location: Location) -> "FarFiles":
