@@ -88,7 +88,7 @@ class GenotypeReader:
         """
         if self.genotypes.fast:
             try:
-                return self._frames.rows_within(chunk_row, size)
+                return self._frames.rows_within(chunk_row, row, size)
             except native.NativeError as error:
                 if not error.unsupported:
                     raise self.error(error, chunk_row) from error

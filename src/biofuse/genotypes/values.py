@@ -97,7 +97,7 @@ class ValueReader:
         """
         if self.genotypes.fast:
             try:
-                return min(self.max_rows, self._frames.rows_within(chunk_row, size))
+                return min(self.max_rows, self._frames.rows_within(chunk_row, row, size))
             except native.NativeError as error:
                 if not error.unsupported:
                     raise BiofuseError(f"{self.genotypes.path}: {error}") from error
