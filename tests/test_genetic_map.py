@@ -334,7 +334,7 @@ def test_errors_of_a_file_a_chromosome(store, maps, tmp_path):
 
 
 def test_formats_that_do_not_show_it(store, maps):
-    with pytest.raises(BiofuseError, match=r"--genetic-map is for \.bim and \.pvar, which no"):
+    with pytest.raises(BiofuseError, match=r"--genetic-map is for \.bim and \.pvar, none of"):
         parse(store, "--genetic-map", maps, "--format", "bgen")
 
 

@@ -21,7 +21,6 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from biofuse.errors import BiofuseError
-from biofuse.genotypes.floats import NANS
 
 CONTIGS = {"chr20": 64_444_167, "chr21": 46_709_983, "chr22": 50_818_468}
 FILTERS = {"PASS": "All filters passed", "LowQual": "Quality below 30"}
@@ -34,6 +33,7 @@ YOUNG_SHARE = 0.4  # of the sites: the part of 1/x below one in NUM_FOUNDERS
 MISSING_SHARE = 0.005  # of the calls
 PHASED_SHARE = 0.7  # of the sites
 
+MISSING_FLOAT = np.uint32(0x7F800001)  # the bits of a NaN
 CHUNK = {"variants": 1_000, "samples": 10_000}  # other dimensions are one chunk
 FIELDS: dict[str, tuple[Any, tuple[str, ...]]] = {  # name: (dtype, dimensions)
     "sample_id": (str, ("samples",)),
@@ -178,7 +178,7 @@ def _sites(rng, num_variants) -> dict[str, np.ndarray]:
 
     quality = rng.normal(60, 15, num_variants).round(1).clip(3, 99).astype("float32")
     low = quality < 30
-    quality.view("uint32")[(rng.random(num_variants) < 0.01) & ~low] = NANS[4][1]
+    quality.view("uint32")[(rng.random(num_variants) < 0.01) & ~low] = MISSING_FLOAT
     return {
         "variant_contig": np.repeat(np.arange(len(CONTIGS)), counts),
         "variant_position": np.concatenate(position),

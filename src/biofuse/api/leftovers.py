@@ -6,12 +6,17 @@ import os
 from biofuse import temporary
 from biofuse.errors import BiofuseError
 from biofuse.fuse import mounting
-from biofuse.mounts import biofuse_mounts, is_dead
+from biofuse.mounts import biofuse_mounts, is_dead, resolve_mountpoint
 from biofuse.runtime import is_serving, read_record, sweep
 
 
-def clear_leftovers() -> list[str]:
-    """Remove all of it that is this user's.
+def clear_leftovers(directory: str | None = None) -> list[str]:
+    """Remove all of it that is this user's, and has left word of itself.
+
+    Parameters
+    ----------
+    directory : str, optional
+        Where something is to be mounted: a dead mount there goes in any case.
 
     Returns
     -------
@@ -19,8 +24,11 @@ def clear_leftovers() -> list[str]:
         What was found, a line each.
     """
     said = []
+    target = None if directory is None else resolve_mountpoint(directory)
     for mount in biofuse_mounts():
-        if mount.user != os.geteuid() or _has_process(mount.path) or not is_dead(mount.path):
+        if mount.user != os.geteuid() or not (_was_killed(mount.path) or mount.path == target):
+            continue
+        if not is_dead(mount.path):
             continue
         with contextlib.suppress(mounting.MountError):
             mounting.unmount(mount.path, lazy=True)
@@ -32,8 +40,9 @@ def clear_leftovers() -> list[str]:
     return said
 
 
-def _has_process(mountpoint: str) -> bool:
+def _was_killed(mountpoint: str) -> bool:
+    """Whether there is a record of a mount, but not its process."""
     with contextlib.suppress(BiofuseError):
         record = read_record(mountpoint)
-        return record is not None and is_serving(record.pid)
+        return record is not None and not is_serving(record.pid)
     return False

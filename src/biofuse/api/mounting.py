@@ -124,7 +124,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
     with public():
         location = options.location(store)
         view = options.view(location)
-        cleared = clear_leftovers()
+        cleared = clear_leftovers(place)
         target = check_mountpoint(place)
         serving, cache = options.serving(), options.caches()
         is_local = location.is_local

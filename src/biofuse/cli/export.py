@@ -19,6 +19,7 @@ from biofuse.api.settings import (
 )
 from biofuse.api.views import default_formats, view_options, with_saved
 from biofuse.cli import options as o
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.launch import clear_leftovers, open_for_command
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar
@@ -39,7 +40,7 @@ Examples:
   biofuse export cohort.vcz chr20 --format plink -r 20
   biofuse export cohort.vcz cohort --format bgen --compress zstd
   biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
-""" + o.preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
+""" + preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
 
 
 @click.command("export", cls=Command, epilog=_EPILOG)

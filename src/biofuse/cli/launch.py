@@ -33,9 +33,9 @@ __all__ = [
 ]
 
 
-def clear_leftovers() -> None:
+def clear_leftovers(directory: str | None = None) -> None:
     """Clear away what killed processes have left, and say so."""
-    for line in leftovers.clear_leftovers():
+    for line in leftovers.clear_leftovers(directory):
         click.echo(f"biofuse: {line}", err=True)
 
 
@@ -47,7 +47,7 @@ def check_mountpoint(path: str) -> str:
     BiofuseError
         If nothing can be mounted there, or at all.
     """
-    clear_leftovers()
+    clear_leftovers(path)
     return serving.check_mountpoint(path)
 
 

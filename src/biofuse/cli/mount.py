@@ -5,6 +5,7 @@ import click
 from biofuse.api.settings import serve_config
 from biofuse.api.views import view_options
 from biofuse.cli import options as o
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.launch import (
     check_mountpoint,
     make_plan,
@@ -21,7 +22,7 @@ Examples:
   biofuse mount cohort.vcz mnt --samples-table sexes.tsv --genetic-map 'map_chr@.txt.gz'
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
-""" + o.preset_epilog("on a mount of cohort.vcz at mnt", "mnt/cohort")
+""" + preset_epilog("on a mount of cohort.vcz at mnt", "mnt/cohort")
 
 
 @click.command("mount", cls=Command, epilog=_EPILOG)

@@ -5,8 +5,6 @@ options of formats are made from what the formats declare.
 """
 
 import dataclasses
-import re
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +13,7 @@ import click
 from biofuse import formats
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.api import settings
-from biofuse.api.presets import PRESETS, example_commands
+from biofuse.api.presets import PRESETS
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.cli.source import TypedStore
@@ -421,28 +419,6 @@ log_options = options(
         {"type": Name(), "help": "Append a line of JSON a read to this file."},
     ),
 )
-
-
-def preset_epilog(how: str, stem: str | None = None) -> str:
-    """The commands that fit each `--for`, for an epilog.
-
-    Parameters
-    ----------
-    how : str
-        Where they are typed.
-    stem : str, optional
-        The files' path without suffix; names in braces stay where it is None.
-    """
-    lines = ["", "\b", f"Commands that fit --for, {how}:"]
-    for name, commands in example_commands(stem):
-        lines.append(f"  --for {name}")
-        for command in commands:
-            # A line may end before an option, not before its value.
-            parts = re.sub(r" (?!-)", "\0", command)
-            wrapped = textwrap.wrap(parts, 68, break_long_words=False, break_on_hyphens=False)
-            text = " \\\n      ".join(wrapped).replace("\0", " ")
-            lines.append(f"    {text}")
-    return "\n".join(lines) + "\n"
 
 
 def contig_options(default: str = "plink2") -> Callable[[Any], Any]:

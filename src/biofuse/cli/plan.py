@@ -9,6 +9,7 @@ from biofuse import signals
 from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices
 from biofuse.api.views import view_options
 from biofuse.cli import options as o
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
 from biofuse.memory import format_size
@@ -19,7 +20,7 @@ Examples:
   biofuse plan cohort.vcz -o cohort.plan
   biofuse plan s3://bucket/cohort.vcz -o s3://bucket/cohort.plan
   biofuse run s3://bucket/cohort.vcz --plan cohort.plan -r 20 -- plink2 --bfile {stem} --freq
-""" + o.preset_epilog("after 'biofuse run --for PROGRAM --plan FILE STORE --'")
+""" + preset_epilog("after 'biofuse run --for PROGRAM --plan FILE STORE --'")
 
 
 @click.command("plan", cls=Command, epilog=_EPILOG)

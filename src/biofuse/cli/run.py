@@ -24,6 +24,7 @@ from biofuse.api.settings import (
 from biofuse.api.views import view_options, with_saved
 from biofuse.cli import options as o
 from biofuse.cli import placeholders
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.launch import (
     check_fuse,
     clear_leftovers,
@@ -57,7 +58,7 @@ Examples:
   biofuse run cohort.vcz --per-contig -- sh -c \\
     'for c in {contigs}; do plink2 --bfile {stem}_$c --freq --out chr$c; done'
 """
-_FITTING = o.preset_epilog("after 'biofuse run --for PROGRAM STORE --'")
+_FITTING = preset_epilog("after 'biofuse run --for PROGRAM STORE --'")
 
 
 class RunCommand(Command):
@@ -134,8 +135,7 @@ def command(
                 err=True,
             )
     if used and not placeholders.name_all(command_line):
-        view = dataclasses.replace(view, format_names=tuple(used))
-        options = view_options(location, view, selection, format_options, used)
+        options = dataclasses.replace(options, formats=list(used), required=list(used))
     return _run_on_copies(command_line, options, location.is_local, serving, cache)
 
 

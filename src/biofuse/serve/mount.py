@@ -113,6 +113,13 @@ class MountedView:
         # The mount's device number, once it is known.
         self._device: str | None = None
         self._announced = False
+        self._record = MountRecord(
+            config.mountpoint,
+            config.store,
+            os.getpid(),
+            path_for(config.mountpoint, f".{os.getpid()}.sock"),
+            config.log_file,
+        )
 
     def _open_plan(self, folder: PlanFolder) -> Plan:
         """Open every file of the plan, so that it may be removed."""
@@ -176,6 +183,8 @@ class MountedView:
         try:
             if find_mount(config.mountpoint) is not None:
                 raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
+            # First, so that there is never a mount of which nothing is known.
+            write_record(self._record)
             fd = mounting.mount(
                 config.mountpoint,
                 f"biofuse:{self._shown_stem()}",
@@ -183,6 +192,9 @@ class MountedView:
                 MAX_READ,
                 config.allow_other,
             )
+        except BaseException:
+            remove_record(config.mountpoint, os.getpid())
+            raise
         finally:
             os.close(lock)
         directory = Directory(
@@ -239,15 +251,8 @@ class MountedView:
 
     def _serve(self, session: Session, on_ready: Callable[[], None]) -> None:
         config = self._config
-        record = MountRecord(
-            config.mountpoint,
-            config.store,
-            os.getpid(),
-            path_for(config.mountpoint, f".{os.getpid()}.sock"),
-            config.log_file,
-        )
         status = Status(self, config)
-        serve_status(self._loop, record.socket, status)
+        serve_status(self._loop, self._record.socket, status)
         if self.metrics is not None:
             self.metrics.serve(self._loop, lambda: render(status.to_json()))
         if config.lifeline_fd is not None:
@@ -259,7 +264,7 @@ class MountedView:
                 self._loop.stop()
             elif session.ready and not self._announced:
                 self._announced = True
-                self._announce(record, on_ready)
+                self._announce(on_ready)
 
         self._loop.watch(session.fd, pump)
         self._tick()
@@ -302,18 +307,18 @@ class MountedView:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self._config.plan_dir, DEPENDENCIES))
 
-    def _announce(self, record: MountRecord, on_ready: Callable[[], None]) -> None:
+    def _announce(self, on_ready: Callable[[], None]) -> None:
         """Say that the mount is ready: the kernel has taken the answer to its first request."""
         # That has lowered the value to the kernel's own default.
-        mount = find_mount(record.mountpoint)
+        mountpoint = self._config.mountpoint
+        mount = find_mount(mountpoint)
         if mount is not None:
             self._device = mount.device
             if self._config.read_ahead_kb:
                 set_read_ahead(mount, self._config.read_ahead_kb)
         if self._config.auto_unmount:
             # Open until this process ends.
-            start_keeper(record.mountpoint, self._device)
-        write_record(record)
+            start_keeper(mountpoint, self._device)
         # The first read mostly follows at once.
         self.router.warm_up()
         on_ready()
