@@ -301,9 +301,8 @@ def object_version(place: Location) -> str:
     return _open_far(place.beside(folder), is_zip=False).signature([name]) or ""
 
 
-# Of this process, by store: its metadata.
+# Of this process: metadata by store, and files that were saved by name.
 _far_metadata: dict[int, "FarFiles"] = {}
-# Of this process, by name: files that were saved.
 _saved: dict[str, "SavedPlan"] = {}
 # Of this process, by location: connections, and what was listed, are of use to all who read.
 _far: dict[tuple[int, str], "ObjectStore | ZipObjects"] = {}
