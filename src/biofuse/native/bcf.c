@@ -11,6 +11,8 @@
 /* Where a record has the number of its site's alleles, in two bytes. */
 #define NUM_ALLELES_AT 26
 #define MIN_HEAD 32
+/* Tables of eight alleles take as long as this many times eight. */
+#define LEAST_FOR_TABLES 256
 
 /* Bytes of the fields from this one on. */
 static uint64_t
@@ -45,6 +47,13 @@ spread(uint8_t bits)
     return (each + 0x7f7f7f7f7f7f7f7fULL) >> 7 & EACH;
 }
 
+/* Of the bits of four diploid calls, those of their second alleles. */
+static inline unsigned
+second_alleles(unsigned four)
+{
+    return (four & 1) << 1 | (four & 2) << 2 | (four & 4) << 3 | (four & 8) << 4;
+}
+
 /* Which of the alleles 8 i to 8 i + 7 are not the first of their call, and phased. */
 static inline uint8_t
 phased_bits(const bf_row *row, uint64_t i)
@@ -55,9 +64,7 @@ phased_bits(const bf_row *row, uint64_t i)
         return 0;
     }
     if (row->ploidy == 2) {
-        unsigned four = row->phased[i / 2] >> 4 * (i % 2) & 15;
-
-        return (uint8_t) ((four & 1) << 1 | (four & 2) << 2 | (four & 4) << 3 | (four & 8) << 4);
+        return (uint8_t) second_alleles(row->phased[i / 2] >> 4 * (i % 2) & 15);
     }
     for (unsigned k = 0; k < 8; k++) {
         uint64_t allele = 8 * i + k, sample = allele / row->ploidy;
@@ -99,24 +106,51 @@ codes(const bf_row *row, uint64_t i, int wide, int phased, uint8_t *fills)
     return found;
 }
 
+/* Alleles of a row that is not wide, by tables of eight of them; where some are none, one by one. */
+static inline __attribute__((always_inline)) void
+encode_by_tables(
+    const bf_row *row, uint8_t *restrict out, uint64_t words, int phased, uint8_t *fills)
+{
+    const uint8_t *restrict low = row->planes->plane[BF_LOW_PLANE];
+    const uint8_t *restrict sign = row->planes->plane[BF_SIGN_PLANE];
+    const uint8_t *restrict phases = row->phased;
+    uint64_t alleles_of[256], phases_of[16];
+    uint8_t found_fills = 0;
+
+    for (unsigned i = 0; i < 256; i++) {
+        alleles_of[i] = (spread((uint8_t) i) << 1) + 2 * EACH;
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        phases_of[i] = spread((uint8_t) second_alleles(i));
+    }
+    for (uint64_t i = 0; i < words; i++) {
+        uint64_t found = alleles_of[low[i]];
+
+        if (sign[i] != 0) {
+            found = codes(row, i, 0, phased, &found_fills);
+        } else if (phased) {
+            found |= phases_of[phases[i / 2] >> 4 * (i % 2) & 15];
+        }
+        bf_store64(out + 8 * i, found);
+    }
+    *fills |= found_fills;
+}
+
 BF_CLONES static void
 encode_narrow(const bf_row *row, uint8_t *out, uint64_t size, uint8_t *fills)
 {
     uint64_t words = size / 8;
+    int phased = row->phased != NULL && row->ploidy > 1;
     uint8_t last[8];
 
-    if (row->wide) {
+    if (row->wide || words < LEAST_FOR_TABLES || (phased && row->ploidy != 2)) {
         for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 1, 1, fills));
+            bf_store64(out + 8 * i, codes(row, i, row->wide, phased, fills));
         }
-    } else if (row->phased != NULL && row->ploidy > 1) {
-        for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 0, 1, fills));
-        }
+    } else if (phased) {
+        encode_by_tables(row, out, words, 1, fills);
     } else {
-        for (uint64_t i = 0; i < words; i++) {
-            bf_store64(out + 8 * i, codes(row, i, 0, 0, fills));
-        }
+        encode_by_tables(row, out, words, 0, fills);
     }
     if (size % 8 != 0) {
         bf_store64(last, codes(row, words, row->wide, 1, fills));
