@@ -106,7 +106,16 @@ codes(const bf_row *row, uint64_t i, int wide, int phased, uint8_t *fills)
     return found;
 }
 
-/* Alleles of a row that is not wide, by tables of eight of them; where some are none, one by one. */
+/* Words of a row that is not wide, of which some allele may be none. */
+static __attribute__((noinline)) void
+encode_words(const bf_row *row, uint8_t *out, uint64_t from, uint64_t to, int phased, uint8_t *fills)
+{
+    for (uint64_t i = from; i < to; i++) {
+        bf_store64(out + 8 * i, codes(row, i, 0, phased, fills));
+    }
+}
+
+/* The same by tables of eight alleles. */
 static inline __attribute__((always_inline)) void
 encode_by_tables(
     const bf_row *row, uint8_t *restrict out, uint64_t words, int phased, uint8_t *fills)
@@ -114,26 +123,28 @@ encode_by_tables(
     const uint8_t *restrict low = row->planes->plane[BF_LOW_PLANE];
     const uint8_t *restrict sign = row->planes->plane[BF_SIGN_PLANE];
     const uint8_t *restrict phases = row->phased;
-    uint64_t alleles_of[256], phases_of[16];
-    uint8_t found_fills = 0;
+    uint64_t alleles_of[256], phases_of[16], i;
 
-    for (unsigned i = 0; i < 256; i++) {
-        alleles_of[i] = (spread((uint8_t) i) << 1) + 2 * EACH;
+    for (unsigned k = 0; k < 256; k++) {
+        alleles_of[k] = (spread((uint8_t) k) << 1) + 2 * EACH;
     }
-    for (unsigned i = 0; i < 16; i++) {
-        phases_of[i] = spread((uint8_t) second_alleles(i));
+    for (unsigned k = 0; k < 16; k++) {
+        phases_of[k] = spread((uint8_t) second_alleles(k));
     }
-    for (uint64_t i = 0; i < words; i++) {
-        uint64_t found = alleles_of[low[i]];
+    for (i = 0; i + 8 <= words; i += 8) {
+        uint64_t bits = bf_load64(low + i);
+        uint32_t phase = phased ? bf_load32(phases + i / 2) : 0;
 
-        if (sign[i] != 0) {
-            found = codes(row, i, 0, phased, &found_fills);
-        } else if (phased) {
-            found |= phases_of[phases[i / 2] >> 4 * (i % 2) & 15];
+        if (bf_load64(sign + i) != 0) {
+            encode_words(row, out, i, i + 8, phased, fills);
+            continue;
         }
-        bf_store64(out + 8 * i, found);
+        for (unsigned k = 0; k < 8; k++) {
+            bf_store64(out + 8 * (i + k),
+                alleles_of[bits >> 8 * k & 0xff] | (phased ? phases_of[phase >> 4 * k & 15] : 0));
+        }
     }
-    *fills |= found_fills;
+    encode_words(row, out, i, words, phased, fills);
 }
 
 BF_CLONES static void
