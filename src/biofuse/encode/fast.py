@@ -29,8 +29,8 @@ _PLANES, _WIDE_PLANES = 2, 8
 # What the engine may want for a request: two arrays' chunks; of a store at some distance, chunk
 # rows.
 _MAX_GIFTS, _MAX_ROWS = 8, 4096
-# Of the budget, scratch of calls takes at most this part.
-_SCRATCH_PART = 4
+# Of the budget, scratch of calls takes at most this part, and what they hold in the cache that.
+_SCRATCH_PART, _PINNED_PART = 4, 2
 # Of a store at some distance, what is under way takes this part of the cache's room.
 _UNDER_WAY_PART = 5
 # Files of the store that are kept open, and that are open, at most.
@@ -87,7 +87,8 @@ class FastPath:
         # Of a call, which reads a chunk row of each array.
         chunks = sum(len(s.chunks) for s in self._samples)
         pinned = chunks * max_block // 8 * planes
-        calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
+        most = min(memory // _SCRATCH_PART // scratch, memory // _PINNED_PART // max(1, pinned))
+        calls = max(1, min(threads, most))
         most_open, open_of_a_call = _most_open_files(), 0
         if self._folder >= 0:
             # Others are what is kept.
