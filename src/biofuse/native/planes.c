@@ -297,6 +297,16 @@ bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error 
 static int
 are_same(const uint8_t *one, const uint8_t *other, uint64_t bit, uint64_t n)
 {
+    if (bit % 8 == 0 && n >= 8) {
+        const uint8_t *bytes = one + bit / 8;
+
+        if (other != NULL ? memcmp(bytes, other + bit / 8, n / 8) != 0
+                          : bytes[0] != 0 || memcmp(bytes, bytes + 1, n / 8 - 1) != 0) {
+            return 0;
+        }
+        bit += n - n % 8;
+        n %= 8;
+    }
     for (; n > 0; bit += 64) {
         uint64_t differ = bf_get64(one, bit) ^ (other != NULL ? bf_get64(other, bit) : 0);
 
