@@ -21,10 +21,10 @@ READERS = {
 }
 
 
-@pytest.mark.parametrize("view", READERS)
-def test_the_oracle_is_right(view, genotypes, oracle, tmp_path):
+@pytest.mark.parametrize("reader", READERS)
+def test_the_oracle_is_right(reader, genotypes, oracle, tmp_path):
     """What plink2 makes of each view has the store's calls, by a reference of numpy's."""
-    option, name, *more = READERS[view]
+    option, name, *more = READERS[reader]
     words = [oracle / word if word.startswith("x") else word for word in more]
     plink2(option, oracle / name, *words, "--make-bed", "--out", tmp_path / "made")
     assert (tmp_path / "made.bed").read_bytes() == reference.bed(genotypes)
