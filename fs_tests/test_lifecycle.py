@@ -30,8 +30,10 @@ HARMLESS = {
     # It shows where the process is.
     signal.SIGUSR1,
 }
-STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
-FATAL = set(signal.valid_signals()) - ENDING - HARMLESS - STOPPING
+STOPPING = {signal.SIGSTOP}
+# Of a shell's job control: without a shell they do nothing.
+OF_SHELLS = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+FATAL = set(signal.valid_signals()) - ENDING - HARMLESS - STOPPING - OF_SHELLS
 CLEARED = "was left by a mount that was killed"
 
 

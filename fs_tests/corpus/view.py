@@ -1,7 +1,6 @@
 """A view of every format in this process, whose plan is made once and opened for each case."""
 
 import errno
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,15 +38,10 @@ class View:
     def opened(self) -> Iterator[Maker]:
         """What makes its bytes, opened now."""
         with ExitStack() as stack:
-            headers = {}
-            for number, streamed in enumerate(self.plan.streamed):
-                headers[number] = os.open(self.folder / streamed.header, os.O_RDONLY)
-                stack.callback(os.close, headers[number])
             opening = Opening(
                 self.plan,
                 Location(**self.plan.store),
-                MappedTables.open(str(self.folder), self.plan.table_names()),
-                headers,
+                MappedTables.of_plan(self.plan, str(self.folder)),
                 MEMORY,
                 2,
                 time.time_ns(),

@@ -101,8 +101,8 @@ class Settings:
 
     @property
     def memory(self) -> str:
-        """The mount's: as little as there can be."""
-        return "8MiB"
+        """The mount's: little, where what is dropped is soon had again."""
+        return "64MiB" if self.place in _FAR else "8MiB"
 
 
 @dataclass
