@@ -172,6 +172,9 @@ def test_killed_at_any_moment(seed, is_long, store, oracle, biofuse):
         wait_until(lambda: not biofuse.processes(), "all processes have ended")
         biofuse("status")
         assert list(biofuse.temporary.iterdir()) == [], (seed, trial, victims)
+    for log in biofuse.runtime.glob("*.log"):
+        # One that tells of a worker's death is kept for who wants to know.
+        log.unlink()
 
 
 def test_what_killed_commands_leave_is_told_and_removed(store, biofuse, tmp_path):
