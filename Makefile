@@ -1,14 +1,14 @@
 # Every target that needs the environment begins with scripts/setup, which is quick when
 # there is nothing to do. Arguments for pytest and the benchmarks: make test ARGS="-k bed"
 
-PYTHON_SOURCES = src tests benchmarks docs
+PYTHON_SOURCES = src tests fs_tests benchmarks docs
 SHELL_SOURCES = scripts/setup scripts/demo scripts/wheel .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test bench lint wheel sdist docs clean
+.PHONY: help setup ready demo test fs-test fuzz bench lint wheel sdist docs clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what is missing, make .venv, build (PYTHON=python3.12 chooses a Python)
 	@scripts/setup --test
@@ -22,6 +22,12 @@ demo: ready ## make a small store, mount it, run plink2 on it
 
 test: setup ## run the tests, a process a core (ARGS="-m slow": those that take long, which CI runs too)
 	.venv/bin/python -m pytest tests -n auto --dist loadfile -m "not slow" $(ARGS)
+
+fs-test: setup ## try to break mounts for half an hour (ARGS="--short": for a few minutes)
+	.venv/bin/python -m pytest fs_tests -n 0 $(ARGS)
+
+fuzz: setup ## run every fuzz target for a minute (ARGS="--seconds 600": for ten)
+	PYTHONPATH="$(CURDIR):$(CURDIR)/tests" .venv/bin/python -P -m fs_tests.fuzz $(ARGS)
 
 bench: setup ## run the benchmarks (they make large stores in .bench)
 	.venv/bin/python benchmarks/run.py $(or $(ARGS),all)

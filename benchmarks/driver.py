@@ -1,6 +1,5 @@
 """What the worker makes bytes with, in this process, without FUSE or sockets."""
 
-import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -56,16 +55,14 @@ class Driver:
         try:
             folder = Path(made.path)
             plan = read_plan((folder / MANIFEST).read_text())
-            self._tables = MappedTables.open(made.path, plan.table_names())
-            paths = [folder / streamed.header for streamed in plan.streamed]
-            headers = {i: os.open(path, os.O_RDONLY) for i, path in enumerate(paths)}
+            self._tables = MappedTables.of_plan(plan, made.path)
         finally:
             shutil.rmtree(made.path)
         self.size = plan.streamed[0].size
         self._threads = threads
         self._trim = trim
         self._maker = Maker(
-            Opening(plan, location, self._tables, headers, memory, threads, time.time_ns(), TIMEOUT)
+            Opening(plan, location, self._tables, memory, threads, time.time_ns(), TIMEOUT)
         )
         self.trim()
 

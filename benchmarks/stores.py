@@ -50,34 +50,46 @@ class Recoded:
     source: str
 
 
-SPECS: dict[str, Simulated | Tiled | Recoded] = {
+@dataclass(frozen=True)
+class Altered:
+    """A store with another's chunks, and other sites: what `alter.py` makes of it."""
+
+    source: str
+    what: str
+
+
+SPECS: dict[str, Simulated | Tiled | Recoded | Altered] = {
     "wide": Simulated("wide", 100_000, 4_800_000, (1_000, 10_000)),
     "wide_bench": Tiled("wide", WIDE_BENCH_VARIANTS),
     "wide_big": Simulated("wide", 100_000, 4_800_000, (5_000, 100_000)),
     "wide_bench_big": Tiled("wide_big", WIDE_BENCH_VARIANTS),
     "wide_slow": Recoded("wide"),
+    "wide_alleles": Altered("wide", "multiallelic"),
+    "tall_contigs": Altered("tall", "contigs"),
     "tall": Simulated("tall", 2_500, 39_300_000, (1_000, 10_000)),
 }
 
 
-def scaled(spec: Simulated | Tiled | Recoded, scale: float) -> Simulated | Tiled | Recoded:
+def scaled(
+    spec: Simulated | Tiled | Recoded | Altered, scale: float
+) -> Simulated | Tiled | Recoded | Altered:
     """Shrink a store in both directions, chunks included, so that it keeps its structure.
 
     Parameters
     ----------
-    spec : Simulated, Tiled or Recoded
+    spec : Simulated, Tiled, Recoded or Altered
         The store at full size.
     scale : float
         Factor of each side.
 
     Returns
     -------
-    Simulated, Tiled or Recoded
+    Simulated, Tiled, Recoded or Altered
         The smaller store.
     """
     if isinstance(spec, Tiled):
         return Tiled(spec.source, max(1, round(spec.variants * scale)))
-    if isinstance(spec, Recoded):
+    if isinstance(spec, (Recoded, Altered)):
         return spec
     rows, columns = (max(1, round(side * scale)) for side in spec.chunks)
     samples = max(8, round(spec.samples * scale))
@@ -137,6 +149,10 @@ class Maker:
         elif isinstance(spec, Recoded):
             self.say(f"store {name}: {spec.source} with genotypes in Blosc lz4")
             command = [HERE / "recode.py", self.store(spec.source), partial]
+            subprocess.run([self.sim().tool("python"), *command], check=True)
+        elif isinstance(spec, Altered):
+            self.say(f"store {name}: {spec.source}, {spec.what}")
+            command = [HERE / "alter.py", spec.what, self.store(spec.source), partial]
             subprocess.run([self.sim().tool("python"), *command], check=True)
         else:
             trees = self.trees(spec)

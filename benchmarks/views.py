@@ -27,4 +27,7 @@ class View:
 
 PLINK = View("plink", ".bed", (".bim", ".fam"), "mount-plink")
 BGEN = View("bgen", ".bgen", (".bgen.bgi", ".sample"), "mount-bgen")
+# The peer has none of these.
+PLINK2 = View("plink2", ".pgen", (".pvar", ".psam"), "")
+BCF = View("bcf", ".bcf", (".bcf.csi",), "")
 VIEWS = {view.name: view for view in (PLINK, BGEN)}

@@ -48,8 +48,6 @@ def make(header: bytes, sizes: list[int], fixed: bool, kept: int = 1 << 20, bad=
     for size in sizes:
         starts.append(starts[-1] + size)
     data = header + os.urandom(starts[-1] - len(header))
-    fd = os.memfd_create("header")
-    os.write(fd, header)
     streamed = StreamedFile(
         "x.bed",
         "plink",
@@ -62,9 +60,12 @@ def make(header: bytes, sizes: list[int], fixed: bool, kept: int = 1 << 20, bad=
         None if fixed else "offsets",
     )
     plan = Plan("x", {}, {}, 1, len(sizes), 0, [], [streamed], "starts")
-    tables = {"offsets": memoryview(array("Q", starts)).cast("B")}
+    tables = {
+        "header": memoryview(header),
+        "offsets": memoryview(array("Q", starts)).cast("B"),
+    }
     encoder = FakeEncoder(data, starts, bad)
-    return data, Answers(plan, tables, {0: fd}, encoder, kept), encoder
+    return data, Answers(plan, tables, encoder, kept), encoder
 
 
 def joined(answers: Answers, offset: int, size: int) -> bytes:
@@ -312,9 +313,8 @@ def view(tmp_path_factory):
 
 def test_the_fast_path_answers_and_what_it_refuses_goes_the_other_way(view):
     plan, folder, expected = view
-    tables = MappedTables.open(str(folder), plan.table_names())
-    headers = {0: os.open(folder / plan.streamed[0].header, os.O_RDONLY)}
-    other = Answers(plan, tables.views, headers, open_encoder(plan, folder, 1 << 20), 1 << 20)
+    tables = MappedTables.of_plan(plan, str(folder))
+    other = Answers(plan, tables.views, open_encoder(plan, folder, 1 << 20), 1 << 20)
     asked = []
 
     class Other:

@@ -31,7 +31,6 @@ PUBLIC = {
 METHODS = {
     "Fileset": {
         "close",
-        "descriptor_of",
         "maker",
         "number_of",
         "open",
@@ -137,7 +136,7 @@ def test_a_dataclass_of_options(store):
         ({"regions": "7"}, "no contig '7'"),
         ({"formats": "pgen2"}, "formats='pgen2' is not one of 'plink', 'bgen'"),
         ({"bits": 7}, "bits=7 is not one of 8, 16"),
-        ({"multiallelic": "split"}, "multiallelic='split'"),
+        ({"multiallelic": "splitting"}, "multiallelic='splitting'"),
         ({"memory": "1KiB"}, "memory=1KiB is below"),
         ({"memory": "many"}, "'many' is not a size"),
         ({"threads": 0}, "threads=0"),

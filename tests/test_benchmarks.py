@@ -12,7 +12,7 @@ import pytest
 from obstore.store import S3Store, from_url
 from support.stores import copy_store, make_store, random_genotypes
 
-from benchmarks import far, lister, measure, processes, settings
+from benchmarks import alter, far, lister, measure, processes, settings
 
 ROOT = Path(__file__).parents[1]
 STORES = ("wide", "wide_bench")
@@ -95,6 +95,21 @@ def test_exports(stores, tmp_path):
     assert ("whole .bed", "ours") in found and ("random 25 KB", "file object") in found
     assert ("whole .bed by Dask, 50 ms", "2 workers") in found
     assert ("compressed .bgen", "plink2 --export bgen-1.2") in found
+
+
+@pytest.mark.slow
+def test_filesets(stores, tmp_path):
+    alter.multiallelic(stores / "wide.vcz", stores / "wide_alleles.vcz")
+    alter.contigs(stores / "wide.vcz", stores / "tall_contigs.vcz")
+    words = ["--stores", stores, "--work", tmp_path, "--repeats", 1]
+    run("benchmarks.filesets", *words)
+    results = json.loads((tmp_path / "filesets.json").read_text())
+    found = {(one["measure"], one["side"]) for one in results["series"]}
+    for name in ("whole .pgen", "whole .bcf"):
+        assert {(name, "ours"), (name, "null")} <= found
+    for name in ("bcftools view -r, 1 Mb", "plink2 --freq"):
+        assert {(name, side) for side in ("ours", "real", "compressed")} <= found
+    assert {("whole .bed, split", "plain"), ("mount: time", "plain")} <= found
 
 
 @pytest.mark.slow

@@ -127,13 +127,27 @@ def test_chunks_that_cannot_be_read(damage, tmp_path):
 HIDES = "the store has phased variants, and the .bgen shows them as unphased"
 
 
+# Said of every store that has phase, whatever is asked of the `.bgen`.
+OF_PGEN = "biofuse: the store has phased variants, and the .pgen shows them as unphased"
+
+
 def said(biofuse, command, store, *words) -> str:
-    """What a command prints on standard error."""
+    """What a command prints on standard error, but for what is said of the `.pgen`."""
     directory = [] if command == "run" else [biofuse.new_directory()]
     done = biofuse(command, store, *directory, *words)
     if directory:
         biofuse("umount", *directory)
-    return done.stderr
+    lines = done.stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(OF_PGEN))
+
+
+def test_the_pgen_tells_too(biofuse, tmp_path):
+    store = phased_store(tmp_path / "x.vcz", rows(150))
+    for words, count in (([], 0), (["--format", "plink2"], 1), (["--format", "bgen"], 0)):
+        directory = biofuse.new_directory()
+        done = biofuse("mount", store, directory, *words)
+        biofuse("umount", directory)
+        assert done.stderr.count(OF_PGEN) == count
 
 
 @pytest.mark.slow

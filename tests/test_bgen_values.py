@@ -378,7 +378,7 @@ def test_values_that_are_no_probabilities(case, tmp_path):
     assert said.startswith(f"call_{field}/3.1{'.0' if field == 'GP' else ''}: ")
     numbers = ", ".join(f"{x:g}" for x in np.atleast_1d(values[16, 20]))
     assert f": {numbers} (variant 16 of the store and sample 20, counted from 0)" in said
-    assert said.endswith("; --bgen-field GT shows its calls instead")
+    assert said.endswith("; --bgen-field GT and --dosage GT show its calls instead")
 
 
 def test_an_error_names_the_sample_of_the_store_not_of_the_view(tmp_path):

@@ -11,6 +11,7 @@ from support.views import parse as parse_options
 GENOTYPES = np.abs(random_genotypes(40, 9, seed=1)).clip(0, 1)
 PLINK = {"x.bed", "x.bim", "x.fam"}
 BGEN = {"x.bgen", "x.bgen.bgi", "x.sample"}
+PLINK2 = {"x.pgen", "x.pvar", "x.psam"}
 
 
 def with_string(store, field, index, text):
@@ -129,18 +130,25 @@ def test_a_damaged_phase_chunk_fails_its_own_reads_only(biofuse, tmp_path):
 
 
 def test_white_space_in_a_sample_id(biofuse, tmp_path):
-    """A reason of `.fam` and of `.sample`, either of which can be done without."""
+    """A reason of `.fam`, `.sample` and `.psam`, each of which can be done without."""
     names = ["a b", *"cdefghij"[:8]]
     store = make_store(tmp_path / "x.vcz", GENOTYPES, samples=names)
-    shown = {"--no-fam": ({"x.bed", "x.bim"}, ".bgen"), "--no-sample-file": (BGEN, ".bed")}
+    shown = {
+        "--no-fam": (PLINK - {"x.fam"}, {".bgen"}),
+        "--no-sample-file": (BGEN - {"x.sample"}, {".bed"}),
+        "--no-psam": (PLINK2 - {"x.psam"}, {".bed", ".bgen"}),
+    }
     for option, (left, lost) in shown.items():
         directory = biofuse.new_directory()
         done = biofuse("mount", store, directory, option)
         try:
-            assert {p.name for p in directory.iterdir()} == left - {"x.sample"}
+            assert {p.name for p in directory.iterdir()} == left
         finally:
             biofuse("umount", directory)
-        assert done.stderr.startswith(f"biofuse: there is no {lost}: sample ID 'a b' contains")
+        lines = done.stderr.splitlines()
+        said = "biofuse: there is no {}: sample ID 'a b' contains"
+        assert {x for x in lost if any(y.startswith(said.format(x)) for y in lines)} == lost
+        assert len(lines) == len(lost)
     said = biofuse.fails("mount", store, biofuse.new_directory(), "--format", "bgen")
     assert said.endswith("rename it, or do without that file with --no-sample-file")
 
@@ -161,6 +169,8 @@ def test_an_option_of_bgen_where_ploidy_is_3(biofuse, tmp_path):
         ("plink", ["--phased"]),
         ("plink", ["--unphased"]),
         ("bgen", ["--no-fam"]),
+        ("plink", ["--dosage", "DS"]),
+        ("plink", ["--no-pvar-info"]),
     ],
 )
 def test_an_option_of_a_format_that_is_not_shown(shown, words, biofuse, tmp_path):
@@ -168,6 +178,8 @@ def test_an_option_of_a_format_that_is_not_shown(shown, words, biofuse, tmp_path
     store = make_store(tmp_path / "x.vcz", GENOTYPES)
     said = biofuse.fails("mount", store, biofuse.new_directory(), "--format", shown, *words)
     other = {"plink": "bgen", "bgen": "plink"}[shown]
+    if words[0] in ("--dosage", "--no-pvar-info"):
+        other = "plink2"
     assert said.startswith(f"{words[0]} is for --format {other}, which is not among")
 
 
@@ -189,6 +201,12 @@ def test_one_plan_for_all_that_is_required(biofuse, tmp_path):
 
 
 RUNS = {
+    "no-psam": (["--no-psam"], "{psam}", "there is no {psam} with --no-psam"),
+    "plink2": (
+        ["--format", "plink"],
+        "a={pvar}",
+        "there is no {pvar} with --format plink: add --format plink2",
+    ),
     "no-bgi": (["--no-bgi"], "{bgi}", "there is no {bgi} with --no-bgi"),
     "no-sample": (["--no-sample-file"], "a={sample}", "there is no {sample} with --no-sample-file"),
     "no-fam": (["--no-fam"], "{fam}", "there is no {fam} with --no-fam"),

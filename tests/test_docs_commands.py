@@ -8,15 +8,18 @@ from pathlib import Path
 
 import bgen_reader
 import click
+import numpy as np
 import pytest
+import zarr
 from support.docs import PAGES, PROGRAM_PAGES, ROOT, Block, blocks, check_parses, script
+from support.stores import add_field
 
 from biofuse.demo import make_demo_store
 from biofuse.mounts import find_mount
 
 # What a page's commands must have left behind, so that a page that runs nothing is found out.
 PRODUCTS = {
-    "README.md": ["plink2.afreq", "result.afreq", "range.txt"],
+    "README.md": ["plink2.afreq", "result.afreq", "pgen.afreq", "range.txt"],
     "plink2.md": [
         *("freq.afreq", "freq-bgen.afreq", "freq19.frq", "pruned.prune.in", "pca.eigenvec"),
         *("assoc.y.glm.linear", "assoc.case.glm.logistic.hybrid", "part.afreq"),
@@ -30,10 +33,24 @@ PRODUCTS = {
         *("chr20.bed", "small.bgen", "small.bgen.bgi", "result.afreq"),
     ],
     "python.md": ["freq.afreq"],
+    "bcf.md": ["region.vcf", "bcf.afreq", "depths.txt"],
+    "pgen.md": ["pgen.afreq"],
+    "sites.md": ["split.afreq", "freq_20.afreq"],
+    "presets.md": ["freq.afreq", "stats.txt"],
+    "samples.md": [
+        *("cohort.tsv", "map.txt", "cohort.fam", "cohort.bim", "cohort.sample"),
+        "bmi.PHENO1.glm.linear",
+    ],
     "readers.md": ["cohort.mmm", "links/cohort.bgen.metadata2.mmm", "region.txt", "region.vcf"],
 }
 # Pages of commands for a store that is there already.
-PAGES_OF_A_STORE = [ROOT / "README.md", ROOT / "docs" / "export.md", ROOT / "docs" / "python.md"]
+PAGES_OF_A_STORE = [
+    ROOT / "README.md",
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("bcf", "export", "pgen", "presets", "python", "samples", "sites")
+    ),
+]
 # Programs that tests have: no block of ours needs a mark for them.
 HERE = {"plink2", "plink1.9", "bolt", "bcftools", "bgenix"}
 
@@ -100,6 +117,15 @@ def biofuse_program() -> Path:
     return Path(sys.executable).parent / "biofuse"
 
 
+def add_depths(store: Path) -> None:
+    """DP and AD of each call, as stores of sequenced genomes have."""
+    shape = zarr.open_group(store)["call_genotype_phased"].shape
+    rng = np.random.default_rng(3)
+    depths = rng.integers(1, 40, (*shape, 2), dtype=np.int16)
+    add_field(store, "call_AD", depths)
+    add_field(store, "call_DP", depths.sum(axis=2, dtype=np.int16))
+
+
 def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess:
     environment = {
         **os.environ,
@@ -124,6 +150,7 @@ def run_page(page: Path, folder: Path) -> subprocess.CompletedProcess:
 def test_a_page(page, folder):
     if page in PAGES_OF_A_STORE:
         make_demo_store(folder / "cohort.vcz")
+        add_depths(folder / "cohort.vcz")
         (folder / "keep.txt").write_text("south001\nnorth001\n")
         (folder / "exome.bed").write_text("chr20\t8000000\t9000000\n")
     done = run_page(page, folder)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import reference
-from support.stores import ENCODINGS, make_store
+from support.stores import ENCODINGS, add_field, make_store
 from support.views import open_encoder, plan_view
 
 CACHES = [0, 1 << 20, 64 << 20]
@@ -110,3 +110,30 @@ def test_several_threads(encoding, tmp_path):
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
+
+
+class Emptied(list):
+    """Something was there a moment ago, and another thread has it now."""
+
+    def __len__(self):
+        return 1
+
+    def pop(self):
+        raise IndexError("pop from empty list")
+
+
+def test_what_another_thread_takes_first_is_made_anew(tmp_path):
+    genotypes = np.zeros((5, 4, 2), dtype=np.int8)
+    store = make_store(tmp_path / "x.vcz", genotypes)
+    add_field(store, "call_DP", np.arange(20, dtype=np.int32).reshape(5, 4))
+    words = ("--format", "bcf", "--bcf-fields", "GT,DP")
+    plan = plan_view(store, tmp_path / "plan", *words)
+    found = []
+    for emptied in (False, True):
+        encoder = open_encoder(plan, tmp_path / "plan", 1 << 20)
+        if emptied:
+            encoder._idle_rows = Emptied()
+            encoder._values["call_DP"]._idle_decoders = Emptied()
+        found.append(bytearray(plan.streamed[0].stream - plan.streamed[0].header_size))
+        encoder.encode(0, 0, 5, memoryview(found[-1]))
+    assert found[0] == found[1] != bytes(len(found[0]))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import resource
 import socket
 import struct
 import threading
@@ -112,7 +111,7 @@ def test_files_of_the_store_are_no_more_than_may_be_open(chunks, tmp_path, monke
     """Half of what this process may have, whatever the number of sample chunks."""
     genotypes = random_genotypes(40, 2 * chunks, seed=1)
     _, plan = view(tmp_path, genotypes, chunks=(4, 2))
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (128, 128))
+    monkeypatch.setattr("biofuse.encode.fast.files_left", lambda: 128)
     fast = open_fast_path(plan, tmp_path / "plan", 1024 * MIB, threads=4)
     size = plan.streamed[0].record_size
     expected = reference.bed(genotypes)[HEADER:]
@@ -138,7 +137,7 @@ def test_files_of_the_store_are_no_more_than_may_be_open(chunks, tmp_path, monke
 def test_what_is_read_ahead_is_opened_once(tmp_path, monkeypatch):
     """Even where a chunk row has more sample chunks than are kept open."""
     _, plan = view(tmp_path, random_genotypes(8, 1200, seed=1), chunks=(4, 20))
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (128, 128))
+    monkeypatch.setattr("biofuse.encode.fast.files_left", lambda: 128)
     fast = open_fast_path(plan, tmp_path / "plan", 64 * MIB)
     table = Table()
     fast.engine.connect(-1, -1, table.memory)

@@ -87,10 +87,9 @@ def view(folder, genotypes, *options, **more):
 
 
 def open_far(plan, folder, store, memory=64 * MIB) -> FastPath:
-    tables = MappedTables.open(str(folder), plan.table_names())
-    headers = [(folder / streamed.header).read_bytes() for streamed in plan.streamed]
+    tables = MappedTables.of_plan(plan, str(folder))
     plan = dataclasses.replace(plan, signature="as it was", watched=[".zgroup"])
-    return FastPath(plan, tables.views, headers, store, int(memory), 16, 2 * MIB, time.time_ns())
+    return FastPath(plan, tables.views, store, int(memory), 16, 2 * MIB, time.time_ns())
 
 
 def read(fast, plan, record: int) -> bytes | None:

@@ -148,6 +148,8 @@ def test_lookups_of_dots_and_of_what_is_not_there(bench):
     for node, name, expected in ((1, b".", 1), (1, b"..", 1), (3, b".", 3), (3, b"..", 1)):
         assert k.entry_out(bench.ask(k.LOOKUP, node, name + b"\0").data)["node"] == expected
     assert bench.ask(k.LOOKUP, 1, b"y\0").error == -errno.ENOENT
+    assert bench.ask(k.LOOKUP, 1, b"y" * 255 + b"\0").error == -errno.ENOENT
+    assert bench.ask(k.LOOKUP, 1, b"y" * 256 + b"\0").error == -errno.ENAMETOOLONG
     assert bench.ask(k.LOOKUP, 2, b"x.bed\0").error == -errno.ENOTDIR
     for operation in (k.LOOKUP, k.GETATTR, k.OPEN, k.OPENDIR, k.ACCESS):
         assert bench.ask(operation, 99, b".\0" + bytes(30)).error == -errno.ENOENT
@@ -194,9 +196,14 @@ def test_direct_io_is_the_directory_s_choice(bench):
     assert [bench.open(node)[1] for node in (2, 3, 4)] == [2, 3, 2]
 
 
-@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_RDWR, os.O_TRUNC, os.O_APPEND])
+@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_RDWR, os.O_TRUNC])
 def test_opening_for_writing(flags, bench):
     assert bench.ask(k.OPEN, 2, struct.pack("=II", flags, 0)).error == -errno.EROFS
+
+
+def test_opening_to_append_but_not_to_write(bench):
+    """Which POSIX allows, and which changes nothing."""
+    assert bench.ask(k.OPEN, 2, struct.pack("=II", os.O_APPEND, 0)).error == 0
 
 
 @given(st.integers(0, 1200), st.integers(0, 1200))
@@ -343,3 +350,20 @@ def test_replies_that_nobody_waits_for(bench, monkeypatch, caplog):
     assert not bench.session.reply(4)
     assert "a reply was not taken: " in caplog.text
     assert bench.ask(k.STATFS).error == 0
+
+
+def test_a_request_that_is_too_short(bench, caplog):
+    assert bench.ask(k.READ, 2, bytes(3)).error == -errno.EINVAL
+    assert bench.ask(k.INIT, 0, bytes(3)).error == -errno.ENOSYS
+    assert caplog.text == ""
+    bench.kernel._socket.send(bytes(39))
+    assert bench.ask(k.GETATTR, 2, bytes(16)).error == 0
+    assert "a request of 39 bytes is none of the protocol's" in caplog.text
+
+
+@pytest.mark.parametrize("code", [0, -5, 512, 99999])
+def test_an_error_that_the_kernel_would_not_take(bench, code):
+    """It would refuse the answer, and whoever asked would wait for ever."""
+    unique = bench.kernel.send(k.READ, 2)
+    assert bench.session.fail(unique, code)
+    assert bench.kernel.receive().error == -errno.EIO

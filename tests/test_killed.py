@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.program import mounts_below, wait_until
 from support.stores import make_store, random_genotypes
-from test_surroundings import small_disk
+from test_surroundings import locks, small_disk
 
 from biofuse.plan.progress import Progress
 
@@ -68,7 +68,9 @@ def test_a_run_that_ends_leaves_what_its_command_has_started(store, biofuse):
 def test_a_run_that_is_killed_while_its_plan_is_made(biofuse):
     many = make_store(biofuse.home / "many.vcz", random_genotypes(60_000, 1, seed=9))
     run = biofuse.popen("run", many, "--no-cache", "--", "true")
-    wait_until(lambda: list(biofuse.temporary.glob("biofuse-plan-*/*")), "a plan is begun")
+    wait_until(
+        lambda: set(biofuse.temporary.glob("biofuse-plan-*/*")) - locks(biofuse), "a plan is begun"
+    )
     run.kill()
     run.communicate()
     wait_until(lambda: not biofuse.processes(), "all processes have ended")
@@ -83,12 +85,23 @@ def test_what_a_killed_mount_leaves_is_cleared_away(store, biofuse):
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not biofuse.processes(), "they are gone")
-    # As long as it is mounted, it is known what it was.
-    assert "is gone" in biofuse("status").stdout
+    # Who asks for it is told what it was; the next command clears it away.
     assert "is gone" in biofuse.fails("status", directory)
+    done = biofuse("status")
+    assert f"{directory} was left by a mount that was killed" in done.stderr
+    assert str(directory) not in done.stdout
+    assert list(biofuse.runtime.iterdir()) == []
+
+
+def test_a_dead_mount_that_was_unmounted_by_hand(store, biofuse):
+    directory = biofuse.new_directory()
+    biofuse("mount", store, directory)
+    for process in biofuse.processes():
+        os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not biofuse.processes(), "they are gone")
     subprocess.run(["fusermount3", "-u", directory], check=True)
     assert list(biofuse.runtime.iterdir())
-    biofuse("status")
+    assert biofuse("status").stderr == ""
     assert list(biofuse.runtime.iterdir()) == []
 
 

@@ -130,9 +130,12 @@ def test_an_empty_ref(store, biofuse):
 
 
 def test_info_of_a_store_with_room_for_more_alleles(store, biofuse):
-
     alleles = np.array([["A", "C", ""]] * 30, dtype=object)
-    replace(store, "variant_allele", alleles, 20)
-    value = json.loads(biofuse("info", store, "--json").stdout)
-    assert value["views"]["plink"]["exact"] is False
-    assert any("--multiallelic drop" in warning for warning in value["warnings"])
+    for many in (0, 1):
+        alleles[:many, 2] = "T"
+        replace(store, "variant_allele", alleles, 20)
+        value = json.loads(biofuse("info", store, "--json").stdout)
+        assert value["sites"]["more_than_two_alleles"] == many
+        view = value["views"]["plink"]
+        assert (view["size"], view["exact"]) == (3 + (30 - many) * 3, True)
+        assert bool(view["left_out"]) == bool(many)

@@ -1,12 +1,11 @@
 """Metadata that is not what Zarr asks for: one line that names the object, or the right files."""
 
-import copy
 import json
-import re
 import warnings
 
 import pytest
 from support import reference
+from support.odd_metadata import DOCUMENTS, ODD, check_said, paths, put
 from support.stores import copy_store, make_store, random_genotypes
 from support.views import make_view
 
@@ -16,50 +15,6 @@ from biofuse.stores import store_stem
 GENOTYPES = random_genotypes(30, 9, seed=7)
 NAMES = (".zarray", ".zattrs", ".zgroup", "zarr.json")
 FIELDS = (".", "call_genotype", "variant_allele", "variant_position", "sample_id")
-# In place of what is there; an ellipsis has it removed.
-ODD = (..., None, 0, 1 << 60, "x", [], {})
-DOCUMENTS = {
-    "nothing": b"",
-    "not-utf-8": b"\xff\xfe{",
-    "half": b'{"zarr_format":',
-    "list": b"[]",
-    "number": b"3",
-    "null": b"null",
-    "text": b'"x"',
-    "empty": b"{}",
-    "deep": b"[" * 100_000 + b"]" * 100_000,
-    "deep-objects": b'{"a":' * 100_000,
-    "long-number": b'{"zarr_format": ' + b"9" * 5000 + b"}",
-}
-# What Python calls its own things, and what it says of them.
-INTERNAL = re.compile(
-    r"Error|object has no|subscript|unpack|NoneType|recursion|unhashable|out of range|"
-    r"positional|<class|Traceback|0x[0-9a-f]{4}"
-)
-
-
-def paths(value, path=()):
-    """Where in a value there are others."""
-    if path:
-        yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value[:2])
-    for key, inner in items if isinstance(value, (dict, list)) else ():
-        if isinstance(inner, (dict, list)):
-            yield from paths(inner, (*path, key))
-        else:
-            yield (*path, key)
-
-
-def put(value, path, new):
-    value = copy.deepcopy(value)
-    at = value
-    for key in path[:-1]:
-        at = at[key]
-    if new is ...:
-        del at[path[-1]]
-    else:
-        at[path[-1]] = new
-    return value
 
 
 def what_comes(store, folder) -> str | None:
@@ -68,9 +23,7 @@ def what_comes(store, folder) -> str | None:
         try:
             view = make_view(store, folder)
         except BiofuseError as error:
-            assert not INTERNAL.search(str(error)), error
-            assert "\n" not in str(error)
-            assert len(str(error)) < 600
+            check_said(str(error))
             return str(error)
     # That is of one of the entries that are tried.
     said = [str(each.message) for each in heard]

@@ -14,7 +14,7 @@ from support.views import plan_view
 
 from biofuse import runtime
 from biofuse.errors import BiofuseError
-from biofuse.manifest import PlanFolder, read_plan
+from biofuse.manifest import PlanFolder, checksum_of, read_plan
 from biofuse.options import ViewOptions
 from biofuse.plan.build import build_plan
 from biofuse.plan.cache import PlanCache
@@ -119,6 +119,8 @@ def test_a_manifest_with_a_path_is_refused(field, path, plan):
     owners = {"path": value["static"][0], "name": value["static"][0]}
     owners |= {"header": value["streamed"][0], "offsets": value["streamed"][0]}
     owners.get(field, value)[field] = path
+    rest = {name: each for name, each in value.items() if name not in ("format", "checksum")}
+    value["checksum"] = checksum_of(rest)
     if path is None and field in ("offsets", "samples"):
         read_plan(json.dumps(value))
         return

@@ -243,6 +243,8 @@ DAMAGES = {
     "null-for-manifest": lambda entry: (entry / "plan.json").write_text("null"),
     "cut-manifest": lambda entry: os.truncate(entry / "plan.json", 100),
     "older-manifest": lambda entry: edit(entry / "plan.json", format=1),
+    "other-manifest": lambda entry: edit(entry / "plan.json", num_variants=59),
+    "odd-boot": lambda entry: (entry / "unsettled").write_bytes(b"\xff\xfe"),
     "no-fingerprint": lambda entry: (entry / "store.json").unlink(),
     "cut-fingerprint": lambda entry: os.truncate(entry / "store.json", 20),
     "odd-fingerprint": lambda entry: (entry / "store.json").write_text("[]"),

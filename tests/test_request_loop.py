@@ -49,11 +49,16 @@ def test_what_is_under_way_is_waited_for():
     assert result.stdout == "['begun', 'answered']\n"
 
 
-@pytest.mark.parametrize("delay", [0, 0.02, 0.1])
-def test_a_program_that_ends_while_objects_are_fetched(delay, tmp_path, placer, biofuse):
+@pytest.mark.parametrize(
+    ("kind", "delay"),
+    [("s3", 0), ("s3", 0.02), ("s3", 0.1), ("icechunk", 0), ("s3-icechunk", 0.02)],
+)
+def test_a_program_that_ends_while_objects_are_fetched(kind, delay, tmp_path, placer, biofuse):
     genotypes = random_genotypes(400, 200, seed=5)
-    store = consolidated(make_store(tmp_path / "x.vcz", genotypes, chunks=(20, 100)))
-    there = placer.put("s3", store, delay=delay)
+    store = consolidated(
+        make_store(tmp_path / "x.vcz", genotypes, chunks=(20, 100), encoding="v3-blosc-zstd-bit")
+    )
+    there = placer.put(kind, store, delay=delay)
     for _ in range(4):
         result = subprocess.run(
             [sys.executable, "-c", _OPENS, there.url],

@@ -183,6 +183,15 @@ def test_words_that_come_twice_or_of_nothing(bench):
     assert bench.router.under_way == 1
 
 
+@pytest.mark.parametrize("size", [0, 1, 23])
+def test_a_message_that_is_too_short_is_ignored(bench, size, caplog):
+    unique = bench.read()
+    bench.router.on_message(bytes(size))
+    assert f"a message of {size} bytes, which is ignored" in caplog.text
+    bench.answer(unique)
+    assert bench.router.under_way == 0
+
+
 def test_a_reader_that_is_gone_has_seen_no_error(bench):
     unique = bench.read()
     bench.gone.add(unique)

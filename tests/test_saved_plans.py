@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support.places import contents
 from support.regions import make_stores
-from support.stores import copy_store, make_store, random_genotypes
+from support.stores import chunk_files, copy_store, make_store, random_genotypes
 
-from biofuse.stores.saved import MANIFEST
+from biofuse.stores.saved import FORMAT, MANIFEST
 
 VIEWS = {
     "everything": (),
@@ -95,6 +95,34 @@ def test_what_it_is_made_with_is_shown_where_nothing_else_is_asked_for(biofuse, 
     assert "is of a selection" in said
 
 
+def test_options_of_formats_that_it_is_made_with_stand_one_by_one(biofuse, store, tmp_path):
+    """Another option, or a preset, takes none of them back."""
+    plan = tmp_path / "x.plan"
+    made = ["--format", "bgen", "--bits", "16", "--no-header-samples"]
+    biofuse("plan", store, "-o", plan, *made)
+    expected = shown(biofuse, store, *made, "--no-bgi")
+    assert shown(biofuse, store, "--plan", plan, "--no-bgi") == expected
+    said = biofuse.fails("run", store, "--plan", plan, "--for", "saige", "--", "true")
+    assert said.startswith("--bits 16 does not go with --for saige")
+    expected = shown(biofuse, store, *made, "--for", "regenie")
+    found = shown(biofuse, store, "--plan", plan, "--format", "bgen", "--for", "regenie")
+    assert found == expected
+
+
+def test_formats_and_filesets_that_it_is_made_with(biofuse, store, tmp_path):
+    plan = tmp_path / "x.plan"
+    made = ["--format", "bcf", "--format", "plink", "--name-template", "{stem}.{contig}"]
+    biofuse("plan", store, "-o", plan, *made)
+    expected = shown(biofuse, store, *made)
+    assert any(name.endswith(".bcf") for name in expected)
+    assert shown(biofuse, store, "--plan", plan) == expected
+    assert {*shown(biofuse, store, "--plan", plan, "--format", "plink")} == {
+        name for name in expected if not name.endswith((".bcf", ".csi"))
+    }
+    contig = next(name.split(".")[1] for name in expected if name.endswith(".bed"))
+    biofuse("run", store, "--plan", plan, "--", "test", "-e", f"{{bcf:{contig}}}")
+
+
 def test_a_store_that_is_another_by_now(biofuse, store, tmp_path):
     plan = tmp_path / "x.plan"
     biofuse("plan", store, "-o", plan)
@@ -116,13 +144,14 @@ def test_one_of_another_store(biofuse, store, tmp_path):
     assert "is not the store" in said
 
 
-@pytest.mark.parametrize("kind", ["nothing", "text", "zip", "damaged", "newer"])
+@pytest.mark.parametrize("kind", ["nothing", "text", "zip", "damaged", "deep", "changed", "newer"])
 def test_files_that_are_no_plans(kind, biofuse, store, tmp_path):
     path = tmp_path / "x.plan"
     if kind == "text":
         path.write_text("this is no plan")
     elif kind != "nothing":
         about = {"zip": None, "damaged": "[", "newer": json.dumps({"format": 99, "version": "9"})}
+        about |= {"deep": "[" * 100_000, "changed": json.dumps({"format": FORMAT, "checksum": 1})}
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a", "b")
             if about[kind] is not None:
@@ -137,3 +166,15 @@ def test_a_store_that_cannot_be_shown_has_none(biofuse, store, tmp_path):
     assert "variant_position" in said
     assert os.listdir(tmp_path) == [store.name]
     assert "no folder" in biofuse.fails("plan", store, "-o", tmp_path / "none" / "x.plan")
+
+
+def test_calls_that_were_replaced_since_it_was_made(biofuse, store, tmp_path):
+    """Sites of the file do not go with them."""
+    plan = tmp_path / "x.plan"
+    biofuse("plan", store, "-o", plan)
+    chunk = chunk_files(store)[-1]
+    chunk.write_bytes(chunk.read_bytes())
+    with biofuse.mount(store, "--plan", plan, "--no-cache", stem="x") as mount:
+        mount.expect_log("was changed after the store was mounted")
+        with pytest.raises(OSError, match="Stale file handle"):
+            mount.bed.read_bytes()

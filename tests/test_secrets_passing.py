@@ -12,7 +12,8 @@ from support.program import wait_until
 from support.scripted import Answer, Asked, Scripted, scripted
 from support.stores import make_store, random_genotypes
 
-from biofuse.api.settings import StoreOptions, ViewChoices, view_options
+from biofuse.api.settings import StoreOptions, ViewChoices
+from biofuse.api.views import view_options
 from biofuse.cli.words import hide_words, secret_words
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.client import get_plan

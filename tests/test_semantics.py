@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import reference
+from support.mutations import MUTATIONS
 from support.oracles import run
 from support.program import mounts_below, wait_until
 from support.stores import make_store, random_genotypes
@@ -249,51 +250,11 @@ def test_listing(mount):
         os.close(again)
 
 
-def set_times(path):
-    os.utime(path, (1, 1))
-
-
-def open_with(flags):
-    return lambda path: os.close(os.open(path, flags))
-
-
-FILE_CALLS = {
-    "O_WRONLY": open_with(os.O_WRONLY),
-    "O_RDWR": open_with(os.O_RDWR),
-    "O_RDONLY-O_TRUNC": open_with(os.O_RDONLY | os.O_TRUNC),
-    "O_WRONLY-O_TRUNC": open_with(os.O_WRONLY | os.O_TRUNC),
-    "O_WRONLY-O_APPEND": open_with(os.O_WRONLY | os.O_APPEND),
-    "O_WRONLY-O_CREAT": open_with(os.O_WRONLY | os.O_CREAT),
-    "O_TMPFILE": lambda path: os.close(os.open(path.parent, os.O_TMPFILE | os.O_RDWR)),
-    "create": lambda path: open_with(os.O_CREAT | os.O_RDONLY)(path.with_name("new")),
-    "create-exclusive": lambda path: (path.with_name("new")).touch(exist_ok=False),
-    "truncate": lambda path: os.truncate(path, 3),
-    "extend": lambda path: os.truncate(path, 1 << 30),
-    "unlink": os.unlink,
-    "rename": lambda path: path.rename(path.with_name("new")),
-    "rename-over": lambda path: path.rename(path.with_suffix(".fam")),
-    "link": lambda path: os.link(path, path.with_name("new")),
-    "symlink": lambda path: os.symlink("x.bed", path.with_name("new")),
-    "mkdir": lambda path: os.mkdir(path.with_name("new")),
-    "rmdir": lambda path: os.rmdir(path),
-    "mknod": lambda path: os.mknod(path.with_name("new"), stat.S_IFREG | 0o644),
-    "mkfifo": lambda path: os.mkfifo(path.with_name("new")),
-    "chmod": lambda path: path.chmod(0o777),
-    "chmod-directory": lambda path: path.parent.chmod(0o777),
-    "chown": lambda path: os.chown(path, 12, 12),
-    "utime": set_times,
-    "touch": lambda path: path.touch(),
-    "utime-directory": lambda path: set_times(path.parent),
-    "setxattr": lambda path: os.setxattr(path, "user.x", b"1"),
-    "removexattr": lambda path: os.removexattr(path, "user.x"),
-}
-
-
-@pytest.mark.parametrize("name", FILE_CALLS)
+@pytest.mark.parametrize("name", MUTATIONS)
 def test_whatever_would_change_something_is_refused(name, mount):
     before = mount.bed.stat()
     with pytest.raises(OSError) as caught:
-        FILE_CALLS[name](mount.bed)
+        MUTATIONS[name](mount.bed)
     assert caught.value.errno == errno.EROFS
     after = mount.bed.stat()
     assert (after.st_size, after.st_mode, after.st_mtime_ns, after.st_uid) == (

@@ -250,6 +250,21 @@ def test_fusermount_of_version_2_alone(store, biofuse, path_of, tmp_path):
     assert (tmp_path / "seen").read_bytes() == BED
 
 
+def test_the_helper_is_told_no_secrets(store, biofuse, path_of, tmp_path):
+    """Credentials are in variables of the serving process."""
+    script = path_of / "fusermount3"
+    real = shutil.which("fusermount3")
+    script.write_text(f'#!/bin/sh\nexport -p >> {tmp_path}/told\nexec {real} "$@"\n')
+    script.chmod(0o755)
+    directory = biofuse.new_directory()
+    env = {"PATH": str(path_of), "AWS_SECRET_ACCESS_KEY": "hidden"}
+    biofuse("mount", store, directory, env=env)
+    biofuse("umount", directory, env=env)
+    told = (tmp_path / "told").read_text()
+    assert "_FUSE_COMMFD" in told
+    assert "hidden" not in told
+
+
 def test_root_needs_no_helper(store, biofuse, path_of):
     env = {"PATH": str(path_of)}
     directory = biofuse.new_directory()

@@ -42,16 +42,16 @@ def make(path: Path, long=()) -> Path:
 def check(store: Path, found: list, kept=slice(None)) -> None:
     group = zarr.open_group(store, mode="r")
     alleles = group["variant_allele"][...][kept]
-    assert [ref for b in found for ref in b.variants.ref] == alleles[:, 0].tolist()
-    assert [alt for b in found for alt in b.variants.alt] == alleles[:, 1].tolist()
-    assert np.array_equal(np.concatenate([b.index for b in found]), np.arange(VARIANTS)[kept])
+    assert [ref for b in found for ref in b.whole.variants.ref] == alleles[:, 0].tolist()
+    assert [alt for b in found for alt in b.whole.variants.alt] == alleles[:, 1].tolist()
+    assert np.array_equal(np.concatenate([b.whole.index for b in found]), np.arange(VARIANTS)[kept])
 
 
 def test_batches_grow(tmp_path):
     store = make(tmp_path / "x.vcz")
     found = batches(store)
     check(store, found)
-    assert [len(b.index) for b in found] == [10, 80, 210]
+    assert [len(b.whole.index) for b in found] == [10, 80, 210]
 
 
 def test_batches_of_long_alleles_are_small(tmp_path, monkeypatch):
@@ -61,10 +61,10 @@ def test_batches_of_long_alleles_are_small(tmp_path, monkeypatch):
     check(store, found)
     # The first of them is as large as those before let it be; of 5,000 characters each, 20
     # would be as many as there may be.
-    first, *others = [b for b in found if b.index[-1] >= 20 and b.index[0] < 200]
-    assert first.index[0] <= 20
-    assert {len(b.index) for b in others} <= {10, 20}
-    assert found[-1].index[0] > 200
+    first, *others = [b for b in found if b.whole.index[-1] >= 20 and b.whole.index[0] < 200]
+    assert first.whole.index[0] <= 20
+    assert {len(b.whole.index) for b in others} <= {10, 20}
+    assert found[-1].whole.index[0] > 200
 
 
 @pytest.mark.parametrize("text", [1, 1000])
@@ -73,7 +73,7 @@ def test_a_chunk_is_the_least(text, tmp_path, monkeypatch):
     store = make(tmp_path / "x.vcz", long=range(VARIANTS))
     found = batches(store)
     check(store, found)
-    assert {len(b.index) for b in found} == {10}
+    assert {len(b.whole.index) for b in found} == {10}
 
 
 def test_a_selection(tmp_path):

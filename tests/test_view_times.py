@@ -6,7 +6,11 @@ import time
 import pytest
 from support.stores import make_store, random_genotypes
 
-SUFFIXES = (".bed", ".bim", ".fam", ".bgen", ".bgen.bgi", ".sample")
+SUFFIXES = (
+    *(".bed", ".bim", ".fam"),
+    *(".bgen", ".bgen.bgi", ".sample"),
+    *(".pgen", ".pvar", ".psam"),
+)
 
 
 @pytest.fixture
@@ -16,7 +20,8 @@ def modified(biofuse, tmp_path):
     directory = biofuse.new_directory()
 
     def of(*options) -> int:
-        with biofuse.mount(store, *options, directory=directory) as mount:
+        formats = ("--format", "plink", "--format", "bgen", "--format", "plink2")
+        with biofuse.mount(store, *formats, *options, directory=directory) as mount:
             times = {os.stat(f"{mount.stem}{suffix}").st_mtime_ns for suffix in SUFFIXES}
         assert len(times) == 1
         return times.pop()

@@ -32,13 +32,13 @@ def open_reader(store, cache_bytes: int = 64 * MIB) -> PackedReader:
 def decoded(monkeypatch) -> list[tuple[int, int]]:
     """Chunks that were decoded, in order."""
     seen = []
-    original = WholeChunks._decode
+    original = WholeChunks.decode
 
     def decode(self, array, chunk_row, sample_chunk):
         seen.append((array.path, chunk_row, sample_chunk))
         return original(self, array, chunk_row, sample_chunk)
 
-    monkeypatch.setattr(WholeChunks, "_decode", decode)
+    monkeypatch.setattr(WholeChunks, "decode", decode)
     return seen
 
 

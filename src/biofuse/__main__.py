@@ -24,9 +24,10 @@ def main() -> None:
 
 
 def _end(end: SystemExit) -> NoReturn:
-    """End this process, without what threads of other languages would wait for.
+    """End this process at once.
 
-    Such as want Python while that ends take the process with them.
+    Threads of the libraries that reach stores may still run, and crash when they call Python
+    while the interpreter is being torn down.
     """
     import logging
 

@@ -54,7 +54,7 @@ def is_intact(directory: str) -> bool:
     """Whether no crash can have damaged the files: it is settled, or was made since the start."""
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(os.path.join(directory, MARK), flags)) as f:
+        with open(os.open(os.path.join(directory, MARK), flags), errors="replace") as f:
             made_by = f.read()
     except FileNotFoundError:
         return True

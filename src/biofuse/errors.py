@@ -1,6 +1,9 @@
 """The one error type of the program, and its mapping to errno."""
 
 import errno as _errno
+import re
+
+_ZLIB = re.compile(r"Error -\d+ while (de)?compressing data: ")
 
 
 class BiofuseError(Exception):
@@ -24,6 +27,10 @@ class BiofuseError(Exception):
     def __init__(self, message: str, errno: int = _errno.EIO):
         super().__init__(" ".join(str(message).split()))
         self.errno = errno
+
+
+# What to do where a store changed.
+MOUNT_AGAIN = "mount it again, with a new plan where --plan was given"
 
 
 class StoreChangedError(BiofuseError):
@@ -53,6 +60,8 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, BiofuseError):
         return text
+    # As zlib begins whatever it says.
+    text = _ZLIB.sub("", text)
     if isinstance(error, KeyError):
         text = text.strip("'\"")
     return text or type(error).__name__

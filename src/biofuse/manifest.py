@@ -6,8 +6,9 @@ it. The manifest is JSON; tables are little-endian integers, to be mapped.
 
 import json
 import os
+import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from biofuse.errors import BiofuseError
@@ -16,8 +17,10 @@ from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder,
 MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
 DEPENDENCIES = "store.json"
+# Small files of a plan of many filesets, one after another.
+PACK = "pack"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 11
+PLAN_FORMAT = 14
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class StaticFile:
     name : str
         As the mount shows it.
     path : str
-        Relative to the plan's directory.
+        Name of the plan's file.
     size : int
         In bytes.
     format : str
@@ -70,6 +73,19 @@ class StreamedFile:
         The store's fields that records are made from.
     params : dict
         What the format's encoder is made with.
+    stream : int or None
+        Bytes of header and records together, where these are a stream that the file has in
+        blocks of `biofuse.bgzf`; offsets are those in the stream.
+    variants : str or None
+        File of uint32 that several files may share: the store's index of each record, ascending,
+        from entry `first` on; None if records are the store's variants from `first` on.
+    alts : str or None
+        File of uint16 that goes with it, two of each record: the ALT that it shows, from 1, or 0
+        for a site that is shown as it is, and how many alleles the site has; None if all are
+        shown as they are.
+    first : int
+    others_missing : bool
+        Whether records of one ALT show others as missing; else as REF.
     """
 
     name: str
@@ -84,11 +100,18 @@ class StreamedFile:
     heads: str | None = None
     fields: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
+    stream: int | None = None
+    variants: str | None = None
+    alts: str | None = None
+    first: int = 0
+    others_missing: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that serving a view needs.
+
+    A file of the plan is one of its directory, or a part of one that has many: see `packed`.
 
     Attributes
     ----------
@@ -98,15 +121,15 @@ class Plan:
     fields : dict of str to dict
         The fields that records are made from, each a `genotypes.GenotypeArray`.
     num_samples, num_variants : int
-        Of the view.
+        Of the view; of a site that is split, one variant.
     modified_ns : int
         Time stamp of the files shown: that of the store where it has one, so that it is
         the same in every mount.
+    as_of_ns : int or None
+        Nanoseconds since 1970: what was changed in the store later is not read. None for the
+        time of the mount.
     static, streamed : list
         The fileset.
-    variants : str or None
-        File of uint32: the store's index of each variant of the view, ascending; None if
-        the view has all of them.
     samples : str or None
         File of uint32: the store's index of each sample of the view; None if the view has
         all of them in order.
@@ -129,6 +152,11 @@ class Plan:
         Formats that cannot show the store, and why.
     lasting : bool
         Whether the plan may be kept: nothing that it was to hold could not be read.
+    packed : dict of str to (int, int)
+        Files of the plan that are in the file `PACK`: where they begin there, and their bytes.
+    contigs : dict of str to str
+        If there is a fileset for each contig, their names and their files' without suffix, in the
+        order of the sites.
     """
 
     stem: str
@@ -139,7 +167,7 @@ class Plan:
     modified_ns: int
     static: list[StaticFile]
     streamed: list[StreamedFile]
-    variants: str | None = None
+    as_of_ns: int | None = None
     samples: str | None = None
     pins: str | None = None
     decoded_chunk: int = 0
@@ -150,6 +178,8 @@ class Plan:
     notices: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     lasting: bool = True
+    packed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    contigs: dict[str, str] = field(default_factory=dict)
 
     def check_has(self, formats: Iterable[str]) -> None:
         """Raise `BiofuseError` if one of these formats is left out."""
@@ -160,27 +190,40 @@ class Plan:
     def write(self, directory: str) -> None:
         """Write the manifest into the plan's directory; its files are its owner's from then on."""
         sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
+        value = {"sizes": sizes, **vars(self)}
+        for name in ("static", "streamed"):
+            value[name] = [vars(file) for file in value[name]]
         with open(os.path.join(directory, MANIFEST), "w") as f:
-            json.dump({"format": PLAN_FORMAT, "sizes": sizes, **asdict(self)}, f, indent=1)
+            f.write(json.dumps({"format": PLAN_FORMAT, "checksum": checksum_of(value), **value}))
         for name in (*sizes, MANIFEST):
             # Whatever the umask: a plan that others may write to is not used.
             os.chmod(os.path.join(directory, name), 0o600)
 
     def table_names(self) -> list[str]:
         """Files that the encoder needs."""
-        names = [self.variants, self.samples, self.pins]
+        names = [self.samples, self.pins]
         for streamed in self.streamed:
-            names += [streamed.offsets, streamed.heads]
-        return [name for name in names if name is not None]
+            names.append(streamed.header)
+            names += [streamed.offsets, streamed.heads, streamed.variants, streamed.alts]
+        return [name for name in dict.fromkeys(names) if name is not None]
 
     def file_names(self) -> list[str]:
         """Every file of the plan that is read once it is made."""
         names = [file.path for file in self.static] + [file.header for file in self.streamed]
-        return [*names, *self.table_names()]
+        return list(dict.fromkeys([*names, *self.table_names()]))
+
+    def on_disk(self, names: Iterable[str]) -> list[str]:
+        """The files of the plan's directory that these are, or are in."""
+        return list(dict.fromkeys(PACK if name in self.packed else name for name in names))
 
     def shown_names(self) -> list[str]:
         """Names of the files that a mount shows."""
         return [*(file.name for file in self.static), *(file.name for file in self.streamed)]
+
+
+def checksum_of(value: dict[str, Any]) -> int:
+    """Of all that a manifest says: a number that was changed would be a lie about the files."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def read_plan(text: str | bytes) -> Plan:
@@ -189,16 +232,20 @@ def read_plan(text: str | bytes) -> Plan:
     Raises
     ------
     ValueError
-        If it was written in another format, or has paths where names are to be.
+        If it was written in another format, is not what was written, or has paths where names
+        are to be.
     """
     value = json.loads(text)
-    if value.pop("format", None) != PLAN_FORMAT:
+    if not isinstance(value, dict) or value.pop("format", None) != PLAN_FORMAT:
         raise ValueError("the plan is of another format")
+    if value.pop("checksum", None) != checksum_of(value):
+        raise ValueError("the plan's manifest is damaged")
     value.pop("sizes", None)
+    value["packed"] = {name: tuple(place) for name, place in value["packed"].items()}
     value["static"] = [StaticFile(**f) for f in value["static"]]
     value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
     plan = Plan(**value)
-    for name in (*plan.file_names(), *plan.shown_names()):
+    for name in (*plan.on_disk(plan.file_names()), *plan.shown_names()):
         if not is_plain_name(name):
             raise ValueError(f"the plan has {name!r} where the name of a file is to be")
     return plan
@@ -233,6 +280,9 @@ class PlanFolder:
             text = read_file(MANIFEST, self.fd)
             self.plan = read_plan(text)
             self._sizes: dict[str, int] = json.loads(text)["sizes"]
+            ends = (start + size for start, size in self.plan.packed.values())
+            if self._sizes.get(PACK, 0) < max(ends, default=0):
+                raise ValueError(f"{PACK} of the plan is shorter than what is in it")
         except BaseException:
             os.close(self.fd)
             raise
@@ -259,5 +309,5 @@ class PlanFolder:
 
     def check(self) -> None:
         """Raise as `open` does if any file is not what the plan has written."""
-        for name in {*self._sizes, *self.plan.file_names()}:
+        for name in {*self._sizes, *self.plan.on_disk(self.plan.file_names())}:
             os.close(self.open(name))

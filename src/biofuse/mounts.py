@@ -1,6 +1,8 @@
 """Mounts as the kernel lists them, without touching what is mounted."""
 
+import errno
 import os
+import threading
 from dataclasses import dataclass
 
 from biofuse.errors import BiofuseError
@@ -99,6 +101,26 @@ def find_mount(path: str) -> Mount | None:
     target = resolve_mountpoint(path)
     found = [mount for mount in list_mounts() if mount.path == target]
     return found[-1] if found else None
+
+
+def is_dead(path: str, patience: float = 1.0) -> bool:
+    """Whether nobody answers for a mount any more.
+
+    One that does not answer within some seconds is not dead: its process is stopped, say.
+    """
+    found: list[int | None] = []
+
+    def look() -> None:
+        try:
+            # Attributes may be in the kernel's cache.
+            os.statvfs(path)
+        except OSError as error:
+            found.append(error.errno)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return found in ([errno.ENOTCONN], [errno.ECONNABORTED])
 
 
 def biofuse_mounts() -> list[Mount]:

@@ -5,7 +5,10 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-MULTIALLELIC_POLICIES = ("error", "drop")
+# What is done with sites of more than two alleles, by formats that hold two: a site for each ALT,
+# with other ALTs as REF or as missing, are the last two.
+MULTIALLELIC_POLICIES = ("error", "drop", "split", "split-missing")
+SPLITTING = ("split", "split-missing")
 MISSING_CHUNKS_POLICIES = ("error", "fill")
 # How contigs are named: as plink2 does, or as the store has them.
 CONTIG_NAMES = ("plink2", "store")
@@ -53,6 +56,29 @@ class RegionsFile:
     contigs: list[str]
     counts: list[int]
     bounds: str
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file that an option names, with what it has.
+
+    Attributes
+    ----------
+    name : str
+        The file's, for messages.
+    data : str
+        Its bytes in base64, compressed as they are in it.
+    chromosome : str or None
+        The one that stands in the name in place of a pattern's `@`.
+    """
+
+    name: str
+    data: str
+    chromosome: str | None = None
+
+    def without_data(self) -> "NamedFile":
+        """The same with a hash of its bytes in their place."""
+        return replace(self, data=hashlib.sha256(self.data.encode()).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -171,11 +197,21 @@ class ViewOptions:
     missing_chunks : str
         One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
         shown as Zarr's fill value where that makes no sense.
+    name_template : str or None
+        If there is a fileset for each contig, the names of its files without suffix, with
+        {stem} and {contig}.
+    samples_table : NamedFile or None
+        What is known of samples.
+    pheno_names : list of str
+        Its phenotypes that are shown.
+    genetic_map : list of NamedFile
     format_options : dict of str to dict
         By format, those of its options that differ from the default, such as
         {"plink": {"no_fam": True}}.
     secrets : dict
         Of the store's location: no part of the JSON, nor of the digest.
+    notes : tuple of str
+        What is to be said of the options, a line each: no part of them either.
     """
 
     store: dict[str, Any]
@@ -187,8 +223,13 @@ class ViewOptions:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    name_template: str | None = None
+    samples_table: NamedFile | None = None
+    pheno_names: list[str] = field(default_factory=list)
+    genetic_map: list[NamedFile] = field(default_factory=list)
     format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -197,13 +238,17 @@ class ViewOptions:
 
     def to_json(self) -> str:
         value = asdict(self)
-        del value["secrets"]
+        del value["secrets"], value["notes"]
         return json.dumps(value, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ViewOptions":
         value = json.loads(text)
         value["selection"] = Selection.from_json(value["selection"])
+        # Plans that an older version has saved have none.
+        table = value.get("samples_table")
+        value["samples_table"] = None if table is None else NamedFile(**table)
+        value["genetic_map"] = [NamedFile(**each) for each in value.get("genetic_map", ())]
         return cls(**value)
 
     def digest(self, version: str) -> str:
@@ -211,5 +256,11 @@ class ViewOptions:
 
         What is required is no part of it: a plan tells what it has not.
         """
-        text = replace(self, required=[]).to_json()
+        table = self.samples_table
+        text = replace(
+            self,
+            required=[],
+            samples_table=None if table is None else table.without_data(),
+            genetic_map=[file.without_data() for file in self.genetic_map],
+        ).to_json()
         return hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()[:32]

@@ -70,5 +70,6 @@ class Failure(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> "Failure":
+        """Raises `struct.error` if a message is no failure."""
         slot, code, unique, record = _FAILURE.unpack_from(data)
         return cls(slot, code, unique, record, data[_FAILURE.size :].decode(errors="replace"))

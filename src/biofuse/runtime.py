@@ -112,6 +112,8 @@ def sweep() -> None:
                     _remove_unused_log(entry.path)
                 elif entry.name.endswith(".sock"):
                     _remove_dead_mount(entry.path)
+                elif entry.name.endswith(".json"):
+                    _remove_dead_record(entry.path)
 
 
 def _remove_unused_log(path: str) -> None:
@@ -137,6 +139,15 @@ def _remove_dead_mount(path: str) -> None:
             return
         os.unlink(f"{stem}.json")
     os.unlink(path)
+
+
+def _remove_dead_record(path: str) -> None:
+    """Remove the record of a process that was killed before it had a socket."""
+    with open(path) as f:
+        record = json.load(f)
+    dead = not is_serving(record["pid"]) and not os.path.exists(record["socket"])
+    if dead and find_mount(record["mountpoint"]) is None:
+        os.unlink(path)
 
 
 def _listens(path: str) -> bool:

@@ -21,7 +21,8 @@ from biofuse.options import RegionsFile, SamplesFile, Selection
 
 # Options that name a file, and what standard input is called.
 _FILE_OPTIONS = {"regions_file": "-R", "targets_file": "-T", "samples_file": "-S"}
-_STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+STANDARD_INPUT_NAME = "standard input"
+STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 # Options of which one can be given.
 _EXCLUSIVE = (
     ("regions", "-r", "regions_file", "-R"),
@@ -63,7 +64,7 @@ def read_selection(**options: Any) -> Selection:
     from_input = [
         f"{short} {given[name]}"
         for name, short in _FILE_OPTIONS.items()
-        if name in given and given[name].removeprefix("^") in _STANDARD_INPUT
+        if name in given and given[name].removeprefix("^") in STANDARD_INPUT
     ]
     if len(from_input) > 1:
         raise BiofuseError(
@@ -221,7 +222,7 @@ class _Columns:
     def of(cls, path: str) -> "_Columns":
         """Those of a file: as its tabix index says, else as its name does."""
         for suffix in (".csi", ".tbi"):
-            if path not in _STANDARD_INPUT and os.path.isfile(path + suffix):
+            if path not in STANDARD_INPUT and os.path.isfile(path + suffix):
                 found = cls._of_index(path + suffix)
                 if found is not None:
                     return found
@@ -305,7 +306,7 @@ def _open_lines(path: str) -> Iterator[BinaryIO]:
     """
     if not path:
         raise BiofuseError("the name of a file of the selection is empty")
-    shown = "standard input" if path in _STANDARD_INPUT else path
+    shown = STANDARD_INPUT_NAME if path in STANDARD_INPUT else path
     try:
         with _open(path) as raw:
             yield _decompressed(raw, shown)
@@ -318,7 +319,7 @@ def _open_lines(path: str) -> Iterator[BinaryIO]:
 
 
 def _open(path: str) -> io.FileIO:
-    if path in _STANDARD_INPUT:
+    if path in STANDARD_INPUT:
         return open(0, "rb", 0, closefd=False)
     return open(path, "rb", 0)
 

@@ -27,7 +27,8 @@ def kernel_sources() -> list[Path]:
 
 
 # What harness and fuzz targets share.
-CASE = ("case.c", "case_bgen.c", "case_count.c", "case_values.c")
+_CASES = ("bcf", "bgen", "count", "files", "formats", "plink2", "texts", "values")
+CASE = ("case.c", *(f"case_{name}.c" for name in _CASES))
 
 SANITIZE = (
     *("-g", "-O1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "case_bcf.h"
 #include "case_bgen.h"
 #include "case_count.h"
 
@@ -105,9 +106,7 @@ get_allele(const bf_planes *planes, uint64_t bit)
     unsigned allele = 0;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        int from = k == BF_LOW_PLANE || planes->wide ? k : BF_SIGN_PLANE;
-
-        allele |= (unsigned) get_bit(planes->plane[from], bit) << k;
+        allele |= (unsigned) get_bit(bf_plane(planes, k), bit) << k;
     }
     return (int8_t) allele;
 }
@@ -129,14 +128,23 @@ case_hash(const uint8_t *data, uint64_t size)
     return hash;
 }
 
-/* The two bits of a call, as the format has them: the alternative allele is A1. */
+/* A format of two bits a call: the codes of 0, 1 and 2 alternative alleles, and a missing call's. */
+typedef struct {
+    bf_encode_record encode;
+    const void *encoder;
+    uint8_t codes[3], missing;
+} two_bit_format;
+
+static const bf_plink2 HARD_CALLS = { .field = BF_FIELD_GT, .calls = 1 };
+static const two_bit_format TWO_BIT[] = { { bf_plink1_encode, NULL, { 3, 2, 0 }, 1 },
+    { bf_plink2_encode, &HARD_CALLS, { 0, 1, 2 }, 3 } };
+
 static unsigned
-naive_code(const int8_t *call, uint32_t ploidy)
+naive_code(const two_bit_format *format, const int8_t *call, uint32_t ploidy)
 {
-    static const uint8_t codes[3] = { 3, 2, 0 };
     int second = ploidy == 1 || call[1] == -2 ? call[0] : call[1];
 
-    return call[0] < 0 || second < 0 ? 1 : codes[call[0] + second];
+    return call[0] < 0 || second < 0 ? format->missing : format->codes[call[0] + second];
 }
 
 static int
@@ -152,8 +160,8 @@ is_shown(const int8_t *alleles, uint64_t n)
 
 /* Encode the row that is in alleles too, and compare with a naive encoder. */
 static void
-check_record(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_samples,
-    uint32_t ploidy, uint64_t *hash)
+check_record(bf_rows *rows, uint32_t number, const two_bit_format *format, const int8_t *alleles,
+    uint32_t num_samples, uint32_t ploidy, uint64_t *hash)
 {
     uint64_t size = ((uint64_t) num_samples + 3) / 4;
     uint8_t *record = malloc(size);
@@ -168,23 +176,58 @@ check_record(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num
     bf_output output = { .out = record, .size = size, .record_size = size };
 
     status = bf_rows_encode(
-        rows, &number, 1, &extra, bf_plink1_encode, NULL, number, &output, &err);
+        rows, &number, 1, &extra, format->encode, format->encoder, number, &output, &err);
     if ((status == BF_OK) != shown) {
         case_fail("a row is shown that cannot be, or the other way round");
     }
     if (status == BF_OK) {
         for (uint64_t s = 0; s < 4 * size; s++) {
-            unsigned code = s < num_samples ? naive_code(alleles + s * ploidy, ploidy) : 0;
+            unsigned code
+                = s < num_samples ? naive_code(format, alleles + s * ploidy, ploidy) : 0;
 
             if ((record[s / 4] >> 2 * (s % 4) & 3) != (int) code) {
                 case_fail("a record differs from the naive encoder's");
             }
         }
-        add_hash(hash, record, size);
+        if (hash != NULL) {
+            add_hash(hash, record, size);
+        }
     } else if (ploidy <= 2 && (status != BF_ERR_ALLELE || err.row != number)) {
         case_fail("a row that cannot be shown is another error");
     }
     free(record);
+}
+
+/* The same of one ALT of the site, as if it had no other. */
+static void
+check_split(bf_rows *rows, uint32_t number, const int8_t *alleles, uint32_t num_samples,
+    uint32_t ploidy)
+{
+    uint64_t n = (uint64_t) num_samples * ploidy;
+    int8_t *shown = malloc(n);
+    bf_split_alt *alts = calloc((size_t) number + 1, sizeof(*alts));
+    uint16_t alt = (uint16_t) ((number + num_samples) % 7);
+    uint16_t num_alleles = (uint16_t) (alt + 1 + number % 3);
+    bf_split split = { .alts = alts,
+        .num_records = (uint64_t) number + 1,
+        .others_missing = number >> 1 & 1,
+        .encode = TWO_BIT[number & 1].encode,
+        .encoder = TWO_BIT[number & 1].encoder };
+    two_bit_format format = TWO_BIT[number & 1];
+
+    alts[number] = (bf_split_alt){ alt, num_alleles };
+    for (uint64_t i = 0; i < n; i++) {
+        int other = alt > 0 && alleles[i] > 0 && alleles[i] != alt && alleles[i] < num_alleles;
+        int same = alt > 0 && alleles[i] > 0 && alleles[i] == alt;
+
+        /* What the site does not have is shown in no record. */
+        shown[i] = (int8_t) (other ? -split.others_missing : same ? 1 : alleles[i]);
+    }
+    format.encode = bf_split_encode;
+    format.encoder = &split;
+    check_record(rows, number, &format, shown, num_samples, ploidy, NULL);
+    free(alts);
+    free(shown);
 }
 
 static void
@@ -208,11 +251,13 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
     }
     add_hash(hash, (const uint8_t *) alleles, n);
     num_samples = row->num_samples;
-    check_record(rows, number, alleles, num_samples, row->ploidy, hash);
+    check_record(rows, number, &TWO_BIT[0], alleles, num_samples, row->ploidy, hash);
+    check_record(rows, number, &TWO_BIT[1], alleles, num_samples, row->ploidy, NULL);
+    check_split(rows, number, alleles, num_samples, row->ploidy);
     case_check_counts(rows, number, alleles, num_samples, row->ploidy);
     /* Not every kind of each row: that takes long. */
     if (num_samples > 0) {
-        bgen_case c = { .field = BF_BGEN_GT,
+        bgen_case c = { .field = BF_FIELD_GT,
             .bits = number & 1 ? 16 : 8,
             .haploid_as_diploid = number >> 1 & 1,
             .phased = (number >> 2 & 1) ^ (num_samples & 1),
@@ -221,6 +266,9 @@ check_row(bf_rows *rows, uint32_t number, const bf_row *row, uint64_t *hash)
             .alleles = alleles };
 
         case_check_bgen(rows, number, &c);
+        case_check_bcf(rows, number, alleles, num_samples, row->ploidy, 1 + (number >> 1 & 1),
+            row->wide ? 1 + (number * 37 + num_samples) % 130 : 1 + (number % 5 != 0),
+            (number >> 2 & 1) ^ (num_samples & 1));
     }
     free(alleles);
 }

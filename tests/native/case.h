@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 #include "plink1.h"
+#include "plink2.h"
 #include "rows.h"
+#include "split.h"
 
 enum {
     GATHER_ALL = 0,

@@ -11,13 +11,6 @@
 #define FILL 0x7f800002
 #define HEAD_SIZE 5
 
-typedef enum { NOT_SHOWN, SHOWN, EITHER } verdict;
-
-typedef struct {
-    int missing, haploid;
-    double p[3]; /* of copies of ALT; if phased, of REF in each haplotype */
-} naive_call;
-
 static uint64_t
 get_number(const uint8_t *p, unsigned size)
 {
@@ -90,7 +83,7 @@ naive_probabilities(const bgen_case *c, const float *v, naive_call *out)
         out->p[i] = fmax(v[i], 0);
     }
     sum = out->p[0] + out->p[1] + out->p[2];
-    out->missing = sum == 0;
+    out->missing = sum == 0 ? 2 : 0;
     if (!out->missing && fabs(fabs(sum - 1) - 0.1) > NEAR && fabs(sum - 1) > 0.1) {
         return NOT_SHOWN;
     }
@@ -119,8 +112,8 @@ naive_dosage(const float *v, naive_call *out)
     return SHOWN;
 }
 
-static verdict
-naive_encode(const bgen_case *c, uint32_t sample, naive_call *out)
+verdict
+case_naive_call(const bgen_case *c, uint32_t sample, naive_call *out)
 {
     const int8_t *call = c->alleles + (uint64_t) sample * c->ploidy;
     const float *v
@@ -130,13 +123,13 @@ naive_encode(const bgen_case *c, uint32_t sample, naive_call *out)
 
     memset(out, 0, sizeof(*out));
     out->haploid = unused.haploid = c->ploidy == 1 || call[1] == -2;
-    genotype = naive_hard(c, call, c->field == BF_BGEN_GT ? out : &unused);
-    result = c->field == BF_BGEN_GT   ? genotype
-             : c->field == BF_BGEN_GP ? naive_probabilities(c, v, out)
+    genotype = naive_hard(c, call, c->field == BF_FIELD_GT ? out : &unused);
+    result = c->field == BF_FIELD_GT   ? genotype
+             : c->field == BF_FIELD_GP ? naive_probabilities(c, v, out)
                                       : naive_dosage(v, out);
     if (out->haploid && c->haploid_as_diploid) {
         out->haploid = 0;
-        if (!(c->phased && c->field == BF_BGEN_GT)) {
+        if (!(c->phased && c->field == BF_FIELD_GT)) {
             out->p[2] = out->p[1];
             out->p[1] = 0;
         }
@@ -305,7 +298,7 @@ case_check_bgen(bf_rows *rows, uint32_t number, const bgen_case *c)
         expected = EITHER;
     }
     for (uint32_t i = 0; i < c->num_samples && c->ploidy <= 2; i++) {
-        verdict own = naive_encode(c, i, &calls[i]);
+        verdict own = case_naive_call(c, i, &calls[i]);
 
         expected = own == NOT_SHOWN || expected == NOT_SHOWN ? NOT_SHOWN
                    : own == EITHER                           ? EITHER

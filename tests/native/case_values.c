@@ -93,10 +93,10 @@ read_rows(const values_geometry *g, const uint8_t *frame, values_way way, float 
             .span_size = stop - start,
             .size = g->frame_size };
 
-        status = bf_values_init(&values, g->chunk_rows, g->row_values, &err);
+        status = bf_values_init(&values, g->chunk_rows, g->row_values, 4, &err);
         if (status == BF_OK) {
-            status = bf_values_read(
-                &values, &source, rows, count, g->num_values, out, g->num_values, &err);
+            status = bf_values_read(&values, &source, rows, count, g->num_values,
+                (uint8_t *) out, 4 * (uint64_t) g->num_values, &err);
         }
         bf_values_free(&values);
     }

@@ -1,10 +1,14 @@
 /* Threads that read a file through one engine, for the sanitizers.
  *
  * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND BED
+ *     STREAM GIVEN SPLIT
  *
- * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have. Half of
+ * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have; if STREAM
+ * is not 0, the .bed is a stream of so many bytes, and BED the file that frames it. Half of
  * the threads read any parts of it; the others take requests off a socket and answer them, as
- * a worker does. If SOUND is 0 chunks may be damaged, and only the size of what is read counts. */
+ * a worker does, and one more looks at counts. If GIVEN is 1 chunks are not files to the engine, and
+ * who finds that one is wanted gives it; if SPLIT is 1 records go by the encoder of split sites.
+ * If SOUND is 0 chunks may be damaged, and only the size of what is read counts. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -15,16 +19,22 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "bgzf.h"
 #include "case.h"
 #include "plink1.h"
+#include "split.h"
 
+enum { MOST_GIFTS = 200, MOST_RECORDS = 4096 };
 enum { THREADS = 4, TURNS = 400, SLOTS = 64, MAX_CHUNKS = 64 };
 
 static bf_engine engine;
 static bf_door door;
 static const uint8_t *expected;
 static uint64_t size;
-static int sound;
+static int sound, given, ended;
+static int may_fail; /* given chunks may be gone before they are read */
+static const char *folder_name;
+static bf_array array;
 
 static uint64_t
 number(const char *text)
@@ -56,6 +66,71 @@ check_pieces(const bf_context *context, uint64_t offset, uint64_t wanted)
     }
 }
 
+static uint8_t *read_file(const char *path, uint64_t *bytes);
+
+/* Give the chunk that is wanted. Returns whether it is one that can be read. */
+static int
+give(const bf_place *place)
+{
+    char path[BF_MAX_PATH];
+    bf_source *source;
+    bf_error err;
+    bf_status status;
+    uint64_t bytes;
+    uint8_t *frame;
+
+    (void) snprintf(path, sizeof(path), "%s/%d.%d", folder_name, (int) place->chunk_row,
+        (int) array.columns[place->chunk]);
+    frame = read_file(path, &bytes);
+    status = bf_source_from_bytes(frame, bytes, &array.kind, &source, &err);
+    free(frame);
+    if (status == BF_OK) {
+        bf_engine_give(&engine, place, source);
+    }
+    return status == BF_OK;
+}
+
+/* bf_engine_read, given what it wants. BF_ERR_READ if that is more than the cache can hold. */
+static bf_status
+read_given(bf_context **context, uint32_t file, uint64_t offset, uint64_t wanted, bf_place *place)
+{
+    bf_error err;
+    bf_status status = BF_OK;
+
+    for (int i = 0; i < MOST_GIFTS; i++) {
+        *context = bf_engine_enter(&engine, 1);
+        status = bf_engine_read(&engine, *context, file, offset, wanted, place, &err);
+        if (!given || status != BF_ERR_READ || place->array < 0 || i == MOST_GIFTS - 1) {
+            return status;
+        }
+        bf_engine_end(&engine, *context);
+        bf_engine_leave(&engine, *context);
+        if (!give(place)) {
+            *context = bf_engine_enter(&engine, 1);
+            (*context)->num_iov = 1;
+            (*context)->num_held = 0;
+            return BF_ERR_BLOCK;
+        }
+    }
+    return status;
+}
+
+/* Look at counts until everybody is done. */
+static void *
+look(void *argument)
+{
+    (void) argument;
+    while (!__atomic_load_n(&ended, __ATOMIC_ACQUIRE)) {
+        bf_engine_publish(&engine);
+        if (bf_engine_runs(&engine) > BF_MAX_RUNS) {
+            case_fail("there are more runs than can be");
+        }
+        (void) bf_engine_has_row(&engine, 0, 1);
+        sched_yield();
+    }
+    return NULL;
+}
+
 /* Read parts of the file, some of them one after another. */
 static void *
 read_parts(void *argument)
@@ -67,25 +142,25 @@ read_parts(void *argument)
         uint64_t asked = next(&seed) % 700, end;
         bf_context *context;
         bf_place place;
-        bf_error err;
         bf_status status;
 
         if (next(&seed) % 4 == 0 || offset >= size) {
             offset = next(&seed) % size;
         }
         end = offset + asked < size ? offset + asked : size;
-        context = bf_engine_enter(&engine, 1);
-        status = bf_engine_read(&engine, context, 0, offset, asked, &place, &err);
+        status = read_given(&context, 0, offset, asked, &place);
         if (status == BF_OK) {
             check_pieces(context, offset, end - offset);
-        } else if (sound) {
+        } else if (sound && !(may_fail && status == BF_ERR_READ)) {
             case_fail("a part cannot be read");
         }
         bf_engine_end(&engine, context);
         bf_engine_leave(&engine, context);
         offset = end;
         if (next(&seed) % 8 == 0) {
-            (void) bf_engine_ahead(&engine, &place);
+            if (bf_engine_ahead(&engine, &place) && given && place.array >= 0) {
+                (void) give(&place);
+            }
         }
     }
     return NULL;
@@ -97,16 +172,13 @@ answer(void *argument)
 {
     bf_request request;
     bf_place place;
-    bf_error err;
 
     (void) argument;
     while (bf_door_receive(&door, 1, &request) == BF_DOOR_REQUEST) {
-        bf_context *context = bf_engine_enter(&engine, 1);
+        bf_context *context;
 
-        if (bf_engine_read(&engine, context, request.file, request.offset, request.size, &place,
-                &err)
-            != BF_OK) {
-            if (sound) {
+        if (read_given(&context, request.file, request.offset, request.size, &place) != BF_OK) {
+            if (sound && !may_fail) {
                 case_fail("a request cannot be answered");
             }
             context->num_iov = 1;
@@ -168,7 +240,8 @@ ask(int requests, int kernel, uint8_t *table)
 static void
 set_up(char **argv, const uint8_t *magic)
 {
-    static bf_array array;
+    static uint16_t alts[MOST_RECORDS];
+    static bf_split split;
     static bf_file file;
     static uint32_t columns[MAX_CHUNKS], taken[MAX_CHUNKS];
     uint64_t variants = number(argv[2]), samples = number(argv[3]), ploidy = number(argv[4]);
@@ -182,16 +255,29 @@ set_up(char **argv, const uint8_t *magic)
     array.chunk_rows = (uint32_t) rows;
     array.columns = columns;
     array.kind.raw_size = rows * width * ploidy;
-    array.local = 1;
+    given = (int) number(argv[11]);
+    folder_name = argv[1];
+    may_fail = given && number(argv[7]) < 1 << 20;
+    array.local = !given;
     array.prefix = array.tail = "";
     array.separator = ".";
-    file.header = magic;
+    /* Of a file that frames it, the stream begins behind what a block begins with. */
+    file.framed = number(argv[10]) > 0;
+    file.header = magic + (file.framed ? BF_BGZF_HEAD : 0);
     file.header_size = 3;
     file.record_size = (samples + 3) / 4;
     file.records = variants;
-    file.size = size;
+    file.size = file.framed ? number(argv[10]) : size;
     file.encode = bf_plink1_encode;
     file.phased = -1;
+    if (number(argv[12])) {
+        for (uint64_t i = 0; i < MOST_RECORDS; i++) {
+            alts[i] = 1;
+        }
+        split = (bf_split){ alts, variants, 1, bf_plink1_encode, NULL };
+        file.encode = bf_split_encode;
+        file.encoder = &split;
+    }
     engine.folder = open(argv[1], O_RDONLY | O_DIRECTORY);
     engine.arrays = &array;
     engine.num_arrays = 1;
@@ -231,6 +317,7 @@ tear_down(void)
         free(context->rows[0]);
         free(context->sources[0]);
         free(context->out);
+        free(context->blocks);
         free(context);
     }
     bf_cache_free(engine.cache);
@@ -239,7 +326,7 @@ tear_down(void)
 }
 
 static uint8_t *
-read_file(const char *path)
+read_file(const char *path, uint64_t *length)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *bytes;
@@ -247,10 +334,10 @@ read_file(const char *path)
     if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
         case_fail("there is no such file");
     }
-    size = (uint64_t) ftell(file);
+    *length = (uint64_t) ftell(file);
     rewind(file);
-    bytes = malloc(size);
-    if (fread(bytes, 1, size, file) != size) {
+    bytes = malloc(*length);
+    if (fread(bytes, 1, *length, file) != *length) {
         case_fail("the file is cut short");
     }
     fclose(file);
@@ -260,15 +347,15 @@ read_file(const char *path)
 int
 main(int argc, char **argv)
 {
-    pthread_t threads[THREADS];
+    pthread_t threads[THREADS], looker;
     int requests[2], kernel[2];
     uint8_t *bed, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
 
-    if (argc != 10) {
+    if (argc != 13) {
         return 2;
     }
     sound = (int) number(argv[8]);
-    expected = bed = read_file(argv[9]);
+    expected = bed = read_file(argv[9], &size);
     set_up(argv, bed);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, requests) != 0
         || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, kernel) != 0) {
@@ -279,11 +366,14 @@ main(int argc, char **argv)
     for (uintptr_t t = 0; t < THREADS; t++) {
         pthread_create(&threads[t], NULL, t % 2 ? answer : read_parts, (void *) (t + 1));
     }
+    pthread_create(&looker, NULL, look, NULL);
     ask(requests[0], kernel[0], table);
     close(requests[0]);
     for (int t = 0; t < THREADS; t++) {
         pthread_join(threads[t], NULL);
     }
+    __atomic_store_n(&ended, 1, __ATOMIC_RELEASE);
+    pthread_join(looker, NULL);
     tear_down();
     free(bed);
     free(table);

@@ -5,10 +5,14 @@ In the directory `tests`, `python -m native.fuzz TARGET DIRECTORY` builds a targ
 """
 
 import sys
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
+import numcodecs
 import numpy as np
+
+from biofuse.native import Texts, bgi_rows
 
 from . import build, frames, geometry
 
@@ -121,10 +125,77 @@ def value_seeds() -> list[bytes]:
     return seeds
 
 
+def bcf_seeds() -> list[bytes]:
+    """Calls, values of every type, and sites in order."""
+    seeds = []
+    for number in range(66):
+        rng = np.random.default_rng(number)
+        kind = number % 3
+        head = [kind, number // 3, number // 9, number % 5, number % 7, number, 0, 0]
+        if number % 11 == 10:
+            head[3], head[6] = 0x80 | head[3], 0x80
+        body = rng.integers(0, 256, 24 * (number + 1)).astype(np.uint8)
+        if kind == 2:
+            body = body.reshape(-1, 8)
+            body[:, 0] %= 200
+            body[:, 3] = 0
+        seeds.append(bytes(head) + body.tobytes())
+    return seeds
+
+
+def text_seeds() -> list[bytes]:
+    """Chunks of texts."""
+    words = ["A", "C", ".", "", "rs1;rs2", "é", "x" * 16, "<DEL>", "1.5"]
+    seeds = []
+    for number in range(24):
+        rng = np.random.default_rng(number)
+        chosen = rng.choice(np.array(words[: 3 + number % 7], dtype=object), 2 * number)
+        seeds.append(bytes([number]) + bytes(numcodecs.VLenUTF8().encode(chosen)))
+    return seeds
+
+
+def file_seeds() -> list[bytes]:
+    """Chunks of texts, and rows of an index as its kernel writes them."""
+    seeds = text_seeds()
+    for number in range(12):
+        names = Texts.of([f"{'rs' * (1 + i % 9)}{i * number}" for i in range(3 + 9 * number)])
+        positions = array("q", (7 * i for i in range(len(names))))
+        offsets = array("Q", (100 * i for i in range(len(names) + 1)))
+        rows = bgi_rows(names, names, positions, names, names, offsets)
+        seeds.append(bytes([0x80 | number % 8]) + bytes(rows))
+    return seeds
+
+
+def tail_seeds() -> list[bytes]:
+    """Frames that end in runs, and those that no compressor writes."""
+    return [seed for seed in block_seeds() if len(seed) < 4096]
+
+
+def answer_seeds() -> list[bytes]:
+    """A geometry of six bytes, then steps of six: requests and answers in turn."""
+    # No bytes of a file that is framed.
+    none = [0, 166, 25, 230, 0, 0, 2, 0, 0, 0, 0, 0]
+    seeds = [bytes([16, 1, 30, 223, 29, 62, *none])]
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        head = rng.integers(0, 256, 6)
+        steps = rng.integers(0, 256, (12, 6))
+        # Of each two, the second one answers.
+        steps[::2, 0] = rng.choice([0, 0, 0, 1, 3, 4, 5], 6)
+        steps[1::2, 0] = 2
+        seeds.append(bytes(head.tolist()) + steps.astype(np.uint8).tobytes())
+    return seeds
+
+
 TARGETS = {
+    "answer": answer_seeds,
+    "bcf": bcf_seeds,
     "frame": frame_seeds,
     "block": block_seeds,
     "calls": call_seeds,
+    "files": file_seeds,
+    "tail": tail_seeds,
+    "texts": text_seeds,
     "values": value_seeds,
 }
 

@@ -1,4 +1,4 @@
-/* Fuzz target: a BGEN record of any calls and any floating-point values.
+/* Fuzz target: a BGEN and a .pgen record of any calls and any floating-point values.
  *
  * Four bytes say of what kind the record is; then, for each sample in turn, come a byte for each
  * allele, and four a value, of which the calls are made. */
@@ -6,6 +6,7 @@
 
 #include "case.h"
 #include "case_bgen.h"
+#include "case_plink2.h"
 
 enum { HEAD = 4 };
 
@@ -50,8 +51,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.bits = data[0] & 0x80 ? 16 : 8;
     c.haploid_as_diploid = data[0] >> 6 & 1;
     c.ploidy = 1 + data[1] % 2;
-    c.phased = c.field == BF_BGEN_GT && data[1] & 0x80;
-    c.num_values = c.field == BF_BGEN_GT ? 0 : c.field == BF_BGEN_GP ? 2 + data[2] % 3 : 1 + data[2] % 2;
+    c.phased = c.field == BF_FIELD_GT && data[1] & 0x80;
+    c.num_values = c.field == BF_FIELD_GT ? 0 : c.field == BF_FIELD_GP ? 2 + data[2] % 3 : 1 + data[2] % 2;
     each = c.ploidy + 4 * c.num_values;
     c.num_samples = (uint32_t) ((size - HEAD) / each);
     if (c.num_samples == 0) {
@@ -70,7 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     c.alleles = alleles;
-    c.values = c.field == BF_BGEN_GT ? NULL : values;
+    c.values = c.field == BF_FIELD_GT ? NULL : values;
     if (bf_planes_alloc(&packed, (uint64_t) c.num_samples * c.ploidy, &err) != BF_OK
         || bf_planes_from_bytes(
                &packed, (const uint8_t *) alleles, (uint64_t) c.num_samples * c.ploidy, &err)
@@ -82,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case_fail("the target's own calls are refused");
     }
     case_check_bgen(&rows, 0, &c);
+    case_check_plink2(&rows, 0, &c);
     bf_rows_free(&rows);
     bf_planes_free(&packed);
     free(values);

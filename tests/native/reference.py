@@ -32,6 +32,15 @@ def bed_record(alleles: np.ndarray) -> bytes:
     return bytes(record)
 
 
+def pgen_record(alleles: np.ndarray) -> bytes:
+    """One `.pgen` record of hard calls from alleles of shape (samples, ploidy)."""
+    of_bed = {0b11: 0, 0b10: 1, 0b00: 2, 0b01: 3}
+    record = bytearray(-(-len(alleles) // 4))
+    for sample, call in enumerate(alleles.tolist()):
+        record[sample // 4] |= of_bed[bed_code(call)] << 2 * (sample % 4)
+    return bytes(record)
+
+
 def fnv1a(data: bytes, state: int = FNV_OFFSET) -> int:
     """The 64-bit hash that the C harness prints."""
     for byte in data:

@@ -117,8 +117,8 @@ def test_using_a_block_keeps_it():
 
 
 def test_planes_of_wide_blocks_take_more_room():
-    """Eight planes, not two."""
-    narrow, wide = one_row_blocks(1), one_row_blocks(2, 1, values=(0, 1, 2))
+    """Eight planes, not two, if alleles take as many."""
+    narrow, wide = one_row_blocks(1), one_row_blocks(2, 1, values=(0, 1, 100, -1))
     cache = native.Cache(4 * ENTRY + 1000)
     rows = [stored.rows(cache) for stored in (narrow, wide)]
     for row in (1, 2, 3):

@@ -8,7 +8,17 @@ from . import build, fuzz
 
 pytestmark = pytest.mark.slow
 
-RUNS = {"frame": 20_000, "block": 20_000, "calls": 15_000, "values": 20_000}
+RUNS = {
+    "answer": 10_000,
+    "bcf": 20_000,
+    "frame": 20_000,
+    "block": 20_000,
+    "calls": 15_000,
+    "files": 10_000,
+    "tail": 20_000,
+    "texts": 15_000,
+    "values": 20_000,
+}
 
 
 def test_every_target_is_run():

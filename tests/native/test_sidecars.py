@@ -62,6 +62,37 @@ def test_bim_lines(variants):
     assert caught.value.row == fits.index(False)
 
 
+@given(VARIANTS, st.data())
+def test_bim_lines_with_centimorgans(variants, data):
+    shown = [(c, i or ".", p, x or "NA", y) for c, i, p, x, y in variants]
+    cm = [data.draw(st.sampled_from(["0", "1.5", "-2e-05", "", "a b"])) for _ in shown]
+    fits = [
+        all(is_field(v[k]) for k in (0, 1, 3, 4)) and is_field(c)
+        for v, c in zip(shown, cm, strict=True)
+    ]
+    chrom, names, positions, a1, a2 = columns(shown)
+    if all(fits):
+        wanted = "".join(
+            f"{c}\t{i}\t{m}\t{p}\t{x}\t{y}\n" for (c, i, p, x, y), m in zip(shown, cm, strict=True)
+        )
+        lines = native.bim_lines(chrom, names, positions, a1, a2, native.Texts.of(cm))
+        assert bytes(lines) == wanted.encode()
+        return
+    with pytest.raises(native.NativeError) as caught:
+        native.bim_lines(chrom, names, positions, a1, a2, native.Texts.of(cm))
+    assert caught.value.row == fits.index(False)
+
+
+def test_centimorgans_of_another_length():
+    one = columns([("1", "x", 5, "A", "C")])
+    chrom, names, positions, a1, a2 = one
+    for cm in ([], ["0", "1"]):
+        with pytest.raises(ValueError, match="length"):
+            native.bim_lines(*one, native.Texts.of(cm))
+        with pytest.raises(ValueError, match="length"):
+            native.pvar_lines(chrom, positions, names, a1, a2, cm=native.Texts.of(cm))
+
+
 @pytest.mark.parametrize("position", [0, 9, 10, 2**31, 2**62, 2**63 - 1])
 def test_bim_positions(position):
     line = bytes(native.bim_lines(*columns([("1", "x", position, "A", "C")])))

@@ -1,10 +1,12 @@
 """Columns of texts: against Python's strings, and chunks of them against numcodecs."""
 
+import math
 import struct
+from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numcodecs import VLenUTF8
 
@@ -61,10 +63,65 @@ def test_what_stands_for_empty_texts(texts, instead):
     assert list(column.or_else("")) == texts
 
 
-@given(LISTS, st.sampled_from(["", "x", "{s}", "{s}\t{s} é\n", "a{s}b{s}c{s}d"]))
-def test_lines(texts, line):
-    wanted = "".join(line.replace("{s}", text or "?") for text in texts)
-    assert native.Texts.of(texts).or_else("?").lines(line, "{s}") == wanted.encode()
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=9), st.integers(1, 3), st.sampled_from(" \t"))
+def test_rows(texts, width, separator):
+    rows = [row[:width] for row in texts]
+    columns = [native.Texts.of([row[k] for row in rows]).or_else("?") for k in range(width)]
+    wanted = "".join(separator.join(text or "?" for text in row) + "\n" for row in rows)
+    assert native.text_rows(columns, separator) == wanted.encode()
+
+
+def test_rows_that_are_none():
+    one, two = native.Texts.of(["a"]), native.Texts.of(["a", "b"])
+    for columns, separator in (([], "\t"), ([one, two], "\t"), ([one], "é"), ([one], "ab")):
+        with pytest.raises((ValueError, TypeError)):
+            native.text_rows(columns, separator)
+    with pytest.raises(TypeError):
+        native.text_rows([one, "a"], "\t")
+
+
+def as_plink(number: float) -> str:
+    """A number with eight digits, a half of the last one to the even one, as C's %g has it."""
+    if number == 0:
+        return "0"
+    exact = Decimal(abs(number))
+    exponent = exact.adjusted()
+    scaled = exact.scaleb(7 - exponent)
+    whole = int(scaled)
+    left = scaled - whole
+    if abs(left - Decimal("0.5")) < Decimal("4e-7"):
+        whole += whole % 2
+    else:
+        # Where it begins to be no half, a bit of the multiplication decides.
+        assume(abs(abs(left - Decimal("0.5")) - Decimal("5e-7")) > Decimal("5e-8"))
+        whole += left > Decimal("0.5")
+    return f"{math.copysign(float(Decimal(whole).scaleb(exponent - 7)), number):.8g}"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([0.0, -0.0, 1.0, 99999999.5, 9999999.95, 0.1, 1e-4, 99999.9999e-9]),
+            st.floats(-300, 300, allow_nan=False),
+            st.integers(0, 10**10).map(lambda n: n / 10**9),
+            st.tuples(st.integers(1, 10**9), st.integers(-20, 20)).map(
+                lambda n: n[0] * 10.0 ** n[1]
+            ),
+        ),
+        max_size=30,
+    )
+)
+def test_centimorgans(numbers):
+    found = native.centimorgan_texts(np.array(numbers, np.float64))
+    assert list(found) == [as_plink(number) for number in numbers]
+
+
+def test_centimorgans_beyond():
+    numbers = [math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, -1e-300]
+    found = list(native.centimorgan_texts(np.array(numbers)))
+    assert found[:3] == ["nan", "inf", "-inf"]
+    assert [float(text) for text in found[3:]] == pytest.approx(numbers[3:], rel=1e-7)
+    assert max(map(len, found)) <= 16
 
 
 @given(LISTS, st.data())

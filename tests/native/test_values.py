@@ -285,3 +285,103 @@ def test_gathered_samples_must_exist():
             small = np.zeros(shape, dtype=np.float32)
             native.gather_values(array, u32s(0, 1, 2), 2, small)
     assert (out == 7).all()
+
+
+@PROPERTY
+@given(data=st.data())
+def test_values_of_other_sizes(data):
+    """Integers and flags of every width; those of a byte may be bit shuffled."""
+    dtype = np.dtype(data.draw(st.sampled_from(["?", "i1", "u1", "i2", "u2", "i4", "i8"])))
+    num_rows, row_values = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 200))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    raw = rng.integers(0, 256, (num_rows, row_values * dtype.itemsize), dtype=np.uint8)
+    if data.draw(st.booleans()):
+        raw[num_rows // 2 :] = 0
+    array = raw % 2 == 1 if dtype.kind == "b" else raw.view(dtype)
+    kinds = [0, 1, 2] if dtype.itemsize == 1 else [0, 1]
+    frame = frames.encode(
+        array,
+        shuffle=data.draw(st.sampled_from(kinds)),
+        clevel=data.draw(st.integers(0, 9)),
+        blocksize=data.draw(st.sampled_from([0, 128, 256, 1000, 4096])),
+    )
+    reader = native.Values(num_rows, row_values, dtype.itemsize)
+    wanted = data.draw(st.lists(st.integers(0, num_rows - 1), min_size=1, max_size=9))
+    count = data.draw(st.integers(1, row_values))
+    column, more = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 5))
+    out = np.zeros((len(wanted), column + count + more), dtype=dtype)
+    try:
+        read(reader, frame, wanted, count, out, column)
+    except native.NativeError as error:
+        p = frames.parts(frame)
+        assert error.unsupported
+        assert p.block_size % dtype.itemsize or not frame[frames.FLAGS] & SPLIT_FREE
+        return
+    expected = np.zeros_like(out)
+    expected[:, column : column + count] = array[wanted, :count]
+    assert bits(out) == bits(expected)
+
+
+@given(data=st.data())
+def test_values_of_some_samples(data):
+    dtype = data.draw(st.sampled_from(["i1", "i2", "f4", "i8"]))
+    rows, samples, each = (data.draw(st.integers(1, 6)) for _ in range(3))
+    kept = data.draw(st.lists(st.integers(0, samples - 1), min_size=1, max_size=9))
+    values = np.arange(rows * samples * each).astype(dtype).reshape(rows, samples * each)
+    out = np.zeros((rows, len(kept) * each), dtype=dtype)
+    native.gather_values(values, u32s(*kept), each, out)
+    expected = values.reshape(rows, samples, each)[:, kept].reshape(rows, -1)
+    assert bits(out) == bits(expected)
+    with pytest.raises(ValueError, match="out of range"):
+        native.gather_values(values, u32s(samples), each, out)
+    with pytest.raises(ValueError, match="do not fit"):
+        native.gather_values(values, u32s(*kept, 0), each, out)
+
+
+def test_outputs_of_other_values():
+    array = np.zeros((3, 4), dtype=np.int16)
+    reader = native.Values(3, 4, 2)
+    frame = frames.encode(array, shuffle=0)
+    with pytest.raises(ValueError, match="other values"):
+        read(reader, frame, [0], 4, np.zeros((1, 4), np.int8), 0)
+    with pytest.raises(native.NativeError, match="1, 2, 4 or 8 bytes"):
+        native.Values(3, 4, 3)
+
+
+WORDS = st.sampled_from(["", "", ".", "a", "é", "x" * 17])
+
+
+@given(data=st.data())
+def test_texts_of_samples(data):
+    rows, samples, each = (data.draw(st.integers(1, 5)) for _ in range(3))
+    size = rows * samples * each
+    texts = data.draw(st.lists(WORDS, min_size=size, max_size=size))
+    taken = data.draw(st.integers(1, samples))
+    first, last = sorted(data.draw(st.integers(0, rows)) for _ in range(2))
+    chunk = numcodecs.VLenUTF8().encode(np.array(texts, dtype=object))
+    shape = (rows, samples * each, each, taken)
+    cells = []
+    for i in range(rows * samples):
+        own = texts[i * each : (i + 1) * each]
+        while own and not own[-1]:
+            own.pop()
+        cells.append((",".join(own) or ".").encode())
+    kept = [cells[r * samples + s] for r in range(rows) for s in range(taken)]
+    width = native.text_width(chunk, *shape)
+    assert width == max(map(len, kept))
+    out = np.full((last - first, taken * width + 2), 255, np.uint8)
+    if last > first:
+        native.text_cells(chunk, *shape, first, last, width, out)
+        expected = kept[first * taken : last * taken]
+        found = out[:, :-2].reshape(-1, width)
+        assert [cell.tobytes() for cell in found] == [cell.ljust(width, b"\0") for cell in expected]
+        assert (out[:, -2:] == 255).all()
+    for cut in (0, 3, len(chunk) - 1):
+        with pytest.raises(native.NativeError):
+            native.text_width(memoryview(chunk)[:cut], *shape)
+    with pytest.raises(native.NativeError, match="another number of texts"):
+        native.text_width(chunk, rows + 1, *shape[1:])
+    if width > 1:
+        whole = np.zeros((rows, taken * width), np.uint8)
+        with pytest.raises(native.NativeError, match="longer than any was"):
+            native.text_cells(chunk, *shape, 0, rows, width - 1, whole)

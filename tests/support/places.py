@@ -210,12 +210,13 @@ def consolidated(store: Path) -> Path:
 def contents(directory: Path) -> dict[str, object]:
     """All files of a mount; of an index its tables, but for the times in it."""
     return {
-        path.name: _tables(path) if path.suffix == ".bgi" else path.read_bytes()
+        path.name: index_tables(path) if path.suffix == ".bgi" else path.read_bytes()
         for path in sorted(directory.iterdir())
     }
 
 
-def _tables(index: Path) -> list[object]:
+def index_tables(index: Path) -> list[object]:
+    """What is in a `.bgi`, but for the times in it."""
     with closing(sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True)) as database:
         told = "filename, file_size, first_1000_bytes"
         return [

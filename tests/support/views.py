@@ -10,12 +10,12 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from biofuse.api.settings import view_options
+from biofuse.api.views import view_options
 from biofuse.cli import mount, mount_bgen
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.tables import MappedTables
-from biofuse.manifest import Plan
+from biofuse.manifest import PACK, Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.build import build_plan
 from biofuse.stores import Location, open_store
@@ -24,10 +24,12 @@ from support.oracles import Fileset
 _STEP = 10
 
 
-def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
+def parse(
+    store: Path, *options, like: str = "mount", formats: tuple[str, ...] = ("plink",)
+) -> ViewOptions:
     """The view that a command asks for: `biofuse LIKE STORE DIR OPTIONS`.
 
-    Without `--format`, that of `mount` is PLINK's.
+    Without `--format`, that of `mount` is in these.
     """
     words = [str(word) for word in (store, "unused", *options)]
     command = {"mount": mount.command, "mount-bgen": mount_bgen.command}[like]
@@ -39,7 +41,7 @@ def parse(store: Path, *options, like: str = "mount") -> ViewOptions:
         return mount_bgen.bgen_view(location, **{name: given[name] for name in names})
     view = given["view"]
     if not view.format_names:
-        view = dataclasses.replace(view, format_names=("plink",))
+        view = dataclasses.replace(view, format_names=formats)
     return view_options(location, view, given["selection"], given["format_options"])
 
 
@@ -52,18 +54,25 @@ def plan_view(store: Path, directory: Path, *options, like: str = "mount") -> Pl
 
 def open_encoder(plan: Plan, directory: Path, cache_bytes: int, **limits) -> Encoder:
     """The encoder of a plan in a directory, as a worker opens it."""
-    tables = MappedTables.open(str(directory), plan.table_names())
+    tables = MappedTables.of_plan(plan, str(directory))
     return Encoder(plan, tables.views, cache_bytes, time.time_ns(), **limits)
 
 
 def open_fast_path(plan: Plan, directory: Path, memory: int, threads: int = 2, **more) -> FastPath:
     """The native engine of a plan in a directory, as a worker opens it."""
-    tables = MappedTables.open(str(directory), plan.table_names())
-    headers = [(directory / streamed.header).read_bytes() for streamed in plan.streamed]
+    tables = MappedTables.of_plan(plan, str(directory))
     opened_ns = time.time_ns()
     store = open_store(Location(**plan.store), opened_ns)
     ahead = more.get("ahead_bytes", 2 << 20)
-    return FastPath(plan, tables.views, headers, store, memory, threads, ahead, opened_ns)
+    return FastPath(plan, tables.views, store, memory, threads, ahead, opened_ns)
+
+
+def plan_file(plan: Plan, directory: Path, name: str) -> bytes:
+    """A file of a plan in a directory."""
+    if name not in plan.packed:
+        return (directory / name).read_bytes()
+    start, size = plan.packed[name]
+    return (directory / PACK).read_bytes()[start : start + size]
 
 
 def record_offsets(plan: Plan, directory: Path, number: int = 0) -> array:
@@ -71,7 +80,7 @@ def record_offsets(plan: Plan, directory: Path, number: int = 0) -> array:
     streamed = plan.streamed[number]
     if streamed.offsets is None:
         return array("Q", range(streamed.header_size, streamed.size + 1, streamed.record_size))
-    return array("Q", (directory / streamed.offsets).read_bytes())
+    return array("Q", plan_file(plan, directory, streamed.offsets))
 
 
 def encoded_parts(plan: Plan, directory: Path, number: int = 0) -> Iterator[bytes]:
@@ -79,7 +88,7 @@ def encoded_parts(plan: Plan, directory: Path, number: int = 0) -> Iterator[byte
     encoder = open_encoder(plan, directory, 8 << 20)
     streamed = plan.streamed[number]
     offsets = record_offsets(plan, directory, number)
-    yield (directory / streamed.header).read_bytes()
+    yield plan_file(plan, directory, streamed.header)
     for first in range(0, streamed.records, _STEP):
         last = min(first + _STEP, streamed.records)
         out = bytearray(offsets[last] - offsets[first])
@@ -106,5 +115,5 @@ def make_files(store: Path, directory: Path, *options, like: str = "mount") -> P
         path.write_bytes(b"".join(encoded_parts(plan, folder, number)))
         assert path.stat().st_size == streamed.size
     for static in plan.static:
-        (folder / static.path).rename(directory / static.name)
+        (directory / static.name).write_bytes(plan_file(plan, folder, static.path))
     return directory / plan.stem

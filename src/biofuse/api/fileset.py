@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,9 +19,11 @@ from biofuse.encode.maker import Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
-from biofuse.manifest import PlanFolder, StaticFile, StreamedFile
+from biofuse.manifest import PACK, PlanFolder, StaticFile, StreamedFile
+from biofuse.open_files import check_open_files
 from biofuse.options import ViewOptions
 from biofuse.stores import Location, forget
+from biofuse.temporary import remove_folder
 
 
 class Fileset:
@@ -36,6 +37,9 @@ class Fileset:
         Name of the files, without suffix.
     files : mapping of str to int
         The files' names, and their sizes in bytes.
+    contigs : mapping of str to str
+        With `per_contig`, the contigs that have files, in the order of their sites, and these
+        files' names without suffix; else empty.
     num_samples, num_variants : int
     warnings : tuple of str
         What their user should know, a line each.
@@ -53,6 +57,8 @@ class Fileset:
         self._descriptors = contextlib.ExitStack()
         self._lock = threading.Lock()
         self._closed = False
+        # Of the plan's files that sidecars are, or are in.
+        self._fds: dict[str, int] = {}
         plan = self._plan = planned.plan
         left_out = planned.directory.left_out
         self._static = {each.name: each for each in plan.static if each.format not in left_out}
@@ -60,6 +66,7 @@ class Fileset:
             each.name: i for i, each in enumerate(plan.streamed) if each.format not in left_out
         }
         self.stem = plan.stem
+        self.contigs: Mapping[str, str] = MappingProxyType(plan.contigs)
         self.num_samples = plan.num_samples
         self.num_variants = plan.num_variants
         self.warnings = planned.warnings
@@ -77,20 +84,24 @@ class Fileset:
         finally:
             if planned.directory.temporary:
                 # What is open stays.
-                shutil.rmtree(planned.directory.path, ignore_errors=True)
+                remove_folder(planned.directory.path)
 
     def _open(self, path: str, serving: ServingOptions, cache: CacheOptions) -> Opening:
         plan = self._plan
+        tables = MappedTables(plan)
         with PlanFolder(path) as folder:
-
-            def held(name: str) -> int:
+            names = plan.on_disk(plan.table_names())
+            sidecars = plan.on_disk(each.path for each in self._static.values())
+            check_open_files(len(names) + len(sidecars))
+            for name in names:
                 fd = folder.open(name)
-                self._descriptors.callback(os.close, fd)
-                return fd
-
-            self._fds = {each.name: held(each.path) for each in self._static.values()}
-            tables = MappedTables({name: held(name) for name in plan.table_names()})
-            headers = {i: held(each.header) for i, each in enumerate(plan.streamed)}
+                try:
+                    tables.add(name, fd)
+                finally:
+                    os.close(fd)
+            for name in sidecars:
+                self._fds[name] = folder.open(name)
+                self._descriptors.callback(os.close, self._fds[name])
         is_local = self._location.is_local
         kept = None
         if cache.chunk_cache is not None and not is_local:
@@ -100,7 +111,6 @@ class Fileset:
             plan,
             self._location,
             tables,
-            headers,
             serving.budget,
             serving.num_threads(is_local),
             time.time_ns(),
@@ -157,10 +167,6 @@ class Fileset:
         """The number of a streamed file in the plan; None for a sidecar."""
         return self._streamed.get(name)
 
-    def descriptor_of(self, name: str) -> int:
-        """A sidecar, open."""
-        return self._fds[name]
-
     @property
     def maker(self) -> Maker:
         """What makes the streamed files' bytes."""
@@ -196,12 +202,14 @@ class Fileset:
         if name not in self.files:
             raise FileNotFoundError(f"there is no {name}, but {', '.join(self.files)}")
         size = self.files[name]
-        if name in self._fds:
-            fd = os.dup(self._fds[name])
+        if name in self._static:
+            path = self._static[name].path
+            start, _ = self._plan.packed.get(path, (0, size))
+            fd = os.dup(self._fds[PACK if path in self._plan.packed else path])
             return ViewFile(
                 name,
                 size,
-                lambda offset, out: _pread(fd, offset, out, name),
+                lambda offset, out: _pread(fd, start + offset, out, name),
                 lambda: os.close(fd),
             )
         number = self._streamed[name]

@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from biofuse import temporary
 from biofuse.api.errors import public
+from biofuse.api.leftovers import clear_leftovers
 from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.options import MountOptions, Path
 from biofuse.api.planning import plan_view
@@ -29,13 +30,21 @@ class Mount:
         Path of its files, without suffix: what ``plink2 --bfile`` takes.
     files : mapping of str to str
         The files' names, and their paths.
+    contigs : mapping of str to str
+        With `per_contig`, the contigs that have files, in the order of their sites, and the path
+        of these files without suffix; else empty.
     warnings : tuple of str
         What their user should know, a line each.
     """
 
-    def __init__(self, directory: str, stem: str, warnings: tuple[str, ...]):
+    def __init__(
+        self, directory: str, stem: str, contigs: Mapping[str, str], warnings: tuple[str, ...]
+    ):
         self.directory = directory
         self.stem = os.path.join(directory, stem)
+        self.contigs: Mapping[str, str] = MappingProxyType(
+            {contig: os.path.join(directory, name) for contig, name in contigs.items()}
+        )
         self.warnings = warnings
         self.files: Mapping[str, str] = MappingProxyType(
             {name: os.path.join(directory, name) for name in sorted(os.listdir(directory))}
@@ -93,7 +102,7 @@ def mounted(
     chosen = MountOptions.of(options, keywords)
     with contextlib.ExitStack() as stack:
         if directory is None:
-            made = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-"))
+            made = stack.enter_context(temporary.folder("mount"))
             place = os.path.join(made, "files")
             os.mkdir(place)
             if chosen.log_file is None:
@@ -115,6 +124,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
     with public():
         location = options.location(store)
         view = options.view(location)
+        cleared = clear_leftovers(place)
         target = check_mountpoint(place)
         serving, cache = options.serving(), options.caches()
         is_local = location.is_local
@@ -122,7 +132,7 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
         with ServingProcess(config, True, view.secrets) as process:
             planned = plan_view(view, cache.open(), config.memory, config.timeout)
             process.serve(planned.directory)
-        return Mount(target, view.stem, planned.warnings)
+        return Mount(target, view.stem, planned.plan.contigs, (*cleared, *planned.warnings))
 
 
 def _unmount(place: str) -> None:

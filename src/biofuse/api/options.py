@@ -19,8 +19,9 @@ from biofuse.api.settings import (
     ViewChoices,
     format_options,
     option_key,
-    view_options,
+    view_choices,
 )
+from biofuse.api.views import view_options
 from biofuse.errors import BiofuseError
 from biofuse.memory import MIN_BUDGET, parse_size
 from biofuse.options import (
@@ -48,10 +49,17 @@ class Options:
     Attributes
     ----------
     formats : str or sequence of str, optional
-        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; all that can show the
-        store where None.
+        Formats to show, such as ``"plink"`` or ``["plink", "bgen"]``; of these two, those that
+        can show the store where None.
+    preset : str, optional
+        The program that the files are for: ``"regenie"``, ``"saige"``, ``"bolt"``, ``"plink2"``
+        or ``"bcftools"``. ``biofuse mount --for`` is this.
     basename : str, optional
         Name of the files, without suffix; the store's where None.
+    per_contig : bool
+        Files for each contig.
+    name_template : str, optional
+        Their names without suffix, such as ``"{stem}_chr{contig}"``.
     regions, targets, samples : str or sequence of str, optional
         As text with commas, or as a list. A leading ``^`` of `targets` and `samples` excludes.
     regions_file, targets_file, samples_file : path-like, optional
@@ -71,21 +79,34 @@ class Options:
     multiallelic : str
         ``"error"`` or ``"drop"``: what to do with sites of more than two alleles.
     variant_id_template : str, optional
-        How missing IDs are filled in, in plink2's syntax.
+        How missing IDs are filled in, in plink2's syntax; ``"."`` leaves them, whatever
+        `preset` says.
+    samples_table : path-like, optional
+        Sexes, parents, families and phenotypes for ``.fam``, ``.psam`` and ``.sample``.
+    pheno_name : str or sequence of str, optional
+        Phenotypes of that table to show.
+    genetic_map : path-like, optional
+        Genetic map for centimorgans in ``.bim`` and ``.pvar``.
     contig_names : str
         ``"plink2"`` or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
-    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples : bool
+    no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam, no_csi : bool
         Sidecars, and parts of headers, to leave out.
+    bcf_fields : str or sequence of str
+        Fields of FORMAT that the ``.bcf`` has, or ``"all"``.
+    no_pvar_info : bool, optional
+        Leave QUAL, FILTER and INFO out of the ``.pvar``.
     phased : bool, optional
         Whether the BGEN file shows variants as phased where the store does.
-    haploid_as_diploid : bool
+    haploid_as_diploid : bool, optional
         Whether the BGEN file shows haploid calls as homozygous diploid ones.
     bgen_field : str
         ``"GT"``, ``"GP"`` or ``"DS"``: what probabilities are made from.
     bits : int
         8 or 16 bits a probability.
+    dosage : str
+        ``"GT"``, ``"DS"`` or ``"GP"``: what the ``.pgen`` is made from.
     backend_storage : str, optional
         ``"fsspec"``, ``"obstore"`` or ``"icechunk"``.
     storage_options : mapping of str, optional
@@ -109,7 +130,10 @@ class Options:
     """
 
     formats: Names | None = None
+    preset: str | None = None
     basename: str | None = None
+    per_contig: bool = False
+    name_template: str | None = None
     regions: Names | None = None
     regions_file: Path | None = None
     targets: Names | None = None
@@ -137,17 +161,26 @@ class Options:
     genotype: str | None = None
     multiallelic: str = "error"
     variant_id_template: str | None = None
+    samples_table: Path | None = None
+    pheno_name: Names | None = None
+    genetic_map: Path | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
     no_bim: bool = False
     no_fam: bool = False
     no_bgi: bool = False
+    bcf_fields: Names = "GT"
+    no_csi: bool = False
     no_sample_file: bool = False
     no_header_samples: bool = False
     phased: bool | None = None
-    haploid_as_diploid: bool = False
+    haploid_as_diploid: bool | None = None
     bgen_field: str = "GT"
     bits: int = 8
+    dosage: str = "GT"
+    no_pvar_info: bool | None = None
+    no_pvar: bool = False
+    no_psam: bool = False
     backend_storage: str | None = None
     storage_options: Mapping[str, Any] | None = None
     plan: Path | None = None
@@ -206,13 +239,22 @@ class Options:
         names = [self.formats] if isinstance(self.formats, str) else list(self.formats or ())
         for name in names:
             _check_choice("formats", name, formats.NAMES)
-        return ViewChoices(
-            tuple(names),
-            self.basename,
-            self.multiallelic,
-            self.variant_id_template,
-            self.contig_names,
-            self.missing_chunks,
+        phenotypes = self.pheno_name
+        if phenotypes is not None and not isinstance(phenotypes, str):
+            phenotypes = ",".join(phenotypes)
+        return view_choices(
+            format_names=tuple(names),
+            basename=self.basename,
+            multiallelic=self.multiallelic,
+            variant_id_template=self.variant_id_template,
+            contig_names=self.contig_names,
+            missing_chunks=self.missing_chunks,
+            per_contig=self.per_contig,
+            name_template=self.name_template,
+            preset=self.preset,
+            samples_table=None if self.samples_table is None else fspath(self.samples_table),
+            pheno_name=phenotypes,
+            genetic_map=None if self.genetic_map is None else fspath(self.genetic_map),
         )
 
     def _selection(self) -> Selection:
@@ -233,7 +275,10 @@ class Options:
         for name in formats.NAMES:
             for field in dataclasses.fields(formats.get_format(name).Options):
                 if hasattr(self, field.name):
-                    given[option_key(name, field.name)] = getattr(self, field.name)
+                    value = getattr(self, field.name)
+                    if isinstance(value, (list, tuple)):
+                        value = ",".join(value)
+                    given[option_key(name, field.name)] = value
         return format_options(**given)
 
     def serving(self, **more: Any) -> ServingOptions:
@@ -280,6 +325,8 @@ class MountOptions(Options):
         Where Prometheus is answered.
     allow_other : bool
         Let other users read the mount.
+    auto_unmount : bool
+        Unmount even where the serving process is killed with SIGKILL.
     log_level : str
         ``"warning"``, ``"info"`` or ``"debug"``.
     log_file, access_log : path-like, optional
@@ -294,6 +341,7 @@ class MountOptions(Options):
     direct_io: Sequence[str] = ()
     metrics: int | str | None = None
     allow_other: bool = False
+    auto_unmount: bool = False
     log_level: str = "warning"
     log_file: Path | None = None
     access_log: Path | None = None
@@ -309,6 +357,7 @@ class MountOptions(Options):
             direct_io=tuple(self.direct_io),
             metrics=None if self.metrics is None else str(self.metrics),
             allow_other=self.allow_other,
+            auto_unmount=self.auto_unmount,
             **more,
         )
 
@@ -328,6 +377,7 @@ _CHOICES = {
     "missing_chunks": MISSING_CHUNKS_POLICIES,
     "bgen_field": ("GT", "GP", "DS"),
     "bits": (8, 16),
+    "dosage": ("GT", "DS", "GP"),
     "backend_storage": (None, "fsspec", "obstore", "icechunk"),
 }
 

@@ -1,7 +1,6 @@
 """A view's plan, found or made, and what is to be said of it."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from biofuse.memory import budget_warning, check_records
 from biofuse.options import ViewOptions
 from biofuse.plan.cache import PlanCache
 from biofuse.plan.client import PlanDirectory, get_plan, open_plan
+from biofuse.temporary import remove_folder
 
 
 class Planned(NamedTuple):
@@ -62,10 +62,16 @@ def plan_view(
         budget = budget_warning(plan.decoded_chunk, memory)
         shown = [name for name in options.formats if name not in too_large]
         notices = [text for name in shown for text in plan.notices.get(name, [])]
-        warnings = [*plan.warnings, *too_large.values(), *notices, *([budget] if budget else [])]
+        warnings = [
+            *options.notes,
+            *plan.warnings,
+            *too_large.values(),
+            *notices,
+            *([budget] if budget else []),
+        ]
     except BaseException:
         if directory.temporary:
-            shutil.rmtree(directory.path, ignore_errors=True)
+            remove_folder(directory.path)
         raise
     directory = dataclasses.replace(directory, left_out=tuple(too_large))
     return Planned(directory, plan, tuple(warnings))

@@ -2,9 +2,7 @@
 
 import contextlib
 import dataclasses
-import errno
 import os
-import shutil
 import signal
 import subprocess
 
@@ -12,12 +10,13 @@ from biofuse.api.live import end_mount
 from biofuse.children import child_environment, python_command
 from biofuse.errors import BiofuseError, MountRefusedError
 from biofuse.fuse import mounting
-from biofuse.mounts import find_mount, resolve_mountpoint
+from biofuse.mounts import find_mount, is_dead, resolve_mountpoint
 from biofuse.plan.client import PlanDirectory
-from biofuse.runtime import open_log, path_for, runtime_dir, sweep
+from biofuse.runtime import open_log, path_for, runtime_dir
 from biofuse.serve.config import ServeConfig
 from biofuse.signals import ignore_signals
 from biofuse.stores.secrets import Secrets, secret_variables
+from biofuse.temporary import remove_folder
 
 # Seconds that a serving process has to end in once it is told to.
 _PATIENCE = 15
@@ -91,7 +90,6 @@ class ServingProcess:
             config, ready_fd=writer, lifeline_fd=lifeline, log_file=log_file
         )
         private = () if config.private_dir is None else ("--private", config.private_dir)
-        sweep()
         try:
             with open_log(log_file) as log:
                 self._log_offset = log.tell()
@@ -144,12 +142,9 @@ class ServingProcess:
 
     def _end_dead_mount(self) -> None:
         """End a mount that has no process; another process's is left alone."""
-        try:
-            os.stat(self._config.mountpoint)
-        except OSError as error:
-            if error.errno == errno.ENOTCONN:
-                with contextlib.suppress(BiofuseError):
-                    end_mount(self._config.mountpoint, lazy=True)
+        if is_dead(self._config.mountpoint):
+            with contextlib.suppress(BiofuseError):
+                end_mount(self._config.mountpoint, lazy=True)
 
     def serve(self, plan: PlanDirectory) -> None:
         """Have it mount a plan; returns when the files are there.
@@ -175,7 +170,7 @@ class ServingProcess:
         finally:
             # A process that serves has its files open.
             if plan.temporary:
-                shutil.rmtree(plan.path, ignore_errors=True)
+                remove_folder(plan.path)
         self._process.wait()
         assert self._config.log_file is not None
         reason = _reason(message, self._config.log_file, self._log_offset)

@@ -1,9 +1,7 @@
 """What options come to, of a command or a function: the store, the view, how to serve it."""
 
-import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +9,12 @@ from biofuse import formats
 from biofuse.allocators import find_allocator
 from biofuse.errors import BiofuseError
 from biofuse.memory import default_budget
-from biofuse.options import Selection, ViewOptions
+from biofuse.options import NamedFile, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
-from biofuse.stores.location import Location, open_saved, store_stem
+from biofuse.stores.location import Location
 from biofuse.stores.secrets import describe
+from biofuse.table_files import read_genetic_map, read_table
 
 MAX_THREADS = 64
 _LOCAL_THREADS = 4
@@ -23,8 +22,8 @@ _REMOTE_THREADS = 8
 _LOCAL_TIMEOUT = 30.0
 _REMOTE_TIMEOUT = 120.0
 CHUNK_CACHE_SIZE = 10 << 30
-# Bytes of a file's name, of which the longest suffix takes some.
-_MAX_NAME = 255
+# As a template for missing IDs: they stay as plink2 writes them.
+NO_TEMPLATE = "."
 
 # By format, those of its options that differ from the default.
 FormatOptions = dict[str, dict[str, Any]]
@@ -69,7 +68,20 @@ class ViewChoices:
     basename : str or None
     multiallelic : str
     variant_id_template : str or None
+        `NO_TEMPLATE` for none, whatever a preset says.
     contig_names, missing_chunks : str
+    per_contig : bool
+        Whether there is a fileset for each contig.
+    name_template : str or None
+        The names of these files, with {stem} and {contig}; if given they are.
+    preset : str or None
+        The program that files are for.
+    saved : ViewOptions or None
+        What the plan was made with that is used, from which the rest is as it is there.
+    samples_table : NamedFile or None
+    pheno_names : tuple of str
+        Phenotypes of that to show.
+    genetic_map : tuple of NamedFile
     """
 
     format_names: tuple[str, ...] = ()
@@ -78,6 +90,54 @@ class ViewChoices:
     variant_id_template: str | None = None
     contig_names: str = "plink2"
     missing_chunks: str = "error"
+    per_contig: bool = False
+    name_template: str | None = None
+    preset: str | None = None
+    saved: ViewOptions | None = None
+    samples_table: NamedFile | None = None
+    pheno_names: tuple[str, ...] = ()
+    genetic_map: tuple[NamedFile, ...] = ()
+
+    @property
+    def is_per_contig(self) -> bool:
+        """Whether there is a fileset for each contig."""
+        return self.per_contig or self.name_template is not None
+
+
+def view_choices(
+    *,
+    samples_table: str | None = None,
+    pheno_name: str | None = None,
+    genetic_map: str | None = None,
+    **choices: Any,
+) -> ViewChoices:
+    """What is shown, with what the files say that are named.
+
+    Parameters
+    ----------
+    samples_table, genetic_map : str, optional
+        Files.
+    pheno_name : str, optional
+        Names of phenotypes, joined by commas.
+    **choices
+        The other fields of `ViewChoices`.
+
+    Raises
+    ------
+    BiofuseError
+        If a file cannot be read.
+    """
+    names = [] if pheno_name is None else pheno_name.split(",")
+    if "" in names:
+        raise BiofuseError(f"--pheno-name {pheno_name!r} has an empty name in it")
+    return ViewChoices(
+        **choices,
+        samples_table=None
+        if samples_table is None
+        else read_table(samples_table, "--samples-table"),
+        pheno_names=tuple(dict.fromkeys(names)),
+        genetic_map=() if genetic_map is None else tuple(read_genetic_map(genetic_map)),
+    )
 
 
 @dataclass(frozen=True)
@@ -96,6 +156,7 @@ class ServingOptions:
     direct_io: tuple[str, ...] = ()
     metrics: str | None = None
     allow_other: bool = False
+    auto_unmount: bool = False
 
     @property
     def budget(self) -> int:
@@ -182,122 +243,6 @@ def format_options(**values: Any) -> FormatOptions:
     return found
 
 
-def _formats(
-    names: Sequence[str], used: Sequence[str], options: FormatOptions
-) -> tuple[list[str], list[str]]:
-    """Formats to show, and those of them that must be there.
-
-    Those are the ones that are named, or that are used, or that an option is for.
-
-    Raises
-    ------
-    BiofuseError
-        If an option is for a format that is not to be shown.
-    """
-    if names:
-        chosen = list(dict.fromkeys(names))
-        for format_name, given in options.items():
-            if format_name not in chosen:
-                flag = _flag(format_name, *next(iter(given.items())))
-                raise BiofuseError(
-                    f"{flag} is for --format {format_name}, which is not among the formats to "
-                    "show: add the one or leave out the other"
-                )
-        return chosen, chosen
-    asked = {*used, *options}
-    return list(formats.NAMES), [name for name in formats.NAMES if name in asked]
-
-
-def _flag(format_name: str, name: str, value: object) -> str:
-    """An option of a format as it was given."""
-    off = formats.get_format(format_name).Options.__dataclass_fields__[name].metadata["off"]
-    word = off if off and value is False else name
-    return "--" + word.replace("_", "-")
-
-
-def view_options(
-    location: Location,
-    view: ViewChoices,
-    selection: Selection,
-    options: FormatOptions,
-    used: Sequence[str] = (),
-) -> ViewOptions:
-    """The view that a command is asked for.
-
-    Parameters
-    ----------
-    location : Location
-    view : ViewChoices
-    selection : Selection
-    options : dict of str to dict
-        By format.
-    used : sequence of str
-        Formats that the command is known to use files of.
-
-    Raises
-    ------
-    BiofuseError
-        If options contradict each other.
-    """
-    if location.plan is not None:
-        view, selection, options = _as_saved(location, view, selection, options)
-    stem = view.basename or store_stem(location.path)
-    chosen, required = _formats(view.format_names, used, options)
-    _check_stem(stem, chosen)
-    return ViewOptions(
-        store=location.public(),
-        stem=stem,
-        formats=chosen,
-        required=required,
-        selection=selection,
-        multiallelic=view.multiallelic,
-        variant_id_template=view.variant_id_template,
-        contig_names=view.contig_names,
-        missing_chunks=view.missing_chunks,
-        format_options=options,
-        secrets=location.secrets,
-    )
-
-
-def _as_saved(
-    location: Location, view: ViewChoices, selection: Selection, options: FormatOptions
-) -> tuple[ViewChoices, Selection, FormatOptions]:
-    """What is asked for, or where that is nothing what the plan in a file was made with.
-
-    Raises
-    ------
-    BiofuseError
-        If something is selected, of a plan of a selection.
-    """
-    saved = ViewOptions.from_json(json.dumps(open_saved(location).saved.about["options"]))
-    if selection.is_everything:
-        selection = saved.selection
-    elif not saved.selection.is_everything:
-        raise BiofuseError(
-            f"the plan {location.plan} is of a selection, and no other can be made of it: make one "
-            "of the whole store with 'biofuse plan'"
-        )
-    names = ("multiallelic", "variant_id_template", "contig_names", "missing_chunks")
-    default = ViewChoices()
-    unset = [name for name in names if getattr(view, name) == getattr(default, name)]
-    view = dataclasses.replace(view, **{name: getattr(saved, name) for name in unset})
-    return view, selection, options or saved.format_options
-
-
-def _check_stem(stem: str, chosen: Sequence[str]) -> None:
-    """Raise `BiofuseError` if files cannot be named so."""
-    if "/" in stem or "\0" in stem or stem in (".", ".."):
-        raise BiofuseError(f"--basename {stem!r} is not a file name")
-    suffixes = [file.suffix for name in chosen for file in formats.get_format(name).FILES]
-    size = len(os.fsencode(stem))
-    longest = max(map(len, suffixes))
-    if size + longest > _MAX_NAME:
-        raise BiofuseError(
-            f"the files' name {stem[:20]}... is of {size} bytes, and {_MAX_NAME - longest} is the "
-            "most: choose a shorter one with --basename"
-        )
-
-
 def serve_config(
     store: str,
     mountpoint: str,
@@ -346,6 +291,7 @@ def serve_config(
         read_ahead_kb=serving.read_ahead_kb,
         direct_io=serving.direct_io,
         allow_other=serving.allow_other,
+        auto_unmount=serving.auto_unmount,
         lifeline_fd=None,
         ready_fd=None,
         remove_plan=False,

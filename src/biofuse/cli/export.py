@@ -4,20 +4,23 @@ import contextlib
 import dataclasses
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from biofuse.api.presets import find_preset
 from biofuse.api.settings import (
     CacheOptions,
     FormatOptions,
     ServingOptions,
     StoreOptions,
     ViewChoices,
-    view_options,
 )
+from biofuse.api.views import default_formats, view_options, with_saved
 from biofuse.cli import options as o
-from biofuse.cli.launch import open_for_command
+from biofuse.cli.epilogs import preset_epilog
+from biofuse.cli.launch import clear_leftovers, open_for_command
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar
 from biofuse.errors import BiofuseError
@@ -25,13 +28,19 @@ from biofuse.memory import format_size
 from biofuse.options import Selection
 from biofuse.stores import Location, store_stem
 
+if TYPE_CHECKING:
+    from biofuse.export.compress import Compression
+
+# Formats with a file that can be compressed.
+COMPRESSED = ("bgen", "bcf")
+
 _EPILOG = """\b
 Examples:
   biofuse export cohort.vcz out/cohort
   biofuse export cohort.vcz chr20 --format plink -r 20
   biofuse export cohort.vcz cohort --format bgen --compress zstd
   biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
-"""
+""" + preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
 
 
 @click.command("export", cls=Command, epilog=_EPILOG)
@@ -40,7 +49,10 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @click.option(
     "--compress",
     metavar="METHOD[:LEVEL]",
@@ -85,15 +97,19 @@ def command(
     location = source.location(store)
     folder, stem = split_out(out, location)
     view = dataclasses.replace(view, basename=stem)
+    view, selection, format_options = with_saved(location, view, selection, format_options)
     compression = None
+    used: list[str] = []
     if compress is not None:
         from biofuse.export.compress import Compression
 
         compression = Compression.parse(compress)
-        if view.format_names and "bgen" not in view.format_names:
-            raise BiofuseError("--compress is for --format bgen, which is not among the formats")
-    used = ["bgen"] if compression else []
+        # It is no use without one of them.
+        used = [name for name in COMPRESSED if name in default_formats(view)][:1]
     options = view_options(location, view, selection, format_options, used)
+    if compression is not None:
+        _check_compression(compression, view.preset, options.formats)
+    clear_leftovers()
     with contextlib.ExitStack() as stack:
         fileset = stack.enter_context(open_for_command(options, location.is_local, serving, cache))
         cluster = None
@@ -129,6 +145,27 @@ def command(
             )
     for path, size in sorted(written.items()):
         click.echo(f"{path}: {format_size(size)}")
+
+
+def _check_compression(
+    compression: "Compression", preset: str | None, shown: Sequence[str]
+) -> None:
+    """Raise `BiofuseError` if nothing that is shown can be compressed so, or read then."""
+    if not set(COMPRESSED) & set(shown):
+        raise BiofuseError(
+            "--compress is for --format bgen and --format bcf, neither of which is among the "
+            "formats"
+        )
+    given = f"--compress {compression.method}"
+    if "bcf" in shown and compression.method != "zlib":
+        raise BiofuseError(
+            f"a .bcf is compressed by zlib alone, not with {given}: give --compress zlib, or "
+            "--format without bcf"
+        )
+    if preset is not None and compression.method not in find_preset(preset).compressions:
+        raise BiofuseError(
+            f"{given} does not go with --for {preset}: {find_preset(preset).title} reads zlib only"
+        )
 
 
 def split_out(out: str, location: Location) -> tuple[str, str]:

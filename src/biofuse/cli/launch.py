@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from biofuse import temporary
+from biofuse.api import leftovers, serving
 from biofuse.api.planning import Planned, plan_view
-from biofuse.api.serving import ServingProcess, check_fuse, check_mountpoint, with_plan
+from biofuse.api.serving import ServingProcess, check_fuse, with_plan
 from biofuse.api.settings import CacheOptions, ServingOptions
 from biofuse.children import child_environment, python_command
 from biofuse.cli.progress import progress_bar
+from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.client import PlanDirectory
 from biofuse.serve.config import ServeConfig
@@ -22,11 +25,30 @@ if TYPE_CHECKING:
 __all__ = [
     "check_fuse",
     "check_mountpoint",
+    "clear_leftovers",
     "make_plan",
     "mount_in_background",
     "open_for_command",
     "run_foreground",
 ]
+
+
+def clear_leftovers(directory: str | None = None) -> None:
+    """Clear away what killed processes have left, and say so."""
+    for line in leftovers.clear_leftovers(directory):
+        click.echo(f"biofuse: {line}", err=True)
+
+
+def check_mountpoint(path: str) -> str:
+    """A mountpoint's absolute path, from which a dead mount is cleared away.
+
+    Raises
+    ------
+    BiofuseError
+        If nothing can be mounted there, or at all.
+    """
+    clear_leftovers(path)
+    return serving.check_mountpoint(path)
 
 
 def plan_for_command(
@@ -56,20 +78,21 @@ def make_plan(options: ViewOptions, cache: CacheOptions, config: ServeConfig) ->
 
 
 def open_for_command(
-    options: ViewOptions, is_local: bool, serving: ServingOptions, cache: CacheOptions
+    options: ViewOptions, is_local: bool, effort: ServingOptions, cache: CacheOptions
 ) -> "Fileset":
     """A view's files in this process; see `plan_for_command`."""
     # Which those who mount have no use for.
     from biofuse.api.fileset import Fileset
 
-    timeout = serving.seconds_to_answer(is_local)
-    planned = plan_for_command(options, cache, serving.budget, timeout)
-    return Fileset(options, planned, serving, cache)
+    timeout = effort.seconds_to_answer(is_local)
+    planned = plan_for_command(options, cache, effort.budget, timeout)
+    return Fileset(options, planned, effort, cache)
 
 
 def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -> None:
     """Become the serving process; does not return."""
     config = with_plan(config, plan)
+    temporary.hand_over(plan.path)
     sys.stdout.flush()
     sys.stderr.flush()
     command = python_command("biofuse.serve", config.to_json())
@@ -78,10 +101,12 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -
 
 def mount_in_background(
     options: ViewOptions, config: ServeConfig, cache: CacheOptions, bound: bool = False
-) -> None:
-    """Make the plan of a view and mount it; returns when the files are there.
+) -> Plan:
+    """Make the plan of a view and mount it; returns it when the files are there.
 
     If `bound`, the mount ends with this process.
     """
     with ServingProcess(config, bound, options.secrets) as process:
-        process.serve(make_plan(options, cache, config))
+        planned = plan_for_command(options, cache, config.memory, config.timeout)
+        process.serve(planned.directory)
+    return planned.plan

@@ -2,8 +2,10 @@
 
 import click
 
-from biofuse.api.settings import serve_config, view_options
+from biofuse.api.settings import serve_config
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.launch import (
     check_mountpoint,
     make_plan,
@@ -17,9 +19,10 @@ Examples:
   biofuse mount cohort.vcz mnt
   biofuse mount cohort.vcz mnt -r 20 -S keep.txt --multiallelic drop
   biofuse mount cohort.vcz mnt --format bgen --haploid-as-diploid
+  biofuse mount cohort.vcz mnt --samples-table sexes.tsv --genetic-map 'map_chr@.txt.gz'
   biofuse mount s3://bucket/cohort.vcz mnt --backend-storage obstore
   biofuse mount cohort.vcz mnt --foreground
-"""
+""" + preset_epilog("on a mount of cohort.vcz at mnt", "mnt/cohort")
 
 
 @click.command("mount", cls=Command, epilog=_EPILOG)
@@ -29,7 +32,10 @@ Examples:
 @o.name_options
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @click.option("--foreground", is_flag=True, help="Stay until interrupted or unmounted.")
 @o.selection_options
 @o.missing_chunks_option

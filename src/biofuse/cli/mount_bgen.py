@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from biofuse.api.settings import FormatOptions, ViewChoices, serve_config, view_options
+from biofuse.api.settings import FormatOptions, ViewChoices, serve_config
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 from biofuse.cli.params import Command, Name
@@ -51,6 +52,7 @@ def bgen_view(
 @click.option("--pad-byte", hidden=True, help="Of 0.1.0; nothing is padded here.")
 @click.option("--total-string-length", type=int, hidden=True, help="Of 0.1.0; strings may be long.")
 @o.variant_options
+@o.table_options
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
@@ -62,8 +64,9 @@ def command(store, directory, source, serving, cache, log, **what):
     """Show VCZ_URL as BGEN files in MOUNT_DIR, until interrupted or unmounted.
 
     Takes the options of biofuse 0.1.0 and shows what it does: variants as phased where the
-    store does, the store's names of contigs, a .sample of three columns. `biofuse mount
-    --format bgen` shows what programs take: no phase, plink2's names, a column for the sex.
+    store does, the store's names of contigs, a .sample of three columns (but for the sexes of
+    --samples-table). `biofuse mount --format bgen` shows what programs take: no phase, plink2's
+    names, a column for the sex.
     """
     location = source.location(store)
     options = bgen_view(location, **what)

@@ -4,7 +4,8 @@ import dataclasses
 
 import click
 
-from biofuse.api.settings import serve_config, view_options
+from biofuse.api.settings import serve_config
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.launch import check_mountpoint, make_plan, run_foreground
 from biofuse.cli.params import Command, Name
@@ -23,6 +24,8 @@ Examples:
 @o.contig_options()
 @o.format_options("plink")
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options

@@ -13,6 +13,7 @@ import click
 from biofuse import formats
 from biofuse.allocators import NAMES as ALLOCATORS
 from biofuse.api import settings
+from biofuse.api.presets import PRESETS
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.cli.source import TypedStore
@@ -21,7 +22,7 @@ from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_
 from biofuse.selection_files import read_selection
 
 _SELECTION = Part("selection", read_selection)
-_VIEW = Part("view", settings.ViewChoices)
+_VIEW = Part("view", settings.view_choices)
 _FORMATS = Part("format_options", settings.format_options)
 _SOURCE = Part("source", TypedStore)
 _SERVING = Part("serving", settings.ServingOptions)
@@ -117,14 +118,53 @@ variant_options = options(
             "type": click.Choice(MULTIALLELIC_POLICIES),
             "default": "error",
             "show_default": True,
-            "help": "What to do with sites of more than two alleles.",
+            "help": "Sites of more than two alleles, in files that hold two: leave them out, or "
+            "show each ALT as a site, with others as REF (bcftools norm -m -any) or as missing.",
         },
     ),
     (
         ("--variant-id-template",),
         {
             "metavar": "TEMPLATE",
-            "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'.",
+            "help": "Fill in missing IDs, in plink2's syntax, such as '@:#:$r:$a'; . leaves them, "
+            "with --for too.",
+        },
+    ),
+)
+
+table_options = options(
+    _VIEW,
+    "Samples and genetic positions",
+    (
+        ("--samples-table",),
+        {
+            "type": Name(),
+            "metavar": "FILE",
+            "help": "Sexes, parents, families and phenotypes for .fam, .psam and .sample: a table "
+            "with a header (IID, SEX, ...), a .fam, .psam or .sample; - is standard input.",
+        },
+    ),
+    (
+        ("--pheno-name",),
+        {
+            "metavar": "NAME",
+            "help": "Show this phenotype of that table: as the sixth column of the .fam, as one of "
+            ".psam and .sample. NAME,NAME: those have all, the .fam the first.  [default: none; "
+            "that of a .fam]",
+        },
+    ),
+)
+
+map_option = options(
+    _VIEW,
+    "Samples and genetic positions",
+    (
+        ("--genetic-map",),
+        {
+            "type": Name(),
+            "metavar": "FILE",
+            "help": "Genetic map for centimorgans in .bim and .pvar, as PLINK 1.9, Eagle or "
+            "SHAPEIT take it, may be gzipped; @ in FILE stands for the chromosome.",
         },
     ),
 )
@@ -150,15 +190,39 @@ name_options = options(
     (("--basename",), {"help": "Name of the files, without suffix [default: the store's]."}),
 )
 
+fileset_options = options(
+    _VIEW,
+    "Options",
+    (
+        ("--per-contig",),
+        {"is_flag": True, "help": "Files for each contig: STEM_CONTIG.bed and so on."},
+    ),
+    (
+        ("--name-template",),
+        {
+            "metavar": "TEMPLATE",
+            "help": "Their names without suffix, such as '{stem}_chr{contig}'; with --per-contig.",
+        },
+    ),
+)
+
 format_choice = options(
     _VIEW,
     "Options",
+    (
+        ("--for", "preset"),
+        {
+            "type": click.Choice(list(PRESETS)),
+            "help": "Show what this program reads, as it needs it, and say what that sets; other "
+            "options stand where they are given. Commands that fit are at the end.",
+        },
+    ),
     (
         ("--format", "format_names"),
         {
             "multiple": True,
             "type": click.Choice(formats.NAMES),
-            "help": "Format to show; repeatable.  [default: all that can show the store]",
+            "help": "Format to show; repeatable.  [default: what --for says; else plink and bgen]",
         },
     ),
 )
@@ -295,6 +359,14 @@ serving_options = options(
         },
     ),
     (("--allow-other",), {"is_flag": True, "help": "Let other users read the mount."}),
+    (
+        ("--auto-unmount",),
+        {
+            "is_flag": True,
+            "help": "Unmount even where the serving process is killed with SIGKILL; a process "
+            "stays for that.",
+        },
+    ),
 )
 
 making_options = options(_SERVING, "Making", _MEMORY, _THREADS, _TIMEOUT)
@@ -404,6 +476,8 @@ def _format_row(name: str, field: dataclasses.Field[Any], default: Any) -> Row:
         off = field.metadata["off"]
         flag += f"/--{off}"
         row["help"] += f"  [default: {flag[2:].partition('/')[0] if default else off}]"
+    elif field.metadata["fields"]:
+        row |= {"metavar": "NAMES", "show_default": True}
     else:
         row["is_flag"] = True
     return (flag, settings.option_key(name, field.name)), row

@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from biofuse import signals
-from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices, view_options
+from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices
+from biofuse.api.views import view_options
 from biofuse.cli import options as o
+from biofuse.cli.epilogs import preset_epilog
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
 from biofuse.memory import format_size
@@ -18,7 +20,7 @@ Examples:
   biofuse plan cohort.vcz -o cohort.plan
   biofuse plan s3://bucket/cohort.vcz -o s3://bucket/cohort.plan
   biofuse run s3://bucket/cohort.vcz --plan cohort.plan -r 20 -- plink2 --bfile {stem} --freq
-"""
+""" + preset_epilog("after 'biofuse run --for PROGRAM --plan FILE STORE --'")
 
 
 @click.command("plan", cls=Command, epilog=_EPILOG)
@@ -29,7 +31,10 @@ Examples:
 @o.format_choice
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
@@ -52,6 +57,8 @@ def command(
 
     signals.end_on_interrupt()
     options = view_options(source.location(store), view, selection, format_options)
+    for note in options.notes:
+        click.echo(f"biofuse: {note}", err=True)
     with progress_bar("saving", not sys.stderr.isatty()) as progress:
         size = save_plan(options, out, progress)
     click.echo(f"made {out}: {format_size(size)}")

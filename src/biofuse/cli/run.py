@@ -2,37 +2,39 @@
 
 import ctypes
 import dataclasses
-import difflib
 import errno
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from biofuse import formats, signals
+from biofuse import signals, temporary
 from biofuse.api.live import end_mount, failed_reads, read_status
 from biofuse.api.settings import (
     CacheOptions,
-    FormatOptions,
     LogOptions,
     ServingOptions,
     serve_config,
-    view_options,
 )
+from biofuse.api.views import view_options, with_saved
 from biofuse.cli import options as o
-from biofuse.cli.launch import check_fuse, mount_in_background, open_for_command
+from biofuse.cli import placeholders
+from biofuse.cli.epilogs import preset_epilog
+from biofuse.cli.launch import (
+    check_fuse,
+    clear_leftovers,
+    mount_in_background,
+    open_for_command,
+)
 from biofuse.cli.params import Command, Name
+from biofuse.cli.placeholders import Placeholders
 from biofuse.cli.progress import byte_bar
-from biofuse.copies import folder_of_copies
 from biofuse.errors import BiofuseError, MountRefusedError, NoRoomError
-from biofuse.formats.base import File
 from biofuse.mounts import find_mount, resolve_mountpoint
 from biofuse.options import ViewOptions
 
@@ -41,8 +43,6 @@ EXIT_READ_FAILED = 74
 # What shells return for a command that cannot be run, and for one that is not there.
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
-# How like a file's name a word is that was probably meant to be one.
-_CLOSE = 0.75
 
 _PR_SET_PDEATHSIG = 1
 
@@ -51,23 +51,14 @@ _EXAMPLES = """
 Examples:
   biofuse run cohort.vcz -- plink2 --bfile {stem} --freq --out result
   biofuse run cohort.vcz -- plink2 --bgen {bgen} ref-first --sample {sample} --freq
+  biofuse run cohort.vcz --samples-table t.psam --pheno-name BMI -- plink2 --bfile {stem} --glm
   biofuse run cohort.vcz -r 20 -- sh -c 'plink2 --bfile "$BIOFUSE_STEM" --pca'
+  biofuse run cohort.vcz --for plink2 -- plink2 --pfile {stem} --freq --out result
+  biofuse run cohort.vcz --per-contig -- plink2 --bfile {stem:22} --freq --out chr22
+  biofuse run cohort.vcz --per-contig -- sh -c \\
+    'for c in {contigs}; do plink2 --bfile {stem}_$c --freq --out chr$c; done'
 """
-
-
-def _epilog() -> str:
-    """What a command may name, and examples."""
-    rows = [
-        " ".join(f"{{{file.name}}}" for file in formats.get_format(name).FILES)
-        for name in formats.NAMES
-    ]
-    rows[0] = f"{rows[0]:<24} the files' paths         $BIOFUSE_BED, $BIOFUSE_BIM, ..."
-    rows += [
-        f"{'{stem}':<24} their path, no suffix    $BIOFUSE_STEM",
-        f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
-    ]
-    head = "\b\nIn COMMAND and its environment these stand for the files:\n"
-    return head + "".join(f"  {row}\n" for row in rows) + _EXAMPLES
+_FITTING = preset_epilog("after 'biofuse run --for PROGRAM STORE --'")
 
 
 class RunCommand(Command):
@@ -85,14 +76,17 @@ class RunCommand(Command):
         return super().parse_args(ctx, args)
 
 
-@click.command("run", cls=RunCommand, epilog=_epilog())
+@click.command("run", cls=RunCommand, epilog=placeholders.help_text() + _EXAMPLES + _FITTING)
 @click.argument("store", type=Name())
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=Name())
 @o.format_choice
 @o.name_options
 @o.contig_options()
 @o.all_format_options
+@o.fileset_options
 @o.variant_options
+@o.table_options
+@o.map_option
 @o.selection_options
 @o.missing_chunks_option
 @o.store_options
@@ -124,9 +118,11 @@ def command(
     there is no such command, 126 if it cannot be run.
     """
     location = source.location(store)
-    used = _used_formats(command_line, view.format_names, format_options)
+    view, selection, format_options = with_saved(location, view, selection, format_options)
+    used = placeholders.used_formats(command_line, view, format_options)
     _check_command(command_line[0])
     options = view_options(location, view, selection, format_options, used)
+    clear_leftovers()
     if not without_fuse:
         try:
             check_fuse()
@@ -138,9 +134,8 @@ def command(
                 "--without-fuse",
                 err=True,
             )
-    if used and not _names_all(command_line):
-        view = dataclasses.replace(view, format_names=tuple(used))
-        options = view_options(location, view, selection, format_options, used)
+    if used and not placeholders.name_all(command_line):
+        options = dataclasses.replace(options, formats=list(used), required=list(used))
     return _run_on_copies(command_line, options, location.is_local, serving, cache)
 
 
@@ -154,7 +149,7 @@ def _run_on_mount(
     log: LogOptions,
 ) -> int:
     """Mount, run a command on the files, unmount. Returns its exit code."""
-    with tempfile.TemporaryDirectory(prefix="biofuse-run-") as private:
+    with temporary.folder("run") as private:
         directory = resolve_mountpoint(os.path.join(private, "files"))
         os.mkdir(directory)
         if not log.log_file:
@@ -162,8 +157,8 @@ def _run_on_mount(
         config = serve_config(store, directory, is_local, serving, cache, log)
         config = dataclasses.replace(config, private_dir=private)
         try:
-            mount_in_background(options, config, cache, bound=True)
-            code = _run(command_line, directory, options.stem)
+            plan = mount_in_background(options, config, cache, bound=True)
+            code = _run(command_line, Placeholders(directory, plan.stem, plan.contigs))
             errors = _errors(directory)
         finally:
             _unmount(directory)
@@ -172,11 +167,6 @@ def _run_on_mount(
             click.echo(f"biofuse: {said}", err=True)
             code = code or EXIT_READ_FAILED
     return code
-
-
-def _names_all(command_line: Sequence[str]) -> bool:
-    """Whether a command may open files that its words do not name one by one."""
-    return any("{stem}" in word or "{dir}" in word or "BIOFUSE_" in word for word in command_line)
 
 
 def _run_on_copies(
@@ -190,7 +180,9 @@ def _run_on_copies(
     from biofuse.export.local import export_to_folder
 
     fileset = open_for_command(options, is_local, serving, cache)
-    with folder_of_copies() as directory:
+    with temporary.folder("copies") as private:
+        directory = os.path.join(private, "files")
+        os.mkdir(directory)
         with fileset, byte_bar(not sys.stderr.isatty()) as show:
             try:
                 export_to_folder(fileset, directory, "", progress=show, durable=False)
@@ -198,7 +190,7 @@ def _run_on_copies(
                 raise BiofuseError(
                     f"{error}; TMPDIR names another folder, and --format fewer files"
                 ) from error
-        return _run(command_line, directory, options.stem)
+        return _run(command_line, Placeholders(directory, fileset.stem, fileset.contigs))
 
 
 class CommandError(BiofuseError):
@@ -207,52 +199,6 @@ class CommandError(BiofuseError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
-
-
-def _files() -> Iterator[tuple[str, File]]:
-    """Every kind of file that a command may name, with its format."""
-    for name in formats.NAMES:
-        for file in formats.get_format(name).FILES:
-            yield name, file
-
-
-def _used_formats(
-    command_line: Sequence[str], format_names: Sequence[str], options: FormatOptions
-) -> list[str]:
-    """Formats of the files that a command's words name.
-
-    Raises
-    ------
-    BiofuseError
-        If one names a file that the options leave out, or almost names one.
-    """
-    used = []
-    for format_name, file in _files():
-        if not any(f"{{{file.name}}}" in word for word in command_line):
-            continue
-        if format_names and format_name not in format_names:
-            shown = " ".join(f"--format {name}" for name in format_names)
-            raise BiofuseError(
-                f"there is no {{{file.name}}} with {shown}: add --format {format_name}"
-            )
-        if file.unless is not None and options.get(format_name, {}).get(file.unless):
-            option = file.unless.replace("_", "-")
-            raise BiofuseError(f"there is no {{{file.name}}} with --{option}")
-        used.append(format_name)
-    _check_names(command_line)
-    return used
-
-
-def _check_names(command_line: Sequence[str]) -> None:
-    """Raise `BiofuseError` at what is almost the name of a file; {print} of awk is not."""
-    known = ["dir", "stem", *(file.name for _, file in _files())]
-    for word in re.findall(r"\{(\w+)\}", " ".join(command_line)):
-        close = difflib.get_close_matches(word.lower(), known, 1, _CLOSE)
-        if close and word not in known:
-            raise BiofuseError(
-                f"there is no {{{word}}}; did you mean {{{close[0]}}}? "
-                f"A command may name {', '.join(f'{{{name}}}' for name in known)}"
-            )
 
 
 def _check_command(name: str) -> None:
@@ -265,16 +211,10 @@ def _check_command(name: str) -> None:
     raise CommandError(f"no such command: {name}{hint}", EXIT_NOT_FOUND)
 
 
-def _run(command_line: tuple[str, ...], directory: str, stem: str) -> int:
+def _run(command_line: tuple[str, ...], names: Placeholders) -> int:
     """Run a command with the files' names put in. Returns its exit code as a shell would."""
-    names = {"dir": directory, "stem": os.path.join(directory, stem)}
-    for entry in os.listdir(directory):
-        suffix = entry.removeprefix(stem + ".")
-        names[suffix.rsplit(".", 1)[-1]] = os.path.join(directory, entry)
-    pattern = re.compile(r"\{(" + "|".join(map(re.escape, names)) + r")\}")
-    words = [pattern.sub(lambda found: names[found[1]], word) for word in command_line]
-    environment = dict(os.environ)
-    environment.update({f"BIOFUSE_{name.upper()}": path for name, path in names.items()})
+    words = [names.put_in(word) for word in command_line]
+    environment = {**os.environ, **names.environment}
     process = None
     early = []
 

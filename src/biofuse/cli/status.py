@@ -6,11 +6,11 @@ import os
 import click
 
 from biofuse.api.live import read_status
+from biofuse.cli.launch import clear_leftovers
 from biofuse.cli.params import Name
 from biofuse.cli.status_text import status_lines
 from biofuse.errors import BiofuseError
 from biofuse.mounts import biofuse_mounts
-from biofuse.runtime import sweep
 
 _EPILOG = """\b
 Examples:
@@ -43,6 +43,8 @@ Examples:
 )
 def command(directory, as_json, watching, interval):
     """Show what the mount at DIR holds and has done; without DIR, every mount of yours."""
+    if directory is None:
+        clear_leftovers()
     if watching:
         from biofuse.cli.watch import watch
 
@@ -64,7 +66,6 @@ def _gather(directory: str | None) -> list[dict]:
     """The status of one mount, or of all of this user's; where one of them has none, why."""
     if directory is not None:
         return [read_status(directory)]
-    sweep()
     found = []
     for mount in biofuse_mounts():
         if mount.user != os.geteuid():

@@ -3,6 +3,7 @@
 import click
 
 from biofuse.api.live import end_mount
+from biofuse.cli.launch import clear_leftovers
 from biofuse.cli.params import Name
 from biofuse.errors import BiofuseError
 
@@ -21,4 +22,5 @@ def command(directories, lazy):
         except BiofuseError as error:
             click.echo(f"biofuse: {error}", err=True)
             failed = True
+    clear_leftovers()
     return int(failed)

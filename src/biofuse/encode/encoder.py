@@ -1,16 +1,16 @@
 """Records of streamed files, made from a plan and its store."""
 
 from array import array
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from biofuse import native
+from biofuse.encode.records import Records, open_encoder
 from biofuse.encode.turns import Turns
-from biofuse.errors import BiofuseError, StoreChangedError
-from biofuse.formats import get_format
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
@@ -20,10 +20,15 @@ from biofuse.genotypes.whole import WholeChunks
 from biofuse.manifest import Plan, StreamedFile
 from biofuse.stores import Location, open_store
 
+_OF_CALLS = "--bgen-field GT and --dosage GT show its calls instead"
 # Fields that are read as bit planes; others are values.
 PLANES = (GENOTYPES, PHASED)
 # More than the offset tables of a few thousand chunks take.
 _MIN_CACHE = 1 << 20
+# Of so many runs of reads values are kept for what is read next.
+_RUNS = 4
+# Of a framed file, what is made for a call beside its records.
+_FRAMING = 3 << 20
 # Of the scratch, at most this is for what calls take beside the chunks that they load.
 _OWN_PART = 0.75
 
@@ -95,10 +100,11 @@ class Encoder:
             for name, array in arrays.items()
             if name in PLANES and array.fast
         }
+        others = {name: array for name, array in arrays.items() if name not in PLANES}
+        kept = cache.limit // (_RUNS * max(1, len(others)))
         self._values = {
-            name: ValueReader(self._store, whole, array, samples, cache)
-            for name, array in arrays.items()
-            if name not in PLANES
+            name: ValueReader(self._store, whole, array, samples, cache, kept)
+            for name, array in others.items()
         }
         self._readers = {
             name: GenotypeReader(
@@ -113,7 +119,6 @@ class Encoder:
             for name, array in arrays.items()
             if name in PLANES
         }
-        self._variants = tables[plan.variants].cast("I") if plan.variants else None
         self._files = [self._open_file(streamed, tables) for streamed in plan.streamed]
         # One chunk may be decoded whole at a time.
         scratch_bytes = max(0, scratch_bytes - plan.decoded_chunk)
@@ -143,23 +148,33 @@ class Encoder:
 
     def _scratch_of_a_call(self) -> int:
         """Bytes that a call takes beside what it loads."""
-        if not any(streamed.records for streamed in self._plan.streamed):
+        file = next((file for file in self._files if file.records.count), None)
+        if file is None:
             return 0
-        first = self._variant(0)
-        readers: list[GenotypeReader | ValueReader] = [*self._readers.values()]
-        readers += self._values.values()
-        return sum(reader.scratch_bytes(first // reader.genotypes.chunks[0]) for reader in readers)
+        first = file.records.variant(0)
+        values = self._values.values()
+        size = sum(r.scratch_bytes(_chunk_row(r, first)) for r in self._readers.values())
+        size += sum(r.block_bytes(_chunk_row(r, first)) for r in values)
+        # Values are read for one file at a time, and the fields of a .bcf one after another.
+        size += max((reader.read_bytes for reader in values), default=0)
+        large = [
+            streamed.max_record
+            for streamed, file in zip(self._plan.streamed, self._files, strict=True)
+            if file.fields
+        ]
+        return size + (2 * max(large) + _FRAMING if large else 0)
 
     def _open_file(self, streamed: StreamedFile, tables: dict[str, memoryview]) -> "_File":
-        offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-        heads = tables[streamed.heads] if streamed.heads else None
+        encoder = open_encoder(streamed, tables)
+        values = [self._values[name] for name in streamed.fields if name not in PLANES]
         return _File(
-            offsets,
+            Records(streamed, tables),
+            tables[streamed.offsets].cast("Q") if streamed.offsets else None,
             streamed.record_size or 0,
-            streamed.records,
-            get_format(streamed.format).record_encoder(streamed.params, offsets, heads),
+            encoder,
             {name: self._readers[name] for name in streamed.fields if name in PLANES},
-            next((self._values[name] for name in streamed.fields if name not in PLANES), None),
+            values[0] if values and not encoder.num_fields else None,
+            values if encoder.num_fields else [],
         )
 
     def encode(self, number: int, first: int, last: int, out: memoryview) -> None:
@@ -185,20 +200,22 @@ class Encoder:
                 ) from error
             raise
         if self._changed():
-            raise StoreChangedError("the store changed while it was mounted; mount it again")
+            raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
 
     def keys(self, number: int, record: int) -> list[str]:
         """Keys of the chunks that a record of a streamed file is made from."""
-        variant = self._variant(record)
-        readers = self._files[number].by_name.values()
+        file = self._files[number]
+        variant = file.records.variant(record)
+        readers = file.by_name.values()
         return [key for r in readers for key in r.keys(variant // r.genotypes.chunks[0])]
 
     @contextmanager
     def _borrow_rows(self) -> Iterator[dict[str, native.Rows]]:
         """What one call reads the fields through; waits where as many are under way as may be."""
         with self._slots:
-            rows = self._idle_rows.pop() if self._idle_rows else None
-            if rows is None:
+            try:
+                rows = self._idle_rows.pop()
+            except IndexError:
                 rows = {name: reader.rows() for name, reader in self._readers.items()}
             try:
                 yield rows
@@ -220,11 +237,11 @@ class Encoder:
         for name, reader in file.readers.items():
             # What the part before held goes before more is read.
             rows[name].release()
-            chunk_row, wanted[name] = self._rows_of(reader, first, last)
+            chunk_row, wanted[name] = file.rows_of(reader, first, last)
             reader.load(rows[name], chunk_row, wanted[name])
         values = None
         if file.values is not None:
-            chunk_row, value_rows = self._rows_of(file.values, first, last)
+            chunk_row, value_rows = file.rows_of(file.values, first, last)
             values = file.values.read(chunk_row, value_rows)
         try:
             rows[GENOTYPES].encode(
@@ -242,23 +259,53 @@ class Encoder:
         except native.NativeError as error:
             if error.sample >= 0 and file.values is not None and values is not None:
                 i = wanted[GENOTYPES].index(error.row)
-                raise file.values.error(
-                    str(error), self._variant(first + i), error.sample, values[i : i + 1]
-                ) from error
+                found = file.values.error(
+                    str(error), file.records.variant(first + i), error.sample, values[i : i + 1]
+                )
+                raise BiofuseError(f"{found}; {_OF_CALLS}") from error
             reader = file.readers[PHASED if error.phased else GENOTYPES]
-            chunk_row, _ = self._rows_of(reader, first, last)
+            chunk_row, _ = file.rows_of(reader, first, last)
             raise reader.error(error, chunk_row) from error
+        for number, field in enumerate(file.fields):
+            self._put_field(file, number, field, first, last, out[:size])
         return size
+
+    def _put_field(
+        self,
+        file: "_File",
+        number: int,
+        field: ValueReader,
+        first: int,
+        last: int,
+        out: memoryview,
+    ) -> None:
+        """Write a field of FORMAT into records that lie in one chunk row of it."""
+        chunk_row, rows = file.rows_of(field, first, last)
+        values = field.read(chunk_row, rows)
+        encoder = cast(native.BcfEncoder, file.encoder)
+        ploidy = file.readers[GENOTYPES].genotypes.ploidy
+        try:
+            encoder.put_field(number, values, self._plan.num_samples, ploidy, first, out)
+        except native.NativeError as error:
+            if error.sample < 0:
+                raise
+            i = error.row
+            found = field.error(
+                str(error), file.records.variant(first + i), error.sample, values[i : i + 1]
+            )
+            key = field.genotypes.path.removeprefix("call_")
+            raise BiofuseError(f"{found}; leave {key} out of --bcf-fields") from error
 
     def _hint_next(self, number: int, first: int, last: int) -> None:
         """Have the store begin to read what follows, if these records follow others."""
         follows = (number, first) in self._ends
         self._ends.append((number, last))
         following = last + 2 * (last - first)
-        if not follows or following >= self._files[number].records:
+        file = self._files[number]
+        if not follows or following >= file.records.count:
             return
-        variant = self._variant(following)
-        for name, reader in self._files[number].by_name.items():
+        variant = file.records.variant(following)
+        for name, reader in file.by_name.items():
             chunk_row = variant // reader.genotypes.chunks[0]
             if (name, chunk_row) not in self._hinted:
                 self._hinted.append((name, chunk_row))
@@ -267,63 +314,61 @@ class Encoder:
     def _changed(self) -> bool:
         return self._store.signature(self._plan.watched) != self._plan.signature
 
-    def _variant(self, number: int) -> int:
-        """The store's index of a variant of the view."""
-        return number if self._variants is None else self._variants[number]
-
     def _parts(self, file: "_File", first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Variants of the view, in runs that lie in one chunk row of every field."""
+        """Records, in runs that lie in one chunk row of every field."""
         heights = {reader.genotypes.chunks[0] for reader in file.by_name.values()}
         while first < last:
-            variant = self._variant(first)
+            variant = file.records.variant(first)
             edge = min((variant // height + 1) * height for height in heights)
-            if self._variants is None:
-                stop = min(last, edge)
-            else:
-                stop = bisect_left(self._variants, edge, first, last)
+            stop = file.records.record_from(edge, first, last)
             share = self._loaded_bytes // len(file.by_name)
             for reader in file.by_name.values():
-                stop = self._cut(reader, first, stop, share)
+                stop = file.cut(reader, first, stop, share)
             yield first, stop
             first = stop
-
-    def _cut(self, reader: GenotypeReader | ValueReader, first: int, stop: int, size: int) -> int:
-        """Where a run in one chunk row ends so that what is loaded for it is not too much."""
-        chunk_row, row = divmod(self._variant(first), reader.genotypes.chunks[0])
-        most = reader.rows_within(chunk_row, row, size)
-        if self._variant(stop - 1) - self._variant(first) < most:
-            return stop
-        if self._variants is None:
-            return first + most
-        return bisect_left(self._variants, self._variants[first] + most, first, stop)
-
-    def _rows_of(
-        self, reader: GenotypeReader | ValueReader, first: int, last: int
-    ) -> tuple[int, array]:
-        """A run's chunk row of a field, and its rows there."""
-        height = reader.genotypes.chunks[0]
-        chunk_row, row = divmod(self._variant(first), height)
-        if self._variants is None:
-            return chunk_row, array("I", range(row, row + last - first))
-        base = chunk_row * height
-        return chunk_row, array("I", (v - base for v in self._variants[first:last]))
 
 
 @dataclass(frozen=True)
 class _File:
     """A streamed file."""
 
+    records: Records
     offsets: memoryview | None
     record_size: int
-    records: int
     encoder: native.RecordEncoder
     readers: dict[str, GenotypeReader]
     values: ValueReader | None
+    # Which the encoder puts into records one after another.
+    fields: list[ValueReader]
 
     @property
     def by_name(self) -> dict[str, GenotypeReader | ValueReader]:
         """The readers of all fields."""
         everything: dict[str, GenotypeReader | ValueReader] = dict(self.readers)
-        if self.values is not None:
-            everything[self.values.genotypes.path] = self.values
+        for each in (self.values, *self.fields):
+            if each is not None:
+                everything[each.genotypes.path] = each
         return everything
+
+    def cut(self, reader: GenotypeReader | ValueReader, first: int, stop: int, size: int) -> int:
+        """Where a run in one chunk row ends so that what is loaded for it is not too much."""
+        variant = self.records.variant(first)
+        most = reader.rows_within(*divmod(variant, reader.genotypes.chunks[0]), size)
+        # Records of one variant are of one row.
+        return max(first + 1, self.records.record_from(variant + most, first, stop))
+
+    def rows_of(
+        self, reader: GenotypeReader | ValueReader, first: int, last: int
+    ) -> tuple[int, array]:
+        """A run's chunk row of a field, and its rows there."""
+        height = reader.genotypes.chunks[0]
+        chunk_row, row = divmod(self.records.variant(first), height)
+        variants = self.records.variants
+        if variants is None:
+            return chunk_row, array("I", range(row, row + last - first))
+        base = chunk_row * height
+        return chunk_row, array("I", (v - base for v in variants[first:last]))
+
+
+def _chunk_row(reader: GenotypeReader | ValueReader, variant: int) -> int:
+    return variant // reader.genotypes.chunks[0]

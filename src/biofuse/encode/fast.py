@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 from array import array
 from collections.abc import Mapping
 from typing import cast
@@ -10,13 +9,13 @@ from typing import cast
 from biofuse import native
 from biofuse.encode.choice import fast_arrays, is_fast
 from biofuse.encode.fetch import Fetcher
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records, open_encoder
 from biofuse.errors import BiofuseError
-from biofuse.formats import get_format
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks, plan_sample_chunks
 from biofuse.manifest import Plan, StreamedFile
+from biofuse.open_files import files_left
 from biofuse.stores import FarStore, Piece, Range, Store
 from biofuse.stores.limits import encoded
 from biofuse.stores.local import LocalStore
@@ -30,8 +29,8 @@ _PLANES, _WIDE_PLANES = 2, 8
 # What the engine may want for a request: two arrays' chunks; of a store at some distance, chunk
 # rows.
 _MAX_GIFTS, _MAX_ROWS = 8, 4096
-# Of the budget, scratch of calls takes at most this part.
-_SCRATCH_PART = 4
+# Of the budget, scratch of calls takes at most this part, and what they hold in the cache that.
+_SCRATCH_PART, _PINNED_PART = 4, 2
 # Of a store at some distance, what is under way takes this part of the cache's room.
 _UNDER_WAY_PART = 5
 # Files of the store that are kept open, and that are open, at most.
@@ -47,8 +46,6 @@ class FastPath:
     plan : Plan
     tables : mapping of str to memoryview
         The plan's tables by file name, as bytes.
-    headers : sequence of bytes
-        Of the streamed files.
     store : Store
     memory : int
         Bytes of caches and scratch together.
@@ -67,7 +64,6 @@ class FastPath:
         self,
         plan: Plan,
         tables: Mapping[str, memoryview],
-        headers: list[bytes],
         store: Store,
         memory: int,
         threads: int,
@@ -84,12 +80,15 @@ class FastPath:
         if isinstance(store, LocalStore):
             self._folder = os.open(store.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         max_block = max(_BLOCK, min(_MAX_BLOCK, memory // 64))
-        scratch = 3 * max_block + _MAX_ANSWER
+        # Of a framed file, an answer's stream is there too.
+        framed = any(streamed.stream is not None for streamed in plan.streamed)
+        scratch = 3 * max_block + (2 if framed else 1) * _MAX_ANSWER
         planes = _WIDE_PLANES if plan.wide else _PLANES
         # Of a call, which reads a chunk row of each array.
         chunks = sum(len(s.chunks) for s in self._samples)
         pinned = chunks * max_block // 8 * planes
-        calls = max(1, min(threads, memory // _SCRATCH_PART // (scratch + pinned)))
+        most = min(memory // _SCRATCH_PART // scratch, memory // _PINNED_PART // max(1, pinned))
+        calls = max(1, min(threads, most))
         most_open, open_of_a_call = _most_open_files(), 0
         if self._folder >= 0:
             # Others are what is kept.
@@ -105,7 +104,6 @@ class FastPath:
             self._folder,
             min(_MAX_OPEN_FILES, max(0, most_open - calls * open_of_a_call)),
             ahead_bytes,
-            tables[plan.variants].cast("I") if plan.variants else None,
         )
         for genotypes, samples in zip(self._arrays, self._samples, strict=True):
             self.engine.add_array(
@@ -120,10 +118,10 @@ class FastPath:
                 max_block,
             )
         usable = self._watch(plan) and open_of_a_call <= most_open
-        for streamed, header in zip(plan.streamed, headers, strict=True):
-            self._add_file(streamed, header, tables, usable)
         self._records = [Records(streamed, tables) for streamed in plan.streamed]
-        self._fetcher = self._open_fetcher(plan, tables, room) if store.far else None
+        for streamed, records in zip(plan.streamed, self._records, strict=True):
+            self._add_file(streamed, records, tables, usable)
+        self._fetcher = self._open_fetcher(plan, room) if store.far else None
         for _ in range(calls):
             self.engine.add_context(
                 [
@@ -134,7 +132,7 @@ class FastPath:
                 ]
             )
 
-    def _open_fetcher(self, plan: Plan, tables: Mapping[str, memoryview], room: int) -> Fetcher:
+    def _open_fetcher(self, plan: Plan, room: int) -> Fetcher:
         paths = [each.path for each in self._arrays]
         files = [
             (records, [paths.index(name) for name in (GENOTYPES, PHASED) if name in each.fields])
@@ -148,7 +146,6 @@ class FastPath:
             self._arrays,
             self._samples,
             files,
-            tables[plan.variants].cast("I") if plan.variants else None,
             room,
             plan.watched,
             plan.signature,
@@ -170,31 +167,32 @@ class FastPath:
 
     def record_at(self, file: int, offset: int) -> int:
         """The record that has a byte of a file; the first one for the header's."""
-        return max(0, self._records[file].at(offset))
+        records = self._records[file]
+        return min(max(0, records.at(records.place(offset))), max(0, records.count - 1))
 
     def _add_file(
         self,
         streamed: StreamedFile,
-        header: bytes,
+        records: Records,
         tables: Mapping[str, memoryview],
         usable: bool,
     ) -> None:
         paths = [each.path for each in self._arrays]
         offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-        heads = tables[streamed.heads] if streamed.heads else None
         fast = usable and is_fast(streamed, paths)
-        encoder = None
-        if fast:
-            encoder = get_format(streamed.format).record_encoder(streamed.params, offsets, heads)
+        encoder = open_encoder(streamed, tables) if fast else None
         self.engine.add_file(
-            header,
-            streamed.size,
+            tables[streamed.header],
+            streamed.size if streamed.stream is None else streamed.stream,
             streamed.records,
             streamed.record_size or 0,
             offsets,
             encoder,
             paths.index(GENOTYPES) if fast else -1,
             paths.index(PHASED) if fast and PHASED in streamed.fields else -1,
+            streamed.stream is not None,
+            records.variants,
+            records.first,
         )
 
     def _watch(self, plan: Plan) -> bool:
@@ -237,7 +235,7 @@ class FastPath:
             return False
         assert self._fetcher is not None
         return wanted.is_request and self._fetcher.want(
-            *row, wanted.file, wanted.offset + wanted.size
+            *row, wanted.file, self._records[wanted.file].place(wanted.offset + wanted.size)
         )
 
     def _missing(self, number: int, chunk_row: int) -> list[tuple[int, str]]:
@@ -309,7 +307,5 @@ def _existing_folder(root: int, key: str) -> str:
 
 def _most_open_files() -> int:
     """Files of the store that may be open: a part of those that this process may open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _MANY_OPEN_FILES
-    return min(_MANY_OPEN_FILES, soft // 2)
+    left = files_left()
+    return _MANY_OPEN_FILES if left is None else min(_MANY_OPEN_FILES, left // 2)

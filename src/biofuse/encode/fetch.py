@@ -11,7 +11,6 @@ that reads here and there does not want.
 
 import logging
 import threading
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -19,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from biofuse import native
-from biofuse.encode.ranges import Records
-from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.encode.records import Records
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.samples import SampleChunks
 from biofuse.genotypes.touches import NEAR, Touches
@@ -81,8 +80,6 @@ class Fetcher:
         Of each array, what of it is read.
     files : sequence of (Records, sequence of int)
         Of each streamed file, where its records are, and the numbers of its arrays.
-    variants : sequence of int or None
-        The store's index of each variant of the view; None for all.
     room : int
         Bytes that the engine's cache has, and those of what is under way.
     watched : sequence of str
@@ -98,7 +95,6 @@ class Fetcher:
         arrays: Sequence[GenotypeArray],
         samples: Sequence[SampleChunks],
         files: Sequence[tuple[Records, Sequence[int]]],
-        variants: Sequence[int] | None,
         room: int,
         watched: Sequence[str],
         signature: str | None,
@@ -108,7 +104,6 @@ class Fetcher:
         self._arrays = arrays
         self._samples = samples
         self._files = files
-        self._variants = variants
         self._ahead = int(room * _AHEAD)
         self._kept = int(room * _KEPT)
         self._most_under_way = int(room * _UNDER_WAY)
@@ -169,7 +164,7 @@ class Fetcher:
         if checked is not None:
             checked.result()
         if self._changed:
-            raise StoreChangedError("the store changed while it was mounted; mount it again")
+            raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
         self._timer.start()
         return True
 
@@ -387,17 +382,14 @@ class Fetcher:
     def _variant(self, records: Records, offset: int) -> int:
         """The store's variant at an offset of a file."""
         record = records.at(max(offset, records.header_size))
-        record = max(0, min(record, records.count - 1))
-        return record if self._variants is None else self._variants[record]
+        return records.variant(max(0, min(record, records.count - 1)))
 
     def _from(self, records: Records, variant: int | None) -> int | None:
-        """The first of the view's variants that is not before this one."""
+        """The first of the file's variants that is not before this one."""
         if variant is None:
             return None
-        if self._variants is None:
-            return variant if variant < records.count else None
-        i = bisect_left(self._variants, variant)
-        return self._variants[i] if i < len(self._variants) else None
+        record = records.record_from(variant)
+        return records.variant(record) if record < records.count else None
 
 
 def _arrival(

@@ -1,7 +1,7 @@
 """What makes a view's bytes, opened from a plan: by the worker, and in a program's own process."""
 
-import os
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -11,6 +11,7 @@ from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import Answers
 from biofuse.encode.tables import MappedTables
+from biofuse.errors import BiofuseError, one_line
 from biofuse.manifest import Plan
 from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
 from biofuse.stores.link import LinkUse
@@ -31,8 +32,6 @@ class Opening:
     location : Location
         The store's, with its secrets.
     tables : MappedTables
-    headers : mapping of int to int
-        Descriptors of the streamed files' headers, by the files' index.
     memory : int
         Bytes.
     threads : int
@@ -52,7 +51,6 @@ class Opening:
     plan: Plan
     location: Location
     tables: MappedTables
-    headers: Mapping[int, int]
     memory: int
     threads: int
     opened_ns: int
@@ -71,6 +69,12 @@ class Opening:
         """Threads that requests are taken by."""
         return max(self.threads, FAR_THREADS) if self.is_far else self.threads
 
+    @property
+    def as_of_ns(self) -> int:
+        """Nanoseconds since 1970: what was changed in the store later is not read."""
+        planned = self.plan.as_of_ns
+        return self.opened_ns if planned is None else min(self.opened_ns, planned)
+
     @cached_property
     def _shares(self) -> Shares:
         return share_budget(self.plan, self.memory)
@@ -86,7 +90,7 @@ class Opening:
         pins = self.plan.pins
         store = open_store(
             self.location,
-            self.plan.modified_ns if self.is_far else self.opened_ns,
+            self.as_of_ns,
             self.tables.views[pins] if pins else None,
             self.timeout,
         )
@@ -107,20 +111,17 @@ class Opening:
         BiofuseError, OSError
             If the store cannot be opened.
         """
-        headers = [
-            os.pread(self.headers[i], each.header_size, 0)
-            for i, each in enumerate(self.plan.streamed)
-        ]
-        return FastPath(
-            self.plan,
-            self.tables.views,
-            headers,
-            self.store(),
-            self._shares.fast,
-            self.threads,
-            self.ahead_bytes or AHEAD,
-            self.opened_ns,
-        )
+        store = self.store()
+        with _of_a_sound_plan():
+            return FastPath(
+                self.plan,
+                self.tables.views,
+                store,
+                self._shares.fast,
+                self.threads,
+                self.ahead_bytes or AHEAD,
+                self.as_of_ns,
+            )
 
     def answers(self) -> Answers:
         """What makes the others.
@@ -133,13 +134,25 @@ class Opening:
         if self.is_far:
             self.store()
         shares = self._shares
-        encoder = Encoder(
-            self.plan,
-            self.tables.views,
-            shares.cache,
-            self.opened_ns,
-            shares.scratch,
-            self.threads,
-            self.location,
-        )
-        return Answers(self.plan, self.tables.views, dict(self.headers), encoder, shares.kept)
+        with _of_a_sound_plan():
+            encoder = Encoder(
+                self.plan,
+                self.tables.views,
+                shares.cache,
+                self.as_of_ns,
+                shares.scratch,
+                self.threads,
+                self.location,
+            )
+            return Answers(self.plan, self.tables.views, encoder, shares.kept)
+
+
+@contextlib.contextmanager
+def _of_a_sound_plan() -> Iterator[None]:
+    """Have whatever the plan's tables are not fit for told as their damage."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BiofuseError(
+            f"the plan is damaged, which --no-cache makes anew: {one_line(error)}"
+        ) from error

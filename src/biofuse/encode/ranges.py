@@ -1,17 +1,19 @@
 """Byte ranges of streamed files, from whole records that an encoder makes."""
 
-import os
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from biofuse.bgzf import BLOCK, END, PAYLOAD, framed_size, stored_block
 from biofuse.encode.encoder import Encoder
-from biofuse.errors import as_errno, one_line
-from biofuse.manifest import Plan, StreamedFile
+from biofuse.encode.records import Records
+from biofuse.errors import BiofuseError, as_errno, one_line
+from biofuse.manifest import Plan
 
 Buffer = bytes | memoryview
+# Of a framed file, blocks that are made at a time.
+_BLOCKS = 16
 
 
 class AnswerError(Exception):
@@ -62,8 +64,6 @@ class Answers:
     plan : Plan
     tables : dict of str to memoryview
         The plan's tables by file name, as bytes.
-    headers : dict of int to int
-        Descriptors of the streamed files' headers, by the files' index.
     encoder : Encoder
     kept_bytes : int
         What may be kept of records that a range has only the beginning of: the next range of
@@ -74,15 +74,15 @@ class Answers:
         self,
         plan: Plan,
         tables: dict[str, memoryview],
-        headers: dict[int, int],
         encoder: Encoder,
         kept_bytes: int,
     ):
         self._files = [Records(streamed, tables) for streamed in plan.streamed]
-        self._headers = headers
+        self._headers = [tables[streamed.header] for streamed in plan.streamed]
         self._encoder = encoder
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        # By file, and record or, of one that is framed, "block" and its number.
+        self._kept: OrderedDict[tuple[int, int | str], bytes] = OrderedDict()
         self._kept_bytes = kept_bytes
         self._kept_size = 0
         self._records = self._bytes = 0
@@ -110,11 +110,46 @@ class Answers:
             If any of them cannot be made.
         """
         records = self._files[file]
+        if records.stream is None:
+            return self._read(file, offset, size)
+        return self._read_framed(file, offset, offset + size, records.stream)
+
+    def _read_framed(self, file: int, offset: int, stop: int, stream: int) -> list[Buffer]:
+        """Bytes of a file whose stream is framed."""
+        end = framed_size(stream) - len(END)
+        pieces: list[Buffer] = []
+        while offset < min(stop, end):
+            block = offset // BLOCK
+            # What is wanted of whole blocks is made at once, about a mebibyte at a time.
+            count = min(_BLOCKS, (min(stop, end) - 1) // BLOCK - block + 1)
+            made = self._blocks(file, block, count, stream)
+            start = block * BLOCK
+            pieces.append(memoryview(made)[offset - start : stop - start])
+            offset = min(stop, start + len(made))
+        if stop > end:
+            pieces.append(END[offset - end : stop - end])
+        return pieces
+
+    def _blocks(self, file: int, first: int, count: int, stream: int) -> bytes:
+        """Some blocks, or the first one if that is kept; the last one is kept."""
+        kept = self._take(file, f"block {first}")
+        if kept is not None:
+            return kept
+        start = first * PAYLOAD
+        size = min(count * PAYLOAD, stream - start)
+        data = b"".join(self._read(file, start, size))
+        blocks = [stored_block(data[at : at + PAYLOAD]) for at in range(0, size, PAYLOAD)]
+        self._keep(file, f"block {first + len(blocks) - 1}", blocks[-1])
+        return b"".join(blocks)
+
+    def _read(self, file: int, offset: int, size: int) -> list[Buffer]:
+        """Bytes of a file, or of its stream."""
+        records = self._files[file]
         stop = offset + size
         pieces: list[Buffer] = []
         if offset < records.header_size:
             wanted = min(stop, records.header_size) - offset
-            pieces.append(self._read_header(file, wanted, offset))
+            pieces.append(self._headers[file][offset : offset + wanted])
             offset += wanted
         if offset == stop:
             return pieces
@@ -133,13 +168,9 @@ class Answers:
                 self._keep(file, last - 1, bytes(made[edge - start :]))
         return pieces
 
-    def _read_header(self, file: int, size: int, offset: int) -> bytes:
-        data = os.pread(self._headers[file], size, offset)
-        if len(data) < size:
-            raise AnswerError(OSError("a header of the plan is shorter than it was"), 0)
-        return data
-
     def _make(self, file: int, first: int, last: int, size: int) -> memoryview:
+        if not 0 <= size <= (last - first) * self._files[file].max_record:
+            raise AnswerError(BiofuseError("the plan's table of offsets is damaged"), first)
         made = memoryview(bytearray(size))
         try:
             self._encoder.encode(file, first, last, made)
@@ -150,14 +181,14 @@ class Answers:
             self._bytes += size
         return made
 
-    def _take(self, file: int, record: int) -> bytes | None:
+    def _take(self, file: int, record: int | str) -> bytes | None:
         with self._lock:
             data = self._kept.get((file, record))
             if data is not None:
                 self._kept.move_to_end((file, record))
             return data
 
-    def _keep(self, file: int, record: int, data: bytes) -> None:
+    def _keep(self, file: int, record: int | str, data: bytes) -> None:
         with self._lock:
             if (file, record) in self._kept:
                 return
@@ -166,37 +197,3 @@ class Answers:
             while self._kept_size > self._kept_bytes:
                 _, dropped = self._kept.popitem(last=False)
                 self._kept_size -= len(dropped)
-
-
-class Records:
-    """Where the records of a streamed file lie.
-
-    Parameters
-    ----------
-    streamed : StreamedFile
-    tables : dict of str to memoryview
-        The plan's tables by file name, as bytes.
-
-    Attributes
-    ----------
-    count : int
-    header_size : int
-    """
-
-    def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
-        self.count = streamed.records
-        self.header_size = streamed.header_size
-        self._record_size = streamed.record_size or 0
-        self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
-
-    def start(self, record: int) -> int:
-        """Offset of a record; of the file's end for the one after the last."""
-        if self._offsets is not None:
-            return self._offsets[record]
-        return self.header_size + record * self._record_size
-
-    def at(self, offset: int) -> int:
-        """The record that holds the byte at an offset past the header."""
-        if self._offsets is not None:
-            return bisect_right(self._offsets, offset) - 1
-        return (offset - self.header_size) // self._record_size

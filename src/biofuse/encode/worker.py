@@ -11,7 +11,6 @@ import faulthandler
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import struct
@@ -30,6 +29,7 @@ from biofuse.encode.report import RequestReport
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError, as_errno, one_line
 from biofuse.manifest import read_plan
+from biofuse.open_files import allow_many_files
 from biofuse.protocol import MAX_MESSAGE, NO_RECORD, Failure, Request
 from biofuse.stores import Location
 from biofuse.stores.secrets import redact, redact_logs
@@ -279,13 +279,13 @@ def _timeval(seconds: float) -> bytes:
 
 
 def main() -> None:
-    """Run a worker as its one argument, a JSON object of file descriptors, says."""
+    """Run a worker as a file says, whose descriptor is the one argument: a JSON object."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    config = json.loads(sys.argv[1])
+    with open(int(sys.argv[1])) as f:
+        config = json.load(f)
     native.die_with(config["parent"])
     native.keep_freed_memory(_FREED)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_many_files()
     logging.basicConfig(
         level=config["log_level"].upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
@@ -297,15 +297,20 @@ def main() -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     with open(config["plan"], closefd=True) as f:
         plan = read_plan(f.read())
-    tables = MappedTables(config["tables"])
-    headers = {int(number): fd for number, fd in config["headers"].items()}
+    tables = MappedTables(plan)
+    for name, fd in config["tables"].items():
+        tables.add(name, fd)
+        os.close(fd)
     table = Table(config["table"])
     report = RequestReport(table)
+    location = Location.planned(plan.store)
+    if location.is_local and location.engine is None:
+        # Others keep chunks, and may run programs that know the credentials.
+        native.confine()
     opening = Opening(
         plan,
-        Location.planned(plan.store),
+        location,
         tables,
-        headers,
         config["memory"],
         config["threads"],
         config["opened_ns"],

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from biofuse import __version__
+from biofuse import __version__, temporary
 from biofuse.encode.maker import PIECE, Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
@@ -49,7 +49,7 @@ class Package:
     secrets : dict
         Of the store's location.
     tables : dict of str to bytes
-    headers : dict of int to bytes
+        Files of the plan.
     memory : int
         Bytes that a worker's process may take.
     timeout : float
@@ -62,7 +62,6 @@ class Package:
     plan: Plan
     secrets: Secrets
     tables: dict[str, bytes]
-    headers: dict[int, bytes]
     memory: int
     timeout: float
     opened_ns: int
@@ -76,8 +75,7 @@ class Package:
             __version__,
             plan,
             opening.location.secrets,
-            {name: bytes(view) for name, view in opening.tables.views.items()},
-            {i: os.pread(fd, plan.streamed[i].header_size, 0) for i, fd in opening.headers.items()},
+            {name: bytes(view) for name, view in opening.tables.files.items()},
             opening.memory,
             opening.timeout,
             opening.opened_ns,
@@ -96,13 +94,16 @@ class Package:
                 f"a worker has biofuse {__version__}, and this is {self.version}: install the same"
             )
         cores = len(os.sched_getaffinity(0))
-        tables = MappedTables({name: _held(data) for name, data in self.tables.items()})
-        headers = {i: _held(data) for i, data in self.headers.items()}
+        tables = MappedTables(self.plan)
+        for name, data in self.tables.items():
+            with tempfile.TemporaryFile() as file:
+                file.write(data)
+                file.flush()
+                tables.add(name, file.fileno())
         opening = Opening(
             self.plan,
             Location.planned(self.plan.store, self.secrets).scoped(),
             tables,
-            headers,
             self.memory,
             cores,
             self.opened_ns,
@@ -112,14 +113,6 @@ class Package:
             return Maker(opening)
         except OSError as error:
             raise BiofuseError(f"a worker cannot open the store: {error}") from error
-
-
-def _held(data: bytes) -> int:
-    """A file without a name that has these bytes."""
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        return os.dup(file.fileno())
 
 
 # Of a worker's process: what was opened last, for all of its threads. Several exports may share
@@ -294,7 +287,7 @@ def _local_cluster() -> Iterator[str]:
 
     cores = len(os.sched_getaffinity(0))
     with (
-        tempfile.TemporaryDirectory(prefix="biofuse-dask-") as folder,
+        temporary.folder("dask") as folder,
         dask.config.set({"temporary-directory": folder}),
         distributed.LocalCluster(
             n_workers=cores,

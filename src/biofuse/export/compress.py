@@ -1,7 +1,6 @@
-"""Write a `.bgen` whose records are compressed, and its index.
+"""Write a `.bgen` or `.bcf` that is compressed, and the index of the former.
 
 A mount cannot: where a record begins would depend on the genotypes of all before it.
-Specification: https://www.chg.ox.ac.uk/~gav/bgen_format/spec/v1.2.html.
 """
 
 import contextlib
@@ -15,29 +14,28 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from biofuse import native
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, as_maker
 from biofuse.export.journal import Journal
+from biofuse.export.parts import Parts, compress_parts
 from biofuse.formats.bgi import FIRST_BYTES, new_index
 
-# Bytes of records that are compressed at a time, by each thread.
+# Bytes of parts that are compressed at a time, by each thread.
 _BLOCK = 4 << 20
 # Blocks under way for each thread, so that all are busy while one is waited for.
 _UNDER_WAY = 3
 # Bytes after which what is written is had on disk.
 _SYNC_BYTES = 256 << 20
-# Where the header has its flags, whose two lowest bits say how data are compressed.
-_FLAGS = 20
-_FLAG = {"zlib": 1, "zstd": 2}
 _LEVELS = {"zlib": (1, 6, 12), "zstd": (1, 3, 22)}
 _ROWS = 10_000
+# What is counted.
+_WHAT = {"bgen": "variants", "bcf": "blocks"}
 
 
 @dataclass(frozen=True)
 class Compression:
-    """How a file's records are compressed.
+    """How a file is compressed.
 
     Attributes
     ----------
@@ -69,28 +67,21 @@ class Compression:
             raise BiofuseError(f"the level of {found[1]} is {least} to {most}, not {level}")
         return cls(found[1], level)
 
-    def header(self, header: bytes) -> bytes:
-        """A BGEN header that says so."""
-        flags = int.from_bytes(header[_FLAGS : _FLAGS + 4], "little") & ~3 | _FLAG[self.method]
-        return header[:_FLAGS] + flags.to_bytes(4, "little") + header[_FLAGS + 4 :]
-
 
 class CompressedFile:
-    """A `.bgen` that is being written.
+    """A compressed file that is being written.
 
     Parameters
     ----------
     source : Maker or Package
         The latter, as a cluster has it, for its workers.
     file : int
-        The number of the `.bgen` in the plan.
-    records : Records
-        Its.
-    header : bytes
-        Its.
+        The file's number in the plan.
+    parts : Parts
+        Of it.
     compression : Compression
     path : str
-        What is written to, with the records' sizes in a file beside it.
+        What is written to, with the parts' sizes in a file beside it.
     journal : Journal
     name : str
         As the journal has it.
@@ -102,8 +93,7 @@ class CompressedFile:
         self,
         source: Any,
         file: int,
-        records: Records,
-        header: bytes,
+        parts: Parts,
         compression: Compression,
         path: str,
         journal: Journal,
@@ -113,9 +103,9 @@ class CompressedFile:
         self._cluster = cluster
         self._source = source
         self._file = file
-        self._records = records
+        self._parts = parts
         self._compression = compression
-        self._header = compression.header(header)
+        self._header = parts.header(compression.method)
         self._path = path
         self._sizes_path = f"{path}-sizes"
         self._journal = journal
@@ -143,7 +133,7 @@ class CompressedFile:
             If they cannot be written.
         """
         record, size = self._begin()
-        progress(self._records.start(record))
+        progress(self._parts.start(record))
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         with (
             open(os.open(self._path, flags, 0o666), "wb", buffering=0) as out,
@@ -161,15 +151,16 @@ class CompressedFile:
                 _write_all(out.fileno(), data)
                 _write_all(sizes.fileno(), memoryview(each).cast("B"))
                 size += len(data)
-                progress(self._records.start(last) - self._records.start(first))
+                progress(self._parts.start(last) - self._parts.start(first))
                 if size - synced >= _SYNC_BYTES:
                     self._journal.sync(out.fileno())
                     self._journal.sync(sizes.fileno())
                     self._journal.add({"file": self._name, "records": last, "size": size})
                     synced = size
+            out.write(self._parts.tail)
             self._journal.sync(out.fileno())
             self._journal.sync(sizes.fileno())
-            self._journal.add({"file": self._name, "records": self._records.count, "size": size})
+            self._journal.add({"file": self._name, "records": self._parts.count, "size": size})
 
     def _begin(self) -> tuple[int, int]:
         """How many records are written, and in how many bytes."""
@@ -195,11 +186,10 @@ class CompressedFile:
             waiting: deque[tuple[int, int, Future[tuple[bytes, array[int]]]]] = deque()
             try:
                 for first, last in self._spans(record):
-                    start = self._records.start(first)
-                    ends = (
-                        self._records.start(each) - start for each in range(first + 1, last + 1)
-                    )
-                    words = (self._source, self._file, start, array("Q", ends), self._compression)
+                    start = self._parts.start(first)
+                    ends = (self._parts.start(each) - start for each in range(first + 1, last + 1))
+                    words: tuple[Any, ...] = (self._source, self._file, start, array("Q", ends))
+                    words = (*words, self._compression, self._parts.format)
                     waiting.append((first, last, executor.submit(compress_block, *words)))
                     if len(waiting) >= _UNDER_WAY * threads:
                         yield self._result(*waiting.popleft())
@@ -219,15 +209,15 @@ class CompressedFile:
         return first, last, memoryview(data), sizes
 
     def _spans(self, record: int) -> Iterator[tuple[int, int]]:
-        count = self._records.count
+        count = self._parts.count
         while record < count:
-            enough = self._records.start(record) + _BLOCK
-            last = max(record + 1, self._records.at(min(enough, self._records.start(count) - 1)))
+            enough = self._parts.start(record) + _BLOCK
+            last = max(record + 1, self._parts.at(min(enough, self._parts.start(count) - 1)))
             yield record, last
             record = last
 
     def offsets(self) -> "array[int]":
-        """Where each record begins in the file that was written, and its end."""
+        """Where each part begins in the file that was written, and the last one ends."""
         found = array("Q", [len(self._header)])
         with open(self._sizes_path, "rb") as file:
             sizes = array("Q")
@@ -250,25 +240,32 @@ class CompressedFile:
         with open(self._path, "rb", buffering=0) as file:
             fd = file.fileno()
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            good = os.fstat(fd).st_size == offsets[-1]
+            tail = self._parts.tail
+            good = os.fstat(fd).st_size == offsets[-1] + len(tail)
+            good = good and os.pread(fd, len(tail), offsets[-1]) == tail
             good = good and os.pread(fd, len(self._header), 0) == self._header
             for first, last, data, _ in self._blocks(0, threads):
                 size = offsets[last] - offsets[first]
                 good = good and len(data) == size and os.pread(fd, size, offsets[first]) == data
                 if not good:
                     raise BiofuseError(
-                        f"{self._name} is not on disk what was written: it differs among variants "
-                        f"{first:,} to {last - 1:,}"
+                        f"{self._name} is not on disk what was written: it differs among "
+                        f"{_WHAT[self._parts.format]} {first:,} to {last - 1:,}"
                     )
-                progress(self._records.start(last) - self._records.start(first))
+                progress(self._parts.start(last) - self._parts.start(first))
             if not good:
                 raise BiofuseError(f"{self._name} is not on disk what was written")
 
 
 def compress_block(
-    source: Any, file: int, start: int, ends: "array[int]", compression: Compression
+    source: Any,
+    file: int,
+    start: int,
+    ends: "array[int]",
+    compression: Compression,
+    format_name: str,
 ) -> tuple[bytes, "array[int]"]:
-    """Make records, here or on a worker of a cluster, and compress them.
+    """Make parts of a file, here or on a worker of a cluster, and compress them.
 
     Parameters
     ----------
@@ -280,10 +277,11 @@ def compress_block(
     ends : array of uint64
         Where each ends, counted from there.
     compression : Compression
+    format_name : str
 
     Returns
     -------
-    records : bytes
+    parts : bytes
     sizes : array of uint64
         Bytes of each.
 
@@ -294,11 +292,7 @@ def compress_block(
     """
     data = memoryview(bytearray(ends[-1]))
     as_maker(source).read_into(file, start, data)
-    try:
-        made, sizes = native.bgen_compress(data, ends, compression.method, compression.level)
-    except native.NativeError as error:
-        raise BiofuseError(str(error)) from error
-    return bytes(made), sizes
+    return compress_parts(format_name, data, ends, compression.method, compression.level)
 
 
 def _write_all(fd: int, data: memoryview) -> None:

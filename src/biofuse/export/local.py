@@ -12,14 +12,15 @@ from typing import Any
 
 from biofuse.api.fileset import Fileset
 from biofuse.durable import sync_folder
-from biofuse.encode.ranges import Records
+from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError, NoRoomError
 from biofuse.export.cluster import Cluster, Package
 from biofuse.export.compress import CompressedFile, Compression, write_index
+from biofuse.export.csi import moved_index
 from biofuse.export.journal import Journal
+from biofuse.export.parts import INDEXES, BcfParts, BgenParts, Parts
 from biofuse.export.spans import write_spans, write_spans_on
 from biofuse.export.verify import verify_file
-from biofuse.formats import main_suffix
 from biofuse.memory import format_size
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -38,7 +39,7 @@ class Job:
     folder : str
         Where to.
     compression : Compression or None
-        Of the `.bgen`.
+        Of the `.bgen` and `.bcf`.
     threads : int
     files : dict of str to int
         Names, and sizes as a mount shows them.
@@ -56,12 +57,11 @@ class Job:
 
     def is_compressed(self, name: str) -> bool:
         """Whether a file is compressed."""
-        suffix = name.removeprefix(self.fileset.stem)
-        return self.compression is not None and suffix == main_suffix("bgen")
+        return self.compression is not None and name.endswith(tuple(INDEXES))
 
     def is_index(self, name: str) -> bool:
         """Whether a file is the index of one that is compressed."""
-        return self.compression is not None and name.endswith(".bgen.bgi")
+        return self.compression is not None and name.endswith(tuple(INDEXES.values()))
 
     def part(self, name: str) -> str:
         """Where a file is as long as it is not complete."""
@@ -101,7 +101,7 @@ def export_to_folder(
     view_digest : str
         Of the view's options.
     compression : Compression, optional
-        Of the `.bgen`.
+        Of the `.bgen` and `.bcf`.
     verify : bool
         Whether what is on disk is compared with what it should be.
     progress : callable
@@ -232,7 +232,7 @@ def _write(
             # The index has the time stamp.
             _set_time(part, fileset)
         else:
-            _copy(fileset.descriptor_of(name), part)
+            _copy(fileset, name, part)
             _set_time(part, fileset)
         if job.durable:
             _sync(part)
@@ -272,12 +272,16 @@ def _compressed(job: Job, journal: Journal, name: str, package: Any = None) -> C
     number, records = _records(job, name)
     assert job.compression is not None
     opening = job.fileset.opening
-    header = os.pread(opening.headers[number], records.header_size, 0)
+    parts: Parts
+    if name.endswith(".bcf"):
+        parts = BcfParts(opening.plan.streamed[number].size)
+    else:
+        header = opening.plan.streamed[number].header
+        parts = BgenParts(records, bytes(opening.tables.views[header]))
     return CompressedFile(
         package or job.fileset.maker,
         number,
-        records,
-        header,
+        parts,
         job.compression,
         job.part(name),
         journal,
@@ -287,24 +291,26 @@ def _compressed(job: Job, journal: Journal, name: str, package: Any = None) -> C
 
 
 def _index(job: Job, journal: Journal, name: str) -> None:
-    bgen = name.removesuffix(".bgi")
-    _, records = _records(job, bgen)
-    offsets = _compressed(job, journal, bgen).offsets()
+    main = os.path.splitext(name)[0]
+    offsets = _compressed(job, journal, main).offsets()
+    if main.endswith(".bcf"):
+        with job.fileset.open(name) as sidecar:
+            data = sidecar.read()
+        with open(job.part(name), "wb") as file:
+            file.write(moved_index(data, offsets))
+        return
+    _, records = _records(job, main)
     # SQLite opens no file that has no name any more.
     source = f"{job.part(name)}-old"
-    _copy(job.fileset.descriptor_of(name), source)
+    _copy(job.fileset, name, source)
     try:
-        write_index(source, job.part(name), bgen, job.part(bgen), records, offsets)
+        write_index(source, job.part(name), main, job.part(main), records, offsets)
     finally:
         os.unlink(source)
 
 
-def _copy(fd: int, path: str) -> None:
-    with (
-        open(os.dup(fd), "rb", buffering=0) as source,
-        open(path, "wb", buffering=0) as target,
-    ):
-        source.seek(0)
+def _copy(fileset: Fileset, name: str, path: str) -> None:
+    with fileset.open(name) as source, open(path, "wb", buffering=0) as target:
         shutil.copyfileobj(source, target, _COPY)
 
 

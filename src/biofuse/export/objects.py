@@ -3,15 +3,16 @@
 import contextlib
 import itertools
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from biofuse import temporary
 from biofuse.api.fileset import Fileset
 from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, Package, upload_span
 from biofuse.export.compress import Compression
+from biofuse.export.parts import INDEXES
 from biofuse.stores import Location
 from biofuse.stores.multipart import LEAST_PART, MOST_PARTS, MultipartUpload
 from biofuse.stores.uploads import Uploads
@@ -44,7 +45,7 @@ def export_to_place(
     place : Location
         The URL of the folder.
     compression : Compression, optional
-        Of the `.bgen`, which is then made on this machine first.
+        Of the `.bgen` and `.bcf`, which are then made on this machine first.
     verify : bool
         Whether what is there is read and compared.
     progress : callable
@@ -139,8 +140,8 @@ def _compress(
     """Make what is compressed here; returns the paths of these files."""
     from biofuse.export.local import export_to_folder
 
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="biofuse-export-"))
-    names = [name for name in fileset.files if name.endswith((".bgen", ".bgen.bgi"))]
+    folder = stack.enter_context(temporary.folder("export"))
+    names = [name for name in fileset.files if name.endswith((*INDEXES, *INDEXES.values()))]
     export_to_folder(
         fileset,
         folder,

@@ -7,9 +7,12 @@ in `_MODULES` and one kernel file under native/.
 import importlib
 from typing import Any
 
-_MODULES = {"plink": "plink1", "bgen": "bgen"}
+_MODULES = {"plink": "plink1", "bgen": "bgen", "plink2": "plink2", "bcf": "bcf"}
 
 NAMES = tuple(_MODULES)
+# Shown where no format is named. Others are made from every field of a store's sites, which
+# takes long to read.
+BY_DEFAULT = ("plink", "bgen")
 
 
 def get_format(name: str) -> Any:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from biofuse.errors import BiofuseError
+from biofuse.formats.site_fields import CallField, SiteColumns, Sites
 
 if TYPE_CHECKING:
     from array import array
@@ -14,8 +15,58 @@ if TYPE_CHECKING:
 
 GENOTYPES = "call_genotype"
 PHASED = "call_genotype_phased"
-# Fields of calls that records may be made from.
-CALL_FIELDS = (GENOTYPES, PHASED, "call_GP", "call_DS")
+# Fields of calls that records of several formats may be made from.
+VALUES = ("call_GP", "call_DS")
+CALL_FIELDS = (GENOTYPES, PHASED, *VALUES)
+
+
+def _no_fields(keys: Sequence[str] | None) -> list[CallField]:
+    return []
+
+
+@dataclass(frozen=True)
+class Phenotype:
+    """A phenotype of samples.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "binary", "quantitative" or "categorical", as plink2 tells them apart.
+    values : Texts
+        As they were given, empty where missing; of a binary one 2 for cases and 1 for controls,
+        or, if `zero_one`, 1 and 0.
+    codes : Texts
+        The same as Oxford's `.sample` has them: cases are 1, controls 0, and categories numbers
+        from 1 in their natural order.
+    zero_one : bool
+    """
+
+    name: str
+    kind: str
+    values: "Texts"
+    codes: "Texts"
+    zero_one: bool = False
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """What is known of samples beside their IDs, in the order of `Subject.samples`.
+
+    Attributes
+    ----------
+    fid, pat, mat : Texts
+        IDs of family, father and mother, empty where there is none.
+    sex : Texts
+        1 for male, 2 for female, empty where it is not known.
+    phenotypes : list of Phenotype
+    """
+
+    fid: "Texts"
+    pat: "Texts"
+    mat: "Texts"
+    sex: "Texts"
+    phenotypes: list[Phenotype] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -30,21 +81,58 @@ class Subject:
         Of call_genotype, or what takes its place.
     shapes : dict of str to tuple of int
         The store's fields of calls and their shapes.
+    read_sites : callable
+        Tells what the store says of its sites. Raises `BiofuseError` if it cannot be read.
+    read_fields : callable
+        From keys to the fields of FORMAT of these names, from None to all of them but GT, sorted.
+        Raises `BiofuseError` if there is none of a name, or one cannot be read.
+    table : SampleTable or None
+        What a table of samples says of them, if there is one.
     """
 
     samples: Sequence[str]
     ploidy: int
     shapes: dict[str, tuple[int, ...]]
+    read_sites: Callable[[], Sites] = Sites
+    read_fields: Callable[[Sequence[str] | None], list[CallField]] = _no_fields
+    table: SampleTable | None = None
 
     def need_genotypes(self) -> None:
         """Raise `BiofuseError` if the store has no calls."""
         if GENOTYPES in self.shapes:
             return
-        values = [name for name in ("call_GP", "call_DS") if name in self.shapes]
+        values = [name for name in VALUES if name in self.shapes]
+        field = values[0].removeprefix("call_")
         raise BiofuseError(
-            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen can be "
-            f"made from: --format bgen --bgen-field {values[0].removeprefix('call_')}"
+            f"the store has no {GENOTYPES}, but {' and '.join(values)}, which a .bgen or .pgen can "
+            f"be made from: --format bgen --bgen-field {field}, or --format plink2 --dosage {field}"
         )
+
+    def need_values(self, name: str, option: str) -> None:
+        """Raise `BiofuseError` if the store lacks a field of values, GP or DS.
+
+        Parameters
+        ----------
+        name : str
+            "GP" or "DS".
+        option : str
+            That asks for it.
+        """
+        path = f"call_{name}"
+        shape = self.shapes.get(path)
+        if shape is None:
+            has = [path for path in VALUES if path in self.shapes]
+            raise BiofuseError(
+                f"the store has no {path}, which {option} {name} needs"
+                + (f"; it has {', '.join(has)}" if has else "")
+            )
+        values = shape[2] if len(shape) == 3 else 1
+        # Two probabilities are enough for haploid calls, which those of a diploid store may be.
+        least = 2 if name == "GP" else 1
+        if len(shape) not in (2, 3) or values < least:
+            raise BiofuseError(
+                f"{path} is of shape {shape}, not (variants, samples, {least} or more)"
+            )
 
 
 @dataclass(frozen=True)
@@ -61,6 +149,11 @@ class Variants:
         Empty where missing.
     ref, alt : Texts
         alt is the first ALT allele, empty where there is none.
+    sites : callable
+        Gives all that the store has of them, where a format `needs_sites`. Raises `BiofuseError`
+        if it cannot be read.
+    cm : Texts or None
+        Genetic positions in centimorgans, as PLINK writes them, if there is a genetic map.
     """
 
     chrom: "Texts"
@@ -68,9 +161,29 @@ class Variants:
     id: "Texts"
     ref: "Texts"
     alt: "Texts"
+    sites: "Callable[[], SiteColumns] | None" = None
+    cm: "Texts | None" = None
 
     def __len__(self) -> int:
         return len(self.position)
+
+
+class Heads(NamedTuple):
+    """What records begin with.
+
+    Attributes
+    ----------
+    data : bytes or memoryview of uint8
+        Of all, one after another.
+    sizes : array of uint32
+        Bytes of each.
+    behind : array of uint32 or None
+        Bytes that follow each in its record; None if they are as many in all.
+    """
+
+    data: bytes | memoryview
+    sizes: "array[int]"
+    behind: "array[int] | None" = None
 
 
 @dataclass(frozen=True)
@@ -80,27 +193,27 @@ class Layout:
     Attributes
     ----------
     header : callable
-        From the number of variants to the header's bytes, of one length for any number.
-    record_size : int
-        Bytes a record, without its head.
+        From the number of variants to the header's bytes: of one length for any number, if
+        records have heads.
+    record_size : int or None
+        Bytes a record, without its head; None if the heads tell: then `record_encoder` is given
+        heads that end in where each of them begins and the last one ends, uint64.
     heads : callable or None
-        From `Variants` to the bytes that their records begin with, one after another, and
-        the size of each, uint32; None if records have none.
+        From `Variants` to the `Heads` of their records; None if records have none.
     fields : tuple of str
         What records are made from, the first being `GENOTYPES`.
     params : dict
         For `record_encoder`; must fit in JSON.
+    framed : bool
+        Whether header and records are a stream, which the file has in blocks of `biofuse.bgzf`.
     """
 
     header: Callable[[int], bytes]
-    record_size: int
-    heads: Callable[[Variants], tuple[bytes, "array[int]"]] | None = None
+    record_size: int | None
+    heads: Callable[[Variants], Heads] | None = None
     fields: tuple[str, ...] = (GENOTYPES,)
     params: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def header_size(self) -> int:
-        return len(self.header(0))
+    framed: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,14 +240,19 @@ class MainFile:
 class Sidecar(Protocol):
     """Writes one sidecar, in bounded memory: begin, write for every batch, finish.
 
+    It may rest in between: many are made at a time, and few files may be open.
+
     Attributes
     ----------
     suffix : str
+    of_samples : bool
+        Whether it tells of samples alone: it is the same for any variants.
     """
 
     suffix: str
+    of_samples: bool
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
@@ -145,9 +263,12 @@ class Sidecar(Protocol):
         variants : Variants
             Those that follow.
         offsets : memoryview of uint64, optional
-            Where their records begin in the main file, and where the last one ends; None
-            if records have no heads.
+            Where their records begin in the main file, or its stream, and where the last one
+            ends; None if records have no heads.
         """
+
+    def rest(self) -> None:
+        """Have nothing open until there is more to be done."""
 
     def finish(self, main: MainFile) -> None:
         """Complete and close the file."""
@@ -176,7 +297,12 @@ class File:
 
 
 def option(
-    default: Any, text: str = "", *, choices: Sequence[Any] = (), off: str | None = None
+    default: Any,
+    text: str = "",
+    *,
+    choices: Sequence[Any] = (),
+    off: str | None = None,
+    fields: bool = False,
 ) -> Any:
     """A field of a format's options.
 
@@ -190,8 +316,11 @@ def option(
         The values it may have.
     off : str, optional
         Name of the option that sets a flag to False.
+    fields : bool
+        Whether it takes names of fields of FORMAT, with commas between them.
     """
-    return field(default=default, metadata={"text": text, "choices": choices, "off": off})
+    metadata = {"text": text, "choices": choices, "off": off, "fields": fields}
+    return field(default=default, metadata=metadata)
 
 
 class Phase(Enum):
@@ -227,12 +356,19 @@ class Format(Protocol):
         What its fileset has, the streamed file first.
     Options : type
         A frozen dataclass whose fields are made by `option`.
+    MULTIALLELIC : bool
+        Whether it shows sites of more than two alleles.
     """
 
     NAME: str
     TITLE: str
     FILES: tuple[File, ...]
     Options: type
+    MULTIALLELIC: bool
+
+    def needs_sites(self, options: Any) -> bool:
+        """Whether files are made from all that a store has of sites: `Variants.sites`."""
+        ...
 
     def layout(self, subject: Subject, options: Any) -> Layout:
         """How the streamed file is laid out.
@@ -262,6 +398,6 @@ class Format(Protocol):
         offsets : memoryview of uint64 or None
             Where each record begins in the file, and the file's size.
         heads : memoryview of uint8 or None
-            The heads of all records.
+            The heads of all records, and where they are if the layout says so.
         """
         ...

@@ -6,10 +6,10 @@ size, so that offsets follow from strings.
 """
 
 import struct
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import (
@@ -17,8 +17,10 @@ from biofuse.formats.base import (
     PHASED,
     File,
     Findings,
+    Heads,
     Layout,
     Phase,
+    SampleTable,
     Sidecar,
     Subject,
     Variants,
@@ -28,8 +30,12 @@ from biofuse.formats.bgi import BgiWriter
 from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText
 
+if TYPE_CHECKING:
+    from biofuse.native import Texts
+
 NAME = "bgen"
 TITLE = "BGEN"
+MULTIALLELIC = False
 FILES = (
     File("bgen", ".bgen"),
     File("bgi", ".bgen.bgi", "no_bgi"),
@@ -40,6 +46,9 @@ FIELDS = ("GT", "GP", "DS")
 BITS = (8, 16)
 
 _UNSURE = " (not all were looked at)"
+
+# What the second line of a `.sample` says of a phenotype.
+_TYPES = {"binary": "B", "quantitative": "P", "categorical": "D"}
 
 _HEADER_SIZE = 20
 _ZLIB = 1
@@ -60,7 +69,9 @@ class Options:
         Whether variants of which all calls are phased are shown so. None, as False, shows
         none: files in which some variants are phased make programs fail, or REGENIE give
         wrong numbers.
-    haploid_as_diploid, no_bgi, no_sample_file, no_header_samples : bool
+    haploid_as_diploid : bool or None
+        Whether haploid calls are shown as homozygous diploid ones. None, as False, keeps them.
+    no_bgi, no_sample_file, no_header_samples : bool
     bgen_field : str
         What probabilities are made from.
     bits : int
@@ -68,7 +79,7 @@ class Options:
     id_in_varid : bool
         Whether variant IDs go to the varid, not the rsid.
     three_columns : bool
-        Whether the `.sample` has no column for the sex.
+        Whether the `.sample` has no column for the sex where no sex is known.
     """
 
     phased: bool | None = option(
@@ -76,8 +87,10 @@ class Options:
         "Show variants as phased where the store does; not for REGENIE and SAIGE.",
         off="unphased",
     )
-    haploid_as_diploid: bool = option(
-        False, "Show haploid calls as homozygous diploid ones: REGENIE wants it."
+    haploid_as_diploid: bool | None = option(
+        None,
+        "Show haploid calls as homozygous diploid ones: REGENIE wants it.",
+        off="keep-haploid",
     )
     bgen_field: str = option(
         "GT", "What probabilities are made from: calls, probabilities or dosages.", choices=FIELDS
@@ -88,6 +101,11 @@ class Options:
     no_header_samples: bool = option(False, "Leave sample IDs out of the .bgen.")
     id_in_varid: bool = option(False)
     three_columns: bool = option(False)
+
+
+def needs_sites(options: Options) -> bool:
+    """Whether files are made from all fields of sites: never."""
+    return False
 
 
 def layout(subject: Subject, options: Options) -> Layout:
@@ -107,7 +125,7 @@ def layout(subject: Subject, options: Options) -> Layout:
     name = options.bgen_field
     fields = [GENOTYPES]
     if name != "GT":
-        _check_field(f"call_{name}", name, subject)
+        subject.need_values(name, "--bgen-field")
         fields.append(f"call_{name}")
     else:
         subject.need_genotypes()
@@ -116,7 +134,7 @@ def layout(subject: Subject, options: Options) -> Layout:
     params = {
         "field": name,
         "bits": options.bits,
-        "haploid_as_diploid": options.haploid_as_diploid,
+        "haploid_as_diploid": bool(options.haploid_as_diploid),
     }
     num_samples = len(subject.samples)
     record_size = 0
@@ -132,21 +150,6 @@ def layout(subject: Subject, options: Options) -> Layout:
         fields=tuple(fields),
         params=params,
     )
-
-
-def _check_field(path: str, name: str, subject: Subject) -> None:
-    shape = subject.shapes.get(path)
-    if shape is None:
-        has = [f for f in FIELDS if f"call_{f}" in subject.shapes]
-        raise BiofuseError(
-            f"the store has no {path}, which --bgen-field {name} needs"
-            + (f"; it has {', '.join(f'call_{f}' for f in has)}" if has else "")
-        )
-    values = shape[2] if len(shape) == 3 else 1
-    # Two probabilities are enough for haploid calls, which those of a diploid store may be.
-    least = 2 if name == "GP" else 1
-    if len(shape) not in (2, 3) or values < least:
-        raise BiofuseError(f"{path} is of shape {shape}, not (variants, samples, {least} or more)")
 
 
 def _header(num_variants: int, num_samples: int, samples: bytes | None) -> bytes:
@@ -171,14 +174,14 @@ def _sample_block(samples: Sequence[str]) -> bytes:
     return struct.pack("<II", 8 + len(body), len(samples)) + body
 
 
-def _heads(variants: Variants, id_in_varid: bool) -> "tuple[bytes, array[int]]":
+def _heads(variants: Variants, id_in_varid: bool) -> Heads:
     """What precedes genotype data: strings, position and alleles; `.` for what is missing."""
     from biofuse import native
 
     _check_limits(variants)
     ids = variants.id.or_else(".")
     other = variants.id.blank().or_else(".")
-    return native.bgen_heads(
+    heads = native.bgen_heads(
         ids if id_in_varid else other,
         other if id_in_varid else ids,
         variants.chrom,
@@ -186,6 +189,7 @@ def _heads(variants: Variants, id_in_varid: bool) -> "tuple[bytes, array[int]]":
         variants.ref,
         variants.alt.or_else("."),
     )
+    return Heads(*heads)
 
 
 def _check_limits(variants: Variants) -> None:
@@ -218,11 +222,24 @@ def sidecars(options: Options) -> list[Sidecar]:
     if not options.no_bgi:
         writers.append(BgiWriter(rsid_known=not options.id_in_varid))
     if not options.no_sample_file:
-        header, line = "ID_1 ID_2 missing sex\n0 0 0 D\n", "{sample} {sample} 0 NA\n"
-        if options.three_columns:
-            header, line = "ID_1 ID_2 missing\n0 0 0\n", "{sample} {sample} 0\n"
-        writers.append(SampleText(".sample", header, line, "--no-sample-file"))
+        columns = partial(_sample, three_columns=options.three_columns)
+        writers.append(SampleText(".sample", " ", columns, "--no-sample-file"))
     return writers
+
+
+def _sample(ids: "Texts", table: SampleTable, three_columns: bool) -> "tuple[str, Sequence[Texts]]":
+    """Columns of the `.sample`, with the types of phenotypes that plink2 writes."""
+    names, types = ["ID_1", "ID_2", "missing"], ["0", "0", "0"]
+    columns = [table.fid.or_else("0"), ids, ids.blank().or_else("0")]
+    if table.sex.nbytes or not three_columns:
+        names.append("sex")
+        types.append("D")
+        columns.append(table.sex.or_else("NA"))
+    for each in table.phenotypes:
+        names.append(each.name)
+        types.append(_TYPES[each.kind])
+        columns.append(each.codes.or_else("NA"))
+    return f"{' '.join(names)}\n{' '.join(types)}\n", columns
 
 
 def notices(options: Options, findings: Findings) -> list[str]:

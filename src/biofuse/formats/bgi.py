@@ -7,11 +7,11 @@ import contextlib
 import mmap
 import os
 from array import array
-from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, Variants
+from biofuse.formats.base import MainFile, Subject, Variants
+from biofuse.formats.growing import GrowingFile
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,17 +57,17 @@ class BgiWriter:
     """
 
     suffix = ".bgen.bgi"
-    _rows: IO[bytes]
+    of_samples = False
+    _rows: GrowingFile
 
     def __init__(self, rsid_known: bool = True):
         self._rsid_known = rsid_known
         self._ends = array("Q")
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file of rows."""
         self._path = path
-        # Open until it is finished.
-        self._rows = open(f"{path}.rows", "w+b")  # noqa: SIM115
+        self._rows = GrowingFile(f"{path}.rows")
 
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Add rows.
@@ -95,6 +95,10 @@ class BgiWriter:
         self._rows.write(rows)
         self._ends.append(rows.nbytes + (self._ends[-1] if self._ends else 0))
 
+    def rest(self) -> None:
+        """Close the file of rows until there are more."""
+        self._rows.rest()
+
     def finish(self, main: MainFile) -> None:
         """Write the database.
 
@@ -105,23 +109,23 @@ class BgiWriter:
         """
         import sqlite3
 
-        self._rows.flush()
+        self._rows.rest()
         try:
             root, num_pages = _make_database(self._path, main)
         except sqlite3.Error as error:
             raise _error(error) from error
         if self._ends and self._ends[-1]:
             with (
-                mmap.mmap(self._rows.fileno(), 0, access=mmap.ACCESS_READ) as rows,
+                open(self._rows.path, "rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as rows,
                 open(self._path, "r+b") as out,
             ):
                 _write_tree(out, rows, self._ends, root, num_pages)
         self.abandon()
-        os.unlink(self._rows.name)
 
     def abandon(self) -> None:
-        """Close the file of rows."""
-        self._rows.close()
+        """Close and remove the file of rows."""
+        self._rows.remove()
 
 
 def _error(error: Exception) -> BiofuseError:

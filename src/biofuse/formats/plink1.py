@@ -3,16 +3,30 @@
 Specification: https://www.cog-genomics.org/plink/1.9/formats. A1 is ALT and A2 is REF.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import File, Findings, Layout, Sidecar, Subject, Variants, option
+from biofuse.formats.base import (
+    File,
+    Findings,
+    Layout,
+    SampleTable,
+    Sidecar,
+    Subject,
+    Variants,
+    option,
+)
 from biofuse.formats.positions import check_positions
 from biofuse.formats.text import SampleText, VariantText
 
+if TYPE_CHECKING:
+    from biofuse.native import Texts
+
 NAME = "plink"
 TITLE = "PLINK 1"
+MULTIALLELIC = False
 FILES = (File("bed", ".bed"), File("bim", ".bim", "no_bim"), File("fam", ".fam", "no_fam"))
 
 _MAGIC = b"\x6c\x1b\x01"
@@ -26,6 +40,11 @@ class Options:
 
     no_bim: bool = option(False, "Leave out the .bim file.")
     no_fam: bool = option(False, "Leave out the .fam file.")
+
+
+def needs_sites(options: Options) -> bool:
+    """Whether files are made from all fields of sites: never."""
+    return False
 
 
 def layout(subject: Subject, options: Options) -> Layout:
@@ -58,8 +77,17 @@ def sidecars(options: Options) -> list[Sidecar]:
     if not options.no_bim:
         writers.append(BimWriter())
     if not options.no_fam:
-        writers.append(SampleText(".fam", "", "{sample}\t{sample}\t0\t0\t0\t-9\n", "--no-fam"))
+        writers.append(SampleText(".fam", "\t", _fam, "--no-fam"))
     return writers
+
+
+def _fam(ids: "Texts", table: SampleTable) -> "tuple[str, Sequence[Texts]]":
+    """Columns of the `.fam`, the last of which is the first phenotype, if it is of numbers."""
+    phenotype = ids.blank()
+    if table.phenotypes and table.phenotypes[0].kind != "categorical":
+        phenotype = table.phenotypes[0].values
+    known = (table.fid, ids, table.pat, table.mat, table.sex)
+    return "", [*(column.or_else("0") for column in known), phenotype.or_else("-9")]
 
 
 def notices(options: Options, findings: Findings) -> list[str]:
@@ -68,7 +96,7 @@ def notices(options: Options, findings: Findings) -> list[str]:
 
 
 class BimWriter(VariantText):
-    """`.bim`: chromosome, ID, 0, position, ALT, REF; `.` for what is missing."""
+    """`.bim`: chromosome, ID, centimorgans, position, ALT, REF; `.` for what is missing."""
 
     suffix = ".bim"
 
@@ -79,7 +107,7 @@ class BimWriter(VariantText):
         identifier, alt = variants.id.or_else("."), variants.alt.or_else(".")
         try:
             return native.bim_lines(
-                variants.chrom, identifier, variants.position, alt, variants.ref
+                variants.chrom, identifier, variants.position, alt, variants.ref, variants.cm
             )
         except native.NativeError:
             _refuse(variants)

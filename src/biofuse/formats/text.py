@@ -1,10 +1,17 @@
 """Sidecars of text, a line a sample or a variant."""
 
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import MainFile, Variants
+from biofuse.formats.base import MainFile, SampleTable, Subject, Variants
+from biofuse.formats.growing import GrowingFile
+
+if TYPE_CHECKING:
+    from biofuse.native import Texts
+
+# From the IDs of samples, and what is known of them, to a header and the columns of lines.
+SampleColumns = Callable[["Texts", SampleTable], tuple[str, Sequence["Texts"]]]
 
 
 class SampleText:
@@ -13,21 +20,22 @@ class SampleText:
     Parameters
     ----------
     suffix : str
-    header : str
-        What precedes these lines.
-    line : str
-        A line, with {sample} in place of the ID.
+    separator : str
+        Of its columns.
+    columns : callable
     option : str
         That leaves the file out.
     """
 
-    def __init__(self, suffix: str, header: str, line: str, option: str):
+    of_samples = True
+
+    def __init__(self, suffix: str, separator: str, columns: SampleColumns, option: str):
         self.suffix = suffix
-        self._header = header
-        self._line = line
+        self._separator = separator
+        self._columns = columns
         self._option = option
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Write the file.
 
         Raises
@@ -37,12 +45,17 @@ class SampleText:
         """
         from biofuse import native
 
+        samples = subject.samples
         together = "\0".join(samples)
         if "" in samples or together.split() != [together]:
             self._refuse(samples)
+        ids = native.Texts.of(samples)
+        nothing = ids.blank()
+        table = subject.table or SampleTable(ids, nothing, nothing, nothing)
+        header, columns = self._columns(ids, table)
         with open(path, "wb") as out:
-            out.write(self._header.encode())
-            out.write(native.Texts.of(samples).lines(self._line, "{sample}"))
+            out.write(header.encode())
+            out.write(native.text_rows(columns, self._separator))
 
     def _refuse(self, samples: Sequence[str]) -> None:
         """Raise `BiofuseError` with the first sample that is no word."""
@@ -57,6 +70,9 @@ class SampleText:
     def write(self, variants: Variants, offsets: memoryview | None) -> None:
         """Nothing: variants have no part in it."""
 
+    def rest(self) -> None:
+        """Nothing: the file is closed."""
+
     def finish(self, main: MainFile) -> None:
         """Nothing: the file is complete."""
 
@@ -68,12 +84,12 @@ class VariantText:
     """A file with lines for variants, made by `lines`."""
 
     suffix: str
-    _out: IO[bytes]
+    of_samples = False
+    _out: GrowingFile
 
-    def begin(self, path: str, samples: Sequence[str]) -> None:
+    def begin(self, path: str, subject: Subject) -> None:
         """Make the file."""
-        # Open until it is finished.
-        self._out = open(path, "wb")  # noqa: SIM115
+        self._out = GrowingFile(path)
 
     def lines(self, variants: Variants) -> memoryview:
         """The lines of some variants, in UTF-8."""
@@ -83,10 +99,14 @@ class VariantText:
         """Add lines."""
         self._out.write(self.lines(variants))
 
+    def rest(self) -> None:
+        """Close the file until there are more lines."""
+        self._out.rest()
+
     def finish(self, main: MainFile) -> None:
         """Close the file."""
-        self._out.close()
+        self._out.rest()
 
     def abandon(self) -> None:
         """Close the file."""
-        self._out.close()
+        self._out.rest()

@@ -19,7 +19,9 @@ _FRAGMENT = 4096
 # A handle is a file's node and, above these bits, which opening of a file it is.
 _NODE_BITS = 32
 _NODE_MASK = (1 << _NODE_BITS) - 1
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT | os.O_APPEND
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT
+# Bytes of a name, as statfs tells.
+_LONGEST_NAME = 255
 # What would change something.
 _CHANGES = (
     wire.SETATTR,
@@ -144,6 +146,8 @@ class Directory:
             return self._entry(request.node if name == b"." else wire.ROOT)
         if request.node != wire.ROOT:
             raise OSError(errno.ENOTDIR, "not a directory")
+        if len(name) > _LONGEST_NAME:
+            raise OSError(errno.ENAMETOOLONG, "a name too long")
         node = self._nodes.get(name)
         if node is None:
             raise OSError(errno.ENOENT, "no such file")
@@ -208,7 +212,7 @@ class Directory:
             len(self._sizes) + 1,
             0,
             _BLOCK_SIZE,
-            255,
+            _LONGEST_NAME,
             _FRAGMENT,
             0,
         )

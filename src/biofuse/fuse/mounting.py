@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 
 DEVICE = "/dev/fuse"
 _HELPERS = ("fusermount3", "fusermount")
@@ -101,7 +102,7 @@ def _mount_by_helper(helper: str, mountpoint: str, options: str) -> int:
             done = _run(
                 [helper, "-o", options, "--", mountpoint],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, _SOCKET_VARIABLE: str(theirs.fileno())},
+                variables={_SOCKET_VARIABLE: str(theirs.fileno())},
             )
         if done.returncode != 0:
             raise MountError(_explain(done))
@@ -112,9 +113,12 @@ def _mount_by_helper(helper: str, mountpoint: str, options: str) -> int:
     return fds[0]
 
 
-def _run(command: list[str], **options: object) -> "subprocess.CompletedProcess[str]":
+def _run(
+    command: list[str], pass_fds: Sequence[int] = (), variables: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the helper, which is told no more of this process's environment than it needs."""
     try:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -122,7 +126,8 @@ def _run(command: list[str], **options: object) -> "subprocess.CompletedProcess[
             text=True,
             errors="replace",
             check=False,
-            **options,
+            pass_fds=pass_fds,
+            env={"PATH": os.environ.get("PATH", os.defpath), **(variables or {})},
         )
     except OSError as error:
         raise MountError(f"cannot run {command[0]}: {error.strerror}") from error

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import struct
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ _WANTED = (
     | wire.INIT_EXT
     | wire.DIRECT_IO_ALLOW_MMAP
 )
+# The largest error that a reply may have.
+_MAX_ERRNO = 511
 # Those that the kernel waits for no reply to.
 _SILENT = frozenset((wire.FORGET, wire.BATCH_FORGET, wire.INTERRUPT))
 
@@ -126,9 +129,12 @@ class Session:
                 return
 
     def _answer(self, data: bytes) -> None:
+        if len(data) < wire.IN_HEADER.size:
+            logger.error("a request of %d bytes is none of the protocol's", len(data))
+            return
         length, operation, unique, node, _, _, pid, _, _ = wire.IN_HEADER.unpack_from(data)
         request = Request(unique, node, pid, data[wire.IN_HEADER.size : length])
-        if operation == wire.INIT:
+        if operation == wire.INIT and len(request.body) >= wire.INIT_IN.size:
             self._negotiate(request)
             return
         if operation == wire.DESTROY:
@@ -142,6 +148,9 @@ class Session:
                 reply = handler(request)
             except OSError as error:
                 code = error.errno or errno.EIO
+            except struct.error:
+                # It is shorter than the operation's structure.
+                code = errno.EINVAL
             except Exception:
                 logger.exception("operation %d failed", operation)
                 code = errno.EIO
@@ -195,7 +204,8 @@ class Session:
 
     def fail(self, unique: int, code: int) -> bool:
         """Answer a request with an error. Returns whether the kernel still waited for it."""
-        return self._write(unique, -code, b"")
+        # A number that the kernel has no room for it would not take, and whoever asked would wait.
+        return self._write(unique, -code if 0 < code <= _MAX_ERRNO else -errno.EIO, b"")
 
     def _write(self, unique: int, error: int, data: bytes | memoryview) -> bool:
         header = wire.OUT_HEADER.pack(wire.OUT_HEADER.size + len(data), error, unique)

@@ -8,12 +8,14 @@ from typing import Any
 from biofuse.errors import BiofuseError
 
 # Codecs that write a chunk once. Others join pieces, or hand it on to a next step.
-_ONE_COPY = {"none", "blosc", "zstd", "lz4"}
+_ONE_COPY = {"none", "blosc", "zstd", "lz4", "vlen-utf8"}
+# Of a text that is an object of Python's, beside its bytes.
+_TEXT_OBJECT = 64
 
 
 @dataclass(frozen=True)
 class GenotypeArray:
-    """The shape and encoding of call_genotype, its phasing, or a field of values.
+    """The shape and encoding of call_genotype, its phasing, or another field of calls.
 
     Attributes
     ----------
@@ -27,8 +29,8 @@ class GenotypeArray:
     fill : int
         Value of the alleles in a chunk that is not stored, within int8.
     slow_reason : str or None
-        Why chunks go through zarr-python; None if they are zstd Blosc frames of int8, or
-        for values of float32.
+        Why chunks go through zarr-python; None if they are zstd Blosc frames of int8, or of
+        values that are handed on as they are.
     sharded : bool
         Whether stored objects are shards, of one or several chunks.
     codec : str
@@ -39,11 +41,19 @@ class GenotypeArray:
         How many chunks of variants and of samples a stored object holds.
     plain : dict or None
         Of an array whose chunks `genotypes.plain` can decode: their numpy `dtype` and
-        `order`, and the configuration of a numcodecs `codec` or None.
+        `order`, and the configuration of a numcodecs `codec` or None. Of texts that are
+        vlen-utf8's the dtype is "|O".
     absent : tuple of (int, int) or None
         Runs of stored objects that were not there when the view was planned: the number of
         the first one, counted row by row, and of the one after the last. None where that is
         not known.
+    code : str
+        What values are handed on as: a code of struct, or "s" for texts.
+    text_width : int
+        Bytes that the texts of a sample take, with commas between them; 0 if not of texts, or
+        not known.
+    text_chunk : int
+        Bytes of a decoded chunk of texts of any length, at most; 0 if not known.
     """
 
     path: str
@@ -60,6 +70,9 @@ class GenotypeArray:
     per_object: tuple[int, int] = (1, 1)
     plain: dict[str, Any] | None = None
     absent: tuple[tuple[int, int], ...] | None = None
+    code: str = "f"
+    text_width: int = 0
+    text_chunk: int = 0
 
     @property
     def fast(self) -> bool:
@@ -68,7 +81,7 @@ class GenotypeArray:
     @property
     def decoded_size(self) -> int:
         """Bytes of a decoded chunk."""
-        return prod(self.chunks) * self.item_size
+        return self.text_chunk or prod(self.chunks) * self.item_size
 
     @property
     def decoding_need(self) -> int:
@@ -78,9 +91,16 @@ class GenotypeArray:
         """
         if self.fast:
             return 0
+        if self.text_chunk and self.plain is None:
+            return self.text_chunk + prod(self.chunks) * _TEXT_OBJECT
         steps = set(self.codec.split()[0].split("+")) - {"bytes"}
         once = len(steps) <= 1 and steps <= _ONE_COPY and not self.sharded
         return self.decoded_size * (1 if once else 2)
+
+    @property
+    def row_items(self) -> int:
+        """What a sample has in a row of values: numbers, or bytes of its text."""
+        return self.text_width if self.code == "s" else self.shape[2]
 
     @property
     def ploidy(self) -> int:

@@ -4,8 +4,18 @@ from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.plain import zarr2_encoding, zarr3_encoding
 
+# Kinds of arrays, as numpy names them: calls, their probabilities and dosages, and what else a
+# sample may have.
+CALLS, VALUES, ANYTHING = "iu", "f", "biufSUOT"
+_TEXT = "SUOT"
+_CODES = {"b1": "?", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q"}
+_CODES |= {"u8": "Q"}
+# Bytes of a character of UTF-8, at most.
+_UTF8 = 4
+_BIT_SHUFFLE = "bit shuffle"
 
-def describe(array, values: bool = False) -> GenotypeArray:
+
+def describe(array, kinds: str = CALLS) -> GenotypeArray:
     """Describe a zarr-python array.
 
     Parameters
@@ -14,8 +24,9 @@ def describe(array, values: bool = False) -> GenotypeArray:
         call_genotype, of shape (variants, samples, ploidy) and an integer dtype, or
         call_genotype_phased, of shape (variants, samples) and bool, or int8 with the
         attribute dtype "bool", as xarray writes them.
-    values : bool
-        Whether it is a field of floating-point values instead, of either shape.
+    kinds : str
+        `VALUES` if it is a field of floating-point values instead, or `ANYTHING`: of either
+        shape.
 
     Raises
     ------
@@ -23,8 +34,8 @@ def describe(array, values: bool = False) -> GenotypeArray:
         If it is not such an array.
     """
     kind = array.dtype.kind
-    flat = array.ndim == 2 and (kind == "f" if values else _is_bool(array))
-    if not flat and (array.ndim != 3 or kind not in ("f" if values else "iu")):
+    flat = array.ndim == 2 and (_is_bool(array) if kinds == CALLS else kind in kinds)
+    if not flat and (array.ndim != 3 or kind not in kinds):
         raise BiofuseError(
             f"{array.path} has {array.ndim} dimensions of {array.dtype}; genotypes are "
             "(variants, samples, ploidy) integers, their phasing (variants, samples) booleans, "
@@ -47,18 +58,17 @@ def describe(array, values: bool = False) -> GenotypeArray:
     unit = (1,) if flat else ()
     chunks = (*(max(1, int(n)) for n in array.chunks), *unit)
     shape = (*(int(n) for n in array.shape), *unit)
-    if reason is None and kind == "f" and array.dtype.str != "<f4":
-        reason = f"values are {array.dtype}"
-    elif reason is None and kind != "f" and array.dtype.itemsize != 1:
-        reason = f"alleles are {array.dtype}"
-    elif reason is None and kind == "u":
-        reason = "alleles are unsigned"
-    elif reason is None and chunks[2] != shape[2]:
+    if reason is None:
+        reason = _slow_type(array.dtype, kinds)
+    if reason is None and array.dtype.itemsize > 1 and codec.endswith(_BIT_SHUFFLE):
+        reason = "values are bit shuffled"
+    if reason is None and chunks[2] != shape[2]:
         reason = "chunks don't span the last dimension"
     elif reason is None and chunks[0] * chunks[1] * chunks[2] * array.dtype.itemsize >= 2**31:
         reason = "chunks are larger than a Blosc frame can be"
     # zarr-python leaves out chunks of zeros where no fill value is set, as in bio2zarr's stores.
-    fill = 0 if kind == "f" else metadata.fill_value or 0
+    fill = metadata.fill_value or 0 if kind in "iub" else 0
+    text = kind in _TEXT
     return GenotypeArray(
         path=array.path,
         shape=shape,
@@ -73,7 +83,28 @@ def describe(array, values: bool = False) -> GenotypeArray:
         item_size=array.dtype.itemsize,
         per_object=_chunks_per_object(array),
         plain=plain if chunks[2] == shape[2] else None,
+        code="s" if text else "f" if kind == "f" else _CODES[f"{kind}{array.dtype.itemsize}"],
+        text_width=_text_width(array.dtype, shape[2]) if text else 0,
     )
+
+
+def _slow_type(dtype, kinds: str) -> str | None:
+    """Why values of a type are not read from frames as they are; None if they are."""
+    if kinds == CALLS:
+        if dtype.itemsize != 1:
+            return f"alleles are {dtype}"
+        return "alleles are unsigned" if dtype.kind == "u" else None
+    native = dtype.kind in "biu" and dtype.byteorder != ">"
+    return None if native or dtype.str == "<f4" else f"values are {dtype}"
+
+
+def _text_width(dtype, values: int) -> int:
+    """Bytes of a sample's texts, with commas between them; 0 if the type does not tell."""
+    if dtype.kind not in "SU":
+        return 0
+    characters = dtype.itemsize if dtype.kind == "S" else dtype.itemsize // 4
+    each = characters if dtype.kind == "S" else _UTF8 * characters
+    return max(1, values * each + values - 1)
 
 
 def _is_bool(array) -> bool:
@@ -123,7 +154,7 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 
 
 def _blosc_text(config) -> str:
-    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: "bit shuffle", -1: "automatic shuffle"}
+    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: _BIT_SHUFFLE, -1: "automatic shuffle"}
     kind = config.get("shuffle")
     kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
     return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"

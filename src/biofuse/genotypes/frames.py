@@ -138,8 +138,10 @@ class FrameReader:
             frames[i] = _frame(index, span, want.start, piece)
         return frames
 
-    def rows_within(self, chunk_row: int, size: int) -> int:
-        """How many neighbouring rows can be read in so many bytes, at least one.
+    def rows_within(self, chunk_row: int, row: int, size: int) -> int:
+        """How many rows, from this one on, can be read in so many bytes.
+
+        At least those that end in the block in which this one does: they are read with it.
 
         Raises
         ------
@@ -154,6 +156,9 @@ class FrameReader:
             return rows
         # A block that is begun is read to its end, on either side.
         rows -= 2 * -(-shape.block // self._row_size)
+        if shape.block:
+            ends_in = ((row + 1) * self._row_size - 1) // shape.block
+            rows = max(rows, (ends_in + 1) * shape.block // self._row_size - row)
         return max(1, min(rows, self._whole_rows - 1))
 
     def block_size(self, chunk_row: int) -> int:

@@ -7,6 +7,7 @@ from biofuse.genotypes.whole import WholeChunks
 # Decoded bytes that are packed at a time.
 _SLAB = 1 << 20
 _NUM_PLANES = 8
+_LEAST, _MOST = -128, 127
 
 
 class PackedReader:
@@ -72,7 +73,8 @@ class PackedReader:
         for start in range(first, last, step):
             slab = values[start : min(start + step, last)]
             if slab.dtype != np.int8:
-                # Alleles beyond int8 can be shown in no format; clipping keeps them so.
-                slab = np.clip(slab, -128, 127).astype(np.int8)
+                # An allele beyond int8 becomes a value that no format takes for an allele.
+                beyond = (slab < _LEAST) | (slab > _MOST)
+                slab = np.where(beyond, _LEAST, slab).astype(np.int8)
             packed.append(np.ascontiguousarray(slab).reshape(len(slab), width))
         return packed

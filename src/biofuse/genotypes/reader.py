@@ -45,6 +45,7 @@ class GenotypeReader:
         wide: bool = False,
     ):
         self.genotypes = genotypes
+        self._kept = samples
         self._store = store
         self._blocks = blocks
         self._planes = _WIDE if wide else _NARROW
@@ -87,7 +88,7 @@ class GenotypeReader:
         """
         if self.genotypes.fast:
             try:
-                return self._frames.rows_within(chunk_row, size)
+                return self._frames.rows_within(chunk_row, row, size)
             except native.NativeError as error:
                 if not error.unsupported:
                     raise self.error(error, chunk_row) from error
@@ -150,11 +151,15 @@ class GenotypeReader:
             rows.set_packed(i, self._packed.read(chunk_row, sample_chunk, first, last))
 
     def error(self, error: native.NativeError, chunk_row: int) -> BiofuseError:
-        """A kernel's error with the chunk's key and the variant in its text."""
+        """A kernel's error with the chunk's key, the variant and the sample in its text."""
         text = str(error)
         if error.chunk >= 0:
             text = f"{self.genotypes.key(chunk_row, self._samples.chunks[error.chunk])}: {text}"
         if error.row >= 0:
             variant = chunk_row * self.genotypes.chunks[0] + error.row
-            text += f" (variant {variant} of the store, counted from 0)"
+            place = f"variant {variant} of the store"
+            if error.sample >= 0:
+                sample = error.sample if self._kept is None else self._kept[error.sample]
+                place += f" and sample {sample}"
+            text += f" ({place}, counted from 0)"
         return BiofuseError(text)

@@ -1,20 +1,24 @@
-"""Rows of floating-point fields of calls, such as call_GP and call_DS."""
+"""Rows of fields of calls beside genotypes, such as call_GP, call_DS and call_AD."""
 
 from array import array
 from bisect import bisect_left
+from struct import calcsize
+from typing import Any, Literal
 
 from biofuse import native
 from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
+from biofuse.genotypes.floats import float32
 from biofuse.genotypes.frames import FrameReader
 from biofuse.genotypes.samples import plan_sample_chunks
+from biofuse.genotypes.texts import TextChunk
 from biofuse.genotypes.whole import WholeChunks
 from biofuse.stores import Store
 
 # Bytes of the values that are read at a time, however many rows are asked for.
 _MAX_BYTES = 4 << 20
-_VALUE = 4
+_BYTE: Literal["B"] = "B"
 
 
 class ValueReader:
@@ -29,6 +33,13 @@ class ValueReader:
     samples : sequence of int, optional
         Kept samples in output order; None for all.
     cache : ByteCache
+    kept_bytes : int
+        Bytes of values that may be kept at a time for what is read next.
+
+    Attributes
+    ----------
+    num_values : int
+        A sample's: numbers, or bytes of its text.
     """
 
     def __init__(
@@ -38,16 +49,21 @@ class ValueReader:
         values: GenotypeArray,
         samples,
         cache: ByteCache,
+        kept_bytes: int = 0,
     ):
         self.genotypes = values
-        self.num_values = values.shape[2]
+        self.num_values = values.row_items
+        self._code = _BYTE if values.code == "s" else values.code
+        self._item_size = calcsize(self._code)
         self._kept = samples
         self._store = store
         self._whole = whole
         self._samples = plan_sample_chunks(values.shape[1], values.chunks[1], samples)
         self._frames = FrameReader(store, values, self._samples.chunks, cache)
         self._total = sum(self._samples.sizes)
-        self._row_bytes = max(1, self._total * self.num_values * _VALUE)
+        self._row_bytes = max(1, self._total * self.num_values * self._item_size)
+        self._cache = cache
+        self._kept_rows = min(kept_bytes, _MAX_BYTES) // self._row_bytes
         self._idle_decoders: list[native.Values] = []
 
     @property
@@ -55,17 +71,21 @@ class ValueReader:
         """Rows to read at a time."""
         return max(1, _MAX_BYTES // self._row_bytes)
 
-    def scratch_bytes(self, chunk_row: int) -> int:
-        """What a call takes: one block, decompressed, and the values of `max_rows`.
+    def block_bytes(self, chunk_row: int) -> int:
+        """What each thread's decoder takes: one block, decompressed.
 
         Parameters
         ----------
         chunk_row : int
             One that will be read: its frames tell the size of blocks.
         """
-        copies = 1 if self._samples.index is None else 2
-        block = self._frames.block_size(chunk_row) if self.genotypes.fast else 0
-        return 2 * block + copies * self.max_rows * self._row_bytes
+        return 2 * self._frames.block_size(chunk_row) if self.genotypes.fast else 0
+
+    @property
+    def read_bytes(self) -> int:
+        """What the values of `max_rows` take, and of those that are kept."""
+        rows = (1 if self._samples.index is None else 2) * self.max_rows
+        return (rows + self._kept_rows) * self._row_bytes
 
     def rows_within(self, chunk_row: int, row: int, size: int) -> int:
         """How many rows, from this one on, can be loaded at once in so many bytes; at least one.
@@ -77,7 +97,7 @@ class ValueReader:
         """
         if self.genotypes.fast:
             try:
-                return min(self.max_rows, self._frames.rows_within(chunk_row, size))
+                return min(self.max_rows, self._frames.rows_within(chunk_row, row, size))
             except native.NativeError as error:
                 if not error.unsupported:
                     raise BiofuseError(f"{self.genotypes.path}: {error}") from error
@@ -92,7 +112,7 @@ class ValueReader:
         """Say that a chunk row will be read soon."""
         self._store.hint(self.keys(chunk_row))
 
-    def read(self, chunk_row: int, wanted: array) -> "memoryview[float]":
+    def read(self, chunk_row: int, wanted: array) -> memoryview:
         """Values of these rows of a chunk row.
 
         Parameters
@@ -102,14 +122,50 @@ class ValueReader:
 
         Returns
         -------
-        memoryview of float32, shape (rows, samples * num_values)
+        memoryview, shape (rows, samples * num_values)
+            Of the array's `code`; of bytes if it is of texts, with zeros behind each.
 
         Raises
         ------
         BiofuseError
             If a chunk cannot be read; the text has its key.
         """
-        out = _matrix(len(wanted), self._total * self.num_values)
+        step = self._rows_of_a_block(chunk_row)
+        if len(wanted) >= step:
+            return self._read(chunk_row, wanted)
+        samples = self._total if self._samples.index is None else len(self._samples.index)
+        size = samples * self.num_values * self._item_size
+        found = self._matrix(len(wanted), samples)
+        out = found.cast(_BYTE)
+        for i, row in enumerate(wanted):
+            start = row // step * step
+            values = self._kept_values(chunk_row, start, step)
+            at = (row - start) * size
+            out[i * size : (i + 1) * size] = values[at : at + size]
+        return found
+
+    def _rows_of_a_block(self, chunk_row: int) -> int:
+        """Rows that are read at once and kept, since a block that is decompressed has them."""
+        if self._kept_rows <= 1 or not self.genotypes.fast:
+            return 1
+        _, samples, values = self.genotypes.chunks
+        row = samples * values * self._item_size
+        return min(self._kept_rows, self._frames.block_size(chunk_row) // row)
+
+    def _kept_values(self, chunk_row: int, start: int, count: int) -> memoryview:
+        """Bytes of the values of some rows, kept for those who want others of them."""
+        key = ("values", self.genotypes.path, chunk_row, start)
+        found = self._cache.get(key)
+        if found is None:
+            first = chunk_row * self.genotypes.chunks[0]
+            stop = min(start + count, self.genotypes.chunks[0], self.genotypes.shape[0] - first)
+            found = self._read(chunk_row, array("I", range(start, stop))).cast(_BYTE)
+            self._cache.put(key, found, found.nbytes)
+        assert isinstance(found, memoryview)
+        return found
+
+    def _read(self, chunk_row: int, wanted: array) -> memoryview:
+        out = self._matrix(len(wanted), self._total)
         frames = self._read_frames(chunk_row, wanted)
         column = 0
         for i, sample_chunk in enumerate(self._samples.chunks):
@@ -120,11 +176,18 @@ class ValueReader:
         index = self._samples.index
         if index is None:
             return out
-        kept = _matrix(len(wanted), len(index) * self.num_values)
+        kept = self._matrix(len(wanted), len(index))
         native.gather_values(out, index, self.num_values, kept)
         return kept
 
-    def error(self, text: str, variant: int, sample: int, row: "memoryview[float]") -> BiofuseError:
+    def _matrix(self, rows: int, samples: int) -> memoryview:
+        """Zeros for so many rows and samples, both above 0."""
+        columns = samples * self.num_values
+        zeros = memoryview(bytearray(rows * columns * self._item_size))
+        code: Any = self._code
+        return zeros.cast(code, (rows, columns))
+
+    def error(self, text: str, variant: int, sample: int, row: memoryview) -> BiofuseError:
         """What a kernel says of a sample's values, with the place and the values.
 
         Parameters
@@ -134,16 +197,17 @@ class ValueReader:
             Of the store.
         sample : int
             Of the view.
-        row : memoryview of float32, shape (1, samples * num_values)
+        row : memoryview, shape (1, samples * num_values)
         """
         first = sample * self.num_values
-        values = ", ".join(f"{row[0, first + i]:g}" for i in range(self.num_values))
+        found = [row[0, first + i] for i in range(self.num_values)]
+        values = ", ".join(f"{x:g}" if isinstance(x, float) else str(x) for x in found)
         sample = sample if self._kept is None else self._kept[sample]
         chunk_rows, chunk_samples, _ = self.genotypes.chunks
         key = self.genotypes.key(variant // chunk_rows, sample // chunk_samples)
         return BiofuseError(
             f"{key}: {text}: {values} (variant {variant} of the store and sample {sample}, "
-            "counted from 0); --bgen-field GT shows its calls instead"
+            "counted from 0)"
         )
 
     def _read_frames(self, chunk_row: int, wanted: array) -> list:
@@ -164,17 +228,17 @@ class ValueReader:
         sample_chunk: int,
         wanted: array,
         count: int,
-        out: "memoryview[float]",
+        out: memoryview,
         column: int,
     ) -> bool:
         """Read a frame's values into `out`. Returns whether it is of a kind that this takes."""
         if frame is None:
             return False
-        if self._idle_decoders:
+        try:
             decoder = self._idle_decoders.pop()
-        else:
+        except IndexError:
             rows, samples, values = self.genotypes.chunks
-            decoder = native.Values(rows, samples * values)
+            decoder = native.Values(rows, samples * values, self._item_size)
         try:
             decoder.read(
                 frame.index, frame.span, frame.span_start, frame.size, wanted, count, out, column
@@ -193,7 +257,7 @@ class ValueReader:
         chunk_row: int,
         sample_chunk: int,
         wanted: array,
-        out: "memoryview[float]",
+        out: memoryview,
         column: int,
     ) -> None:
         """Read a chunk's values through zarr-python."""
@@ -202,15 +266,19 @@ class ValueReader:
         into = np.asarray(out)
         done = 0
         while done < len(wanted):
-            with self._whole.alone():
-                first, rows = self._whole.kept(
-                    self.genotypes,
-                    chunk_row,
-                    sample_chunk,
-                    wanted[done],
-                    lambda: self._row_bytes,
-                    _KeptValues,
-                )
+            try:
+                with self._whole.alone():
+                    first, rows = self._whole.kept(
+                        self.genotypes,
+                        chunk_row,
+                        sample_chunk,
+                        wanted[done],
+                        lambda: self._row_bytes,
+                        _KeptValues,
+                    )
+            except native.NativeError as error:
+                key = self.genotypes.key(chunk_row, sample_chunk)
+                raise BiofuseError(f"{key}: {error}") from error
             stop = bisect_left(wanted, first + len(rows), done)
             found = rows[np.asarray(wanted[done:stop]) - first]
             into[done:stop, column : column + rows.shape[1]] = found
@@ -221,10 +289,10 @@ class _KeptValues(tuple):
     """The first of some rows of a chunk, and their values."""
 
     def __new__(cls, values, begin):
-        import numpy as np
-
         first, last = begin()
-        rows = np.array(values[first:last], dtype=np.float32)
+        if isinstance(values, TextChunk):
+            return super().__new__(cls, (first, values.rows(first, last)))
+        rows = _items(values[first:last])
         return super().__new__(cls, (first, rows.reshape(last - first, -1)))
 
     @property
@@ -232,6 +300,10 @@ class _KeptValues(tuple):
         return self[1].nbytes
 
 
-def _matrix(rows: int, columns: int) -> "memoryview[float]":
-    """Zeroed float32 of this shape, both above 0."""
-    return memoryview(bytearray(rows * columns * _VALUE)).cast("f", (rows, columns))
+def _items(values):
+    """A copy of the values in this machine's order of bytes, floats of 32 bits."""
+    import numpy as np
+
+    if values.dtype.kind == "f":
+        return np.array(float32(values))
+    return np.array(values, dtype=values.dtype.newbyteorder("="))

@@ -12,7 +12,8 @@ from biofuse import native
 from biofuse.errors import BiofuseError, one_line
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
-from biofuse.genotypes.plain import decode
+from biofuse.genotypes.plain import decode, most_decoded
+from biofuse.genotypes.texts import TextChunk
 from biofuse.memory import format_size
 from biofuse.stores import Location, Range, Store, read_whole
 from biofuse.stores.limits import encoded, only
@@ -78,9 +79,10 @@ class WholeChunks:
         row_bytes : callable
             As for `range_rows`; asked again when the chunk was looked at.
         make : callable
-            Called with all rows of the chunk as a numpy array, and with a callable that
-            gives the first and last row, exclusive, of the range to keep, and makes room
-            for it. Returns an object with `nbytes`, which must not refer to that array.
+            Called with all rows of the chunk as a numpy array, or a `TextChunk` if they are
+            texts, and with a callable that gives the first and last row, exclusive, of the
+            range to keep, and makes room for it. Returns an object with `nbytes`, which must
+            not refer to that array.
         """
         chunk = (array.path, chunk_row, sample_chunk)
 
@@ -100,7 +102,7 @@ class WholeChunks:
             self._cache.make_room(int((last - first) * row_bytes() * min(1.0, share)))
             return first, last
 
-        made = make(self._decode(array, chunk_row, sample_chunk), begin)
+        made = make(self.decode(array, chunk_row, sample_chunk), begin)
         self._cache.put(("whole", chunk, bounds()), made, made.nbytes)
         return made
 
@@ -110,7 +112,18 @@ class WholeChunks:
         with self._lock:
             yield
 
-    def _decode(self, array: GenotypeArray, chunk_row: int, sample_chunk: int):
+    def decode(self, array: GenotypeArray, chunk_row: int, sample_chunk: int):
+        """A whole chunk, but for what of it is beyond the array's edge. Call under `alone`.
+
+        Returns
+        -------
+        ndarray or TextChunk
+
+        Raises
+        ------
+        BiofuseError
+            If it cannot be read; the text has its key.
+        """
         key = array.key(chunk_row, sample_chunk)
         part = tuple(
             slice(number * size, min((number + 1) * size, whole))
@@ -126,6 +139,8 @@ class WholeChunks:
                 return values
             if values is None:
                 values = self._open(array)(*part)
+                if array.code == "s":
+                    values = TextChunk(array, values, values.shape[:2])
         except BiofuseError:
             raise
         except Exception as error:
@@ -137,13 +152,19 @@ class WholeChunks:
 
     def _decode_plain(self, array: GenotypeArray, key: str, part: tuple[slice, ...]):
         """Decode a chunk that is not zarr-python's business; None if it is, or is not stored."""
+        import numpy as np
+
         if array.plain is None:
             return None
-        [piece] = read_whole(self._store, [key], encoded(array.decoded_size))
+        [piece] = read_whole(self._store, [key], encoded(most_decoded(array)))
         if piece is None:
             return None
+        shape = (part[0].stop - part[0].start, part[1].stop - part[1].start)
         values = decode(array, piece.data)
-        return values[tuple(slice(each.stop - each.start) for each in part)]
+        if not isinstance(values, np.ndarray):
+            return TextChunk(array, values, shape)
+        values = values[: shape[0], : shape[1]]
+        return TextChunk(array, values, shape) if array.code == "s" else values
 
     def _is_stored(self, key: str) -> bool:
         """Whether a chunk is there; `StoreChangedError` if it was changed after the mount."""

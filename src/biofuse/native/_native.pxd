@@ -1,6 +1,6 @@
 # Declarations of the C kernels.
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "error.h" nogil:
@@ -45,7 +45,7 @@ cdef extern from "planes.h" nogil:
         uint8_t *plane[8]
         uint64_t capacity
         int no_sign
-        int wide
+        int depth
 
     ctypedef struct bf_gather:
         const uint32_t *index
@@ -159,29 +159,69 @@ cdef extern from "count.h" nogil:
                             bf_error *)
 
 
+cdef extern from "split.h" nogil:
+    ctypedef struct bf_split_alt:
+        uint16_t number
+
+    ctypedef struct bf_split:
+        const bf_split_alt *alts
+        uint64_t num_records
+        int others_missing
+        bf_encode_record encode
+        const void *encoder
+
+    bf_status bf_split_encode(
+        const void *, const bf_row *, uint64_t, uint8_t *, uint64_t, bf_error *)
+
+
 cdef extern from "plink1.h" nogil:
     bf_status bf_plink1_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                                bf_error *) noexcept
 
 
+cdef extern from "call_values.h" nogil:
+    ctypedef enum bf_call_field:
+        BF_FIELD_GT
+        BF_FIELD_GP
+        BF_FIELD_DS
+
+
+cdef extern from "plink2.h" nogil:
+    ctypedef struct bf_plink2:
+        bf_call_field field
+        int calls
+
+    uint64_t bf_plink2_record_size(const bf_plink2 *, uint32_t)
+    bf_status bf_plink2_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                               bf_error *) noexcept
+
+
 cdef extern from "values.h" nogil:
     ctypedef struct bf_values:
-        pass
+        unsigned item_size
 
-    bf_status bf_values_init(bf_values *, uint32_t, uint64_t, bf_error *)
+    bf_status bf_values_init(bf_values *, uint32_t, uint64_t, unsigned, bf_error *)
     void bf_values_free(bf_values *)
     bf_status bf_values_read(bf_values *, const bf_frame_source *, const uint32_t *, uint64_t,
-                             uint64_t, float *, uint64_t, bf_error *)
+                             uint64_t, uint8_t *, uint64_t, bf_error *)
+
+
+cdef extern from "text_cells.h" nogil:
+    ctypedef struct bf_text_chunk:
+        const uint8_t *bytes
+        uint64_t size
+        uint64_t rows
+        uint64_t row_texts
+        uint32_t num_values
+
+    bf_status bf_text_cells_width(const bf_text_chunk *, uint64_t, uint32_t *, bf_error *)
+    bf_status bf_text_cells_write(const bf_text_chunk *, uint64_t, uint64_t, uint64_t, uint32_t,
+                                  uint8_t *, uint64_t, bf_error *)
 
 
 cdef extern from "bgen.h" nogil:
-    ctypedef enum bf_bgen_field:
-        BF_BGEN_GT
-        BF_BGEN_GP
-        BF_BGEN_DS
-
     ctypedef struct bf_bgen:
-        bf_bgen_field field
+        bf_call_field field
         unsigned bits
         int haploid_as_diploid
         const uint8_t *heads
@@ -192,6 +232,46 @@ cdef extern from "bgen.h" nogil:
     uint64_t bf_bgen_data_size(const bf_bgen *, uint32_t, uint32_t)
     bf_status bf_bgen_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
                              bf_error *) noexcept
+
+
+cdef extern from "bcf.h" nogil:
+    ctypedef struct bf_bcf_format:
+        char code
+        char per
+        uint32_t num_values
+        const uint8_t *key
+        uint32_t key_size
+
+    ctypedef struct bf_bcf:
+        unsigned width
+        const uint8_t *prefix
+        uint32_t prefix_size
+        const bf_bcf_format *formats
+        uint32_t num_formats
+        const uint8_t *heads
+        uint64_t heads_size
+        const uint64_t *head_offsets
+        const uint64_t *offsets
+        uint64_t num_records
+
+    ctypedef struct bf_bcf_values:
+        const uint8_t *values
+        uint64_t size
+        uint32_t num_samples
+        uint32_t ploidy
+        uint64_t first_record
+        uint64_t num_records
+
+    unsigned bf_bcf_stored_bytes(char)
+    uint64_t bf_bcf_data_size(const bf_bcf *, uint32_t, uint32_t, uint32_t)
+    bf_status bf_bcf_put_format(const bf_bcf *, uint32_t, const bf_bcf_values *, uint8_t *,
+                                uint64_t, bf_error *)
+    bf_status bf_bcf_encode(const void *, const bf_row *, uint64_t, uint8_t *, uint64_t,
+                            bf_error *) noexcept
+
+
+cdef extern from "bgzf.h" nogil:
+    uint64_t bf_bgzf_size(uint64_t)
 
 
 cdef extern from "<sys/uio.h>" nogil:
@@ -216,12 +296,15 @@ cdef extern from "engine.h" nogil:
         uint64_t header_size
         uint64_t size
         uint64_t records
+        const uint32_t *variants
+        uint64_t first
         uint64_t record_size
         const uint64_t *offsets
         bf_encode_record encode
         const void *encoder
         int genotypes
         int phased
+        int framed
 
     ctypedef struct bf_watched:
         const char *path
@@ -235,6 +318,7 @@ cdef extern from "engine.h" nogil:
         int64_t *bound
         bf_source ***sources
         uint8_t *out
+        uint8_t *blocks
         iovec *iov
         int num_iov
         bf_context *next
@@ -266,7 +350,6 @@ cdef extern from "engine.h" nogil:
         uint32_t num_arrays
         const bf_file *files
         uint32_t num_files
-        const uint32_t *variants
         bf_watched *watched
         uint32_t num_watched
         uint64_t ahead_bytes
@@ -319,6 +402,11 @@ cdef extern from "bgen_compress.h" nogil:
         uint64_t *, bf_error *)
 
 
+cdef extern from "bgzf_compress.h" nogil:
+    bf_status bf_bgzf_compress(
+        const uint8_t *, const uint64_t *, uint64_t, int, uint8_t *, uint64_t *, bf_error *)
+
+
 cdef extern from "write.h" nogil:
     void bf_copy_out(const iovec *, int, uint8_t *)
     int bf_write_at(int, iovec *, int, uint64_t)
@@ -361,8 +449,8 @@ cdef extern from "texts.h" nogil:
         const uint8_t *data
         uint32_t size
 
-    uint64_t bf_texts_lines_size(const bf_texts *, const bf_text *, uint64_t)
-    void bf_texts_write_lines(const bf_texts *, const bf_text *, uint64_t, uint8_t *)
+    uint64_t bf_texts_rows_size(const bf_texts *, uint64_t)
+    void bf_texts_write_rows(const bf_texts *, uint64_t, uint8_t, uint8_t *)
     bf_status bf_texts_check(const bf_texts *, bf_error *)
     uint64_t bf_texts_size(const bf_texts *)
     bf_status bf_texts_from_vlen(const uint8_t *, uint64_t, uint64_t, uint64_t, uint64_t *,
@@ -404,9 +492,50 @@ cdef extern from "bim.h" nogil:
         bf_texts a1
         bf_texts a2
         const int64_t *positions
+        const bf_texts *cm
 
     uint64_t bf_bim_room(const bf_bim *)
     bf_status bf_bim_write(const bf_bim *, uint8_t *, uint64_t *, bf_error *)
+
+
+cdef extern from "floats.h" nogil:
+    enum:
+        BF_FLOAT_SIZE
+    uint8_t *bf_put_centimorgans(uint8_t *, double)
+
+
+cdef extern from "pvar.h" nogil:
+    ctypedef struct bf_pvar:
+        bf_texts chrom
+        bf_texts id
+        bf_texts ref
+        bf_texts alt
+        const int64_t *positions
+        const float *quality
+        const bf_texts *filter
+        const bf_texts *info
+        const bf_texts *cm
+
+    uint64_t bf_pvar_room(const bf_pvar *)
+    bf_status bf_pvar_write(const bf_pvar *, uint8_t *, uint64_t *, bf_error *)
+
+    ctypedef enum bf_info_kind:
+        BF_INFO_FLAG
+        BF_INFO_INT32
+        BF_INFO_INT64
+        BF_INFO_FLOAT
+        BF_INFO_TEXT
+
+    ctypedef struct bf_info_field:
+        bf_text key
+        bf_info_kind kind
+        uint32_t width
+        const void *values
+        bf_texts texts
+
+    uint64_t bf_info_room(const bf_info_field *, uint64_t, uint64_t)
+    bf_status bf_info_write(const bf_info_field *, uint64_t, uint64_t, uint8_t *, uint64_t *,
+                            uint32_t *, bf_error *)
 
 
 cdef extern from "bgen_heads.h" nogil:
@@ -421,6 +550,62 @@ cdef extern from "bgen_heads.h" nogil:
     uint64_t bf_bgen_heads_size(const bf_bgen_heads *)
     bf_status bf_bgen_heads_write(const bf_bgen_heads *, uint8_t *, uint32_t *, bf_error *)
     bf_status bf_bgen_samples_write(const bf_texts *, uint8_t *, bf_error *)
+
+
+cdef extern from "csi.h" nogil:
+    ctypedef struct bf_csi:
+        pass
+
+    ctypedef struct bf_csi_sites:
+        uint64_t count
+        const int32_t *contigs
+        const int64_t *positions
+        const int32_t *lengths
+        const uint64_t *offsets
+
+    void bf_csi_init(bf_csi *, uint32_t)
+    void bf_csi_free(bf_csi *)
+    bf_status bf_csi_add(bf_csi *, const bf_csi_sites *, bf_error *)
+    bf_status bf_csi_finish(bf_csi *, bf_error *)
+    uint64_t bf_csi_size(const bf_csi *)
+    void bf_csi_write(const bf_csi *, uint8_t *)
+
+
+cdef extern from "bcf_heads.h" nogil:
+    ctypedef enum bf_bcf_kind:
+        BF_BCF_FLAG
+        BF_BCF_INT
+        BF_BCF_FLOAT
+        BF_BCF_TEXT
+
+    ctypedef struct bf_bcf_field:
+        bf_bcf_kind kind
+        uint32_t key
+        uint32_t width
+        const void *values
+        bf_texts texts
+
+    ctypedef struct bf_bcf_heads:
+        uint64_t count
+        const int32_t *contigs
+        const int64_t *positions
+        const int32_t *lengths
+        const uint32_t *qualities
+        bf_texts ids
+        bf_texts alleles
+        uint32_t max_alleles
+        const uint8_t *filters
+        uint32_t num_filters
+        const uint32_t *filter_keys
+        const bf_bcf_field *fields
+        uint32_t num_fields
+        uint32_t num_samples
+        uint32_t ploidy
+        const bf_bcf *records
+
+    uint64_t bf_bcf_heads_room(const bf_bcf_heads *)
+    bf_status bf_bcf_heads_write(const bf_bcf_heads *, uint8_t *, uint64_t, uint32_t *, uint32_t *,
+                                 uint64_t *, bf_error *)
 
 
 cdef extern from "btree.h" nogil:

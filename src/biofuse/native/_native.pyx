@@ -12,10 +12,12 @@ from array import array
 cimport cython
 from cpython.bytearray cimport PyByteArray_AsString
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport (
+    INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+)
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
 
 
 class NativeError(ValueError):
@@ -34,7 +36,7 @@ class NativeError(ValueError):
     allele : bool
         The data is well formed but cannot be shown in the target format.
     sample : int
-        Sample of the row whose values of another field are at fault, or -1.
+        Sample of the row whose alleles or values of another field are at fault, or -1.
     """
 
     def __init__(self, detail, chunk=-1, row=-1, unsupported=False, allele=False, phased=False,
@@ -155,21 +157,8 @@ def frame_span(const uint8_t[::1] index not None, uint64_t raw_size, uint64_t fr
 include "planes.pxi"
 
 
-cdef class RecordEncoder:
-    """A format's kernel: makes one record from one row."""
-
-    cdef bf_encode_record encode
-    cdef const void *context
-
-
-cdef class Plink1Encoder(RecordEncoder):
-    """Encoder of `.bed` records: ceil(samples / 4) bytes each."""
-
-    def __cinit__(self):
-        self.encode = bf_plink1_encode
-        self.context = NULL
-
-
+include "encoders.pxi"
+include "plink2.pxi"
 include "bgen.pxi"
 
 
@@ -459,7 +448,7 @@ cdef class Rows:
         for i in range(n):
             value = 0
             for k in range(8):
-                plane = 7 if 0 < k < 7 and not out.planes.wide else k
+                plane = 7 if k >= out.planes.depth else k
                 value |= (out.planes.plane[plane][i // 8] >> (i % 8) & 1) << k
             result[i] = value
         return bytes(result)
@@ -468,6 +457,8 @@ cdef class Rows:
 include "values.pxi"
 include "engine.pxi"
 include "texts.pxi"
+include "bcf.pxi"
+include "compress.pxi"
 include "sidecars.pxi"
 include "heap.pxi"
 include "process.pxi"

@@ -64,7 +64,7 @@ next_part(bf_engine *self, ahead_part *part)
         if (run->ahead >= ahead_limit(self, run)) {
             continue;
         }
-        chunk_row = bf_variant_of(self, run->ahead) / self->arrays[file->genotypes].chunk_rows;
+        chunk_row = bf_variant_of(file, run->ahead) / self->arrays[file->genotypes].chunk_rows;
         *part = (ahead_part){ .file = file, .record = run->ahead, .step = run->ahead_step };
         if (run->ahead_row != chunk_row + 1) {
             run->ahead_row = chunk_row + 1;
@@ -86,13 +86,13 @@ open_next(bf_engine *self, const ahead_part *part, bf_place *place)
     for (int k = 0; k < bf_num_arrays_of(part->file); k++) {
         uint32_t array = (uint32_t) bf_array_of(part->file, k);
         const bf_array *a = &self->arrays[array];
-        uint64_t chunk_row = bf_variant_of(self, part->record) / a->chunk_rows + 1;
-        uint64_t next = bf_record_from(self, part->file, chunk_row * a->chunk_rows);
+        uint64_t chunk_row = bf_variant_of(part->file, part->record) / a->chunk_rows + 1;
+        uint64_t next = bf_record_from(part->file, chunk_row * a->chunk_rows);
 
         if (next >= part->file->records) {
             continue;
         }
-        chunk_row = bf_variant_of(self, next) / a->chunk_rows;
+        chunk_row = bf_variant_of(part->file, next) / a->chunk_rows;
         for (uint32_t c = 0; c < a->num_chunks; c++) {
             bf_source *source = bf_get_source(self, array, chunk_row, c, 1);
 
@@ -110,7 +110,7 @@ open_next(bf_engine *self, const ahead_part *part, bf_place *place)
 static uint64_t
 record_after(bf_engine *self, const bf_file *file, uint64_t record)
 {
-    uint64_t variant = bf_variant_of(self, record), next = UINT64_MAX;
+    uint64_t variant = bf_variant_of(file, record), next = UINT64_MAX;
 
     for (int k = 0; k < bf_num_arrays_of(file); k++) {
         uint32_t array = (uint32_t) bf_array_of(file, k);
@@ -135,7 +135,7 @@ record_after(bf_engine *self, const bf_file *file, uint64_t record)
             next = end < next ? end : next;
         }
     }
-    return bf_record_from(self, file, next);
+    return bf_record_from(file, next);
 }
 
 /* The run has been prepared up to here. */
@@ -161,7 +161,7 @@ finish_record(bf_engine *self, const ahead_part *part)
 static void
 prepare(bf_engine *self, bf_context *context, const ahead_part *part, bf_place *place)
 {
-    uint64_t variant = bf_variant_of(self, part->record), chunk_row, made;
+    uint64_t variant = bf_variant_of(part->file, part->record), chunk_row, made;
     bf_error err = { .status = BF_OK };
     uint32_t array, c = part->step;
     bf_source *source;

@@ -15,7 +15,9 @@ bf_arrival
 bf_door_receive(const bf_door *self, int wait, bf_request *request)
 {
     for (;;) {
-        ssize_t got = recv(self->socket, request, sizeof(*request), wait ? 0 : MSG_DONTWAIT);
+        /* The size of the message, which may be larger. */
+        ssize_t got
+            = recv(self->socket, request, sizeof(*request), MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT));
 
         if (got == (ssize_t) sizeof(*request)) {
             return BF_DOOR_REQUEST;

@@ -336,8 +336,7 @@ check(const bf_bgen *self, const bf_row *row, uint64_t record, uint64_t size, bf
     if (row->ploidy == 0 || row->ploidy > 2 || (self->bits != 8 && self->bits != 16)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "BGEN records are of ploidy 1 or 2, at 8 or 16 bits");
     }
-    if (self->field != BF_BGEN_GT
-        && (row->values == NULL || row->num_values < (self->field == BF_BGEN_GP ? 2u : 1u))) {
+    if (!bf_has_values(row, self->field)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a BGEN record of values was given none");
     }
     data = bf_bgen_data_size(self, row->num_samples, row->ploidy);
@@ -369,7 +368,7 @@ bf_bgen_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_t 
     const bf_bgen *self = encoder;
     uint64_t data, head, haploid, payload;
     uint8_t prefix[PREFIX_SIZE], flags[2];
-    int phased, plain = 0, hard = self->field == BF_BGEN_GT;
+    int phased, plain = 0, hard = self->field == BF_FIELD_GT;
     bf_stored stream;
 
     if (check(self, row, record, size, err) != BF_OK) {

@@ -7,18 +7,12 @@
 #ifndef BF_BGEN_H
 #define BF_BGEN_H
 
-#include "rows.h"
-
-typedef enum {
-    BF_BGEN_GT, /* hard calls */
-    BF_BGEN_GP, /* genotype probabilities: 2 or 3 values a sample */
-    BF_BGEN_DS, /* dosages of ALT: 1 value a sample */
-} bf_bgen_field;
+#include "call_values.h"
 
 /* offsets: where each record begins in the file, num_records + 1 of them. heads: what
  * precedes each record's genotype data (its C field), one after another. */
 typedef struct {
-    bf_bgen_field field;
+    bf_call_field field;
     unsigned bits;          /* a probability: 8 or 16 */
     int haploid_as_diploid; /* show haploid calls as homozygous diploid */
     const uint8_t *heads;

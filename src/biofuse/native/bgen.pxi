@@ -25,7 +25,7 @@ cdef class BgenEncoder(RecordEncoder):
                   const uint64_t[::1] offsets=None, const uint8_t[::1] heads=None):
         self.encode = bf_bgen_encode
         self.context = &self.bgen
-        self.bgen.field = {"GT": BF_BGEN_GT, "GP": BF_BGEN_GP, "DS": BF_BGEN_DS}[field]
+        self.bgen.field = CALL_FIELDS[field]
         if bits not in (8, 16):
             raise ValueError("a probability takes 8 or 16 bits")
         self.bgen.bits = bits

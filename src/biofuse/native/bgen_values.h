@@ -1,7 +1,4 @@
-/* The calls of a BGEN record that is made from probabilities or dosages.
- *
- * A call is haploid if call_GP has two probabilities and fill for it. Where what follows them is
- * missing, as some converters write, where the call is, and for dosages, call_genotype tells. */
+/* The calls of a BGEN record that is made from probabilities or dosages. */
 #ifndef BF_BGEN_VALUES_H
 #define BF_BGEN_VALUES_H
 

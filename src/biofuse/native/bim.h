@@ -1,13 +1,14 @@
-/* Lines of a `.bim`: chromosome, ID, 0, position, A1, A2, separated by tabs. */
+/* Lines of a `.bim`: chromosome, ID, centimorgans, position, A1, A2, separated by tabs. */
 #ifndef BF_BIM_H
 #define BF_BIM_H
 
 #include "texts.h"
 
-/* Columns of one length. */
+/* Columns of one length; centimorgans are 0 where they are NULL. */
 typedef struct {
     bf_texts chrom, id, a1, a2;
     const int64_t *positions;
+    const bf_texts *cm;
 } bf_bim;
 
 /* Bytes that the lines take at most. */

@@ -19,24 +19,62 @@
 #define BF_CLONES
 #endif
 
+/* Little-endian numbers, anywhere in memory. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define BF_LITTLE16(x) __builtin_bswap16(x)
+#define BF_LITTLE32(x) __builtin_bswap32(x)
+#define BF_LITTLE64(x) __builtin_bswap64(x)
+#else
+#define BF_LITTLE16(x) (x)
+#define BF_LITTLE32(x) (x)
+#define BF_LITTLE64(x) (x)
+#endif
+
+static inline uint16_t
+bf_load16(const uint8_t *p)
+{
+    uint16_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return BF_LITTLE16(x);
+}
+
+static inline uint32_t
+bf_load32(const uint8_t *p)
+{
+    uint32_t x;
+
+    memcpy(&x, p, sizeof(x));
+    return BF_LITTLE32(x);
+}
+
 static inline uint64_t
 bf_load64(const uint8_t *p)
 {
     uint64_t x;
 
     memcpy(&x, p, sizeof(x));
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    return x;
+    return BF_LITTLE64(x);
+}
+
+static inline void
+bf_store16(uint8_t *p, uint16_t x)
+{
+    x = BF_LITTLE16(x);
+    memcpy(p, &x, sizeof(x));
+}
+
+static inline void
+bf_store32(uint8_t *p, uint32_t x)
+{
+    x = BF_LITTLE32(x);
+    memcpy(p, &x, sizeof(x));
 }
 
 static inline void
 bf_store64(uint8_t *p, uint64_t x)
 {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
+    x = BF_LITTLE64(x);
     memcpy(p, &x, sizeof(x));
 }
 

@@ -19,6 +19,7 @@ typedef enum {
     BF_CACHED_BLOCK = 0, /* bf_block_planes */
     BF_CACHED_RECORD,    /* bf_record */
     BF_CACHED_SOURCE,    /* bf_source */
+    BF_CACHED_FRAMED,    /* kept_block, of framed.c */
     BF_CACHED_KINDS,
 } bf_cache_kind;
 

@@ -36,7 +36,7 @@ equal_to(const bf_planes *planes, uint64_t word, uint8_t value)
     uint64_t equal = UINT64_MAX;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        uint64_t bits = bf_load64(planes->plane[k] + 8 * word);
+        uint64_t bits = bf_load64(bf_plane(planes, k) + 8 * word);
 
         equal &= value >> k & 1 ? bits : ~bits;
     }
@@ -65,9 +65,7 @@ is_missing(const bf_row *row, uint64_t bit)
     int set = 1;
 
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        int plane = k == BF_LOW_PLANE || row->wide ? k : BF_SIGN_PLANE;
-
-        set &= planes->plane[plane][bit / 8] >> bit % 8 & 1;
+        set &= bf_plane(planes, k)[bit / 8] >> bit % 8 & 1;
     }
     return set;
 }

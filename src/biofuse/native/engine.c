@@ -71,7 +71,7 @@ read_row(bf_engine *self, bf_context *context, const bf_file *file, int k, uint6
     uint64_t until, bf_row *row, bf_place *place, bf_error *err)
 {
     uint32_t array = (uint32_t) bf_array_of(file, k), height = self->arrays[array].chunk_rows;
-    uint64_t variant = bf_variant_of(self, record), last = bf_variant_of(self, until - 1);
+    uint64_t variant = bf_variant_of(file, record), last = bf_variant_of(file, until - 1);
     uint64_t chunk_row = variant / height;
     bf_rows *rows = context->rows[array];
 
@@ -223,16 +223,10 @@ observe(bf_engine *self, uint32_t number, uint64_t offset, uint64_t stop, uint64
     }
     if (passed < behind) {
         for (int k = 0; k < bf_num_arrays_of(file); k++) {
-            forget_variants(self, (uint32_t) bf_array_of(file, k), bf_variant_of(self, passed),
-                bf_variant_of(self, behind));
+            forget_variants(self, (uint32_t) bf_array_of(file, k), bf_variant_of(file, passed),
+                bf_variant_of(file, behind));
         }
     }
-}
-
-static void
-add_piece(bf_context *context, const uint8_t *bytes, uint64_t size)
-{
-    context->iov[context->num_iov++] = (struct iovec){ (void *) bytes, size };
 }
 
 static bf_status
@@ -282,17 +276,36 @@ read_records(bf_engine *self, bf_context *context, uint32_t number, uint64_t pos
             return err->status;
         }
         if (used > begun) {
-            add_piece(context, context->out + begun, used - begun);
+            bf_add_piece(context, context->out + begun, used - begun);
             begun = used;
         }
         start = start > position ? start : position;
         end = end < stop ? end : stop;
-        add_piece(context, bytes + (start - bf_start_of(file, record)), end - start);
+        bf_add_piece(context, bytes + (start - bf_start_of(file, record)), end - start);
     }
     if (used > begun) {
-        add_piece(context, context->out + begun, used - begun);
+        bf_add_piece(context, context->out + begun, used - begun);
     }
     return BF_OK;
+}
+
+bf_status
+bf_engine_read_stream(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
+    uint64_t size, bf_place *place, bf_error *err)
+{
+    const bf_file *file = &self->files[number];
+    uint64_t stop, end;
+
+    if (offset >= file->size) {
+        return BF_OK;
+    }
+    stop = size < file->size - offset ? offset + size : file->size;
+    if (offset < file->header_size) {
+        end = stop < file->header_size ? stop : file->header_size;
+        bf_add_piece(context, file->header + offset, end - offset);
+        offset = end;
+    }
+    return offset < stop ? read_records(self, context, number, offset, stop, place, err) : BF_OK;
 }
 
 bf_status
@@ -300,7 +313,7 @@ bf_engine_read(bf_engine *self, bf_context *context, uint32_t number, uint64_t o
     uint64_t size, bf_place *place, bf_error *err)
 {
     const bf_file *file = &self->files[number];
-    uint64_t stop, end;
+    bf_status status;
 
     *err = (bf_error){ .status = BF_OK, .chunk = -1, .row = -1, .sample = -1 };
     place->array = -1;
@@ -309,23 +322,13 @@ bf_engine_read(bf_engine *self, bf_context *context, uint32_t number, uint64_t o
     if (number >= self->num_files || file->encode == NULL) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the engine does not know the file");
     }
-    if (offset >= file->size) {
-        return BF_OK;
-    }
-    stop = size < file->size - offset ? offset + size : file->size;
-    if (offset < file->header_size) {
-        end = stop < file->header_size ? stop : file->header_size;
-        add_piece(context, file->header + offset, end - offset);
-        offset = end;
-    }
-    if (offset < stop
-        && read_records(self, context, number, offset, stop, place, err) != BF_OK) {
-        return err->status;
-    }
-    if (!bf_engine_unchanged(self)) {
+    status = file->framed
+        ? bf_read_framed(self, context, number, offset, size, place, err)
+        : bf_engine_read_stream(self, context, number, offset, size, place, err);
+    if (status == BF_OK && !bf_engine_unchanged(self)) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the store was changed");
     }
-    return BF_OK;
+    return status;
 }
 
 void

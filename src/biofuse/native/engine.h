@@ -28,12 +28,15 @@ typedef struct {
 /* A streamed file. */
 typedef struct {
     const uint8_t *header;
-    uint64_t header_size, size, records;
+    uint64_t header_size, size, records; /* size: of the stream, where that is framed */
+    const uint32_t *variants; /* the store's index of each record, ascending, or NULL */
+    uint64_t first;          /* else, of the first record; others follow */
     uint64_t record_size;    /* if offsets is NULL */
     const uint64_t *offsets; /* records + 1 */
     bf_encode_record encode; /* NULL: the engine refuses the file */
     const void *encoder;
     int genotypes, phased;   /* arrays, phased may be -1 */
+    int framed;              /* header and records are a stream in BGZF blocks */
 } bf_file;
 
 /* A path that must stay as it was. */
@@ -52,10 +55,12 @@ typedef struct bf_context {
     bf_source **sources[BF_MAX_ARRAYS];
     uint8_t *out;
     uint64_t out_size, out_used;
+    uint8_t *blocks; /* of a framed file */
+    uint64_t blocks_size;
     /* The answer; what it points to stays until bf_engine_end. iov[0] is the caller's. */
     struct iovec iov[BF_MAX_IOV];
     int num_iov;
-    bf_cached *held[2];
+    bf_cached *held[4];
     int num_held;
     struct bf_context *next;
 } bf_context;
@@ -66,7 +71,6 @@ typedef struct {
     uint32_t num_arrays;
     const bf_file *files;
     uint32_t num_files;
-    const uint32_t *variants;  /* the store's index of each variant of the view, or NULL */
     bf_watched *watched;
     uint32_t num_watched;
     uint64_t ahead_bytes;      /* of a file, that planes are made ahead for */
@@ -98,11 +102,14 @@ void bf_engine_free(bf_engine *self);
 bf_context *bf_engine_enter(bf_engine *self, int wait);
 void bf_engine_leave(bf_engine *self, bf_context *context);
 
-/* Put together bytes [offset, offset + size) of a file, fewer at its end. What they are made
+/* Put together bytes [offset, offset + size) of a file, fewer at its end, or of its stream. Runs
+ * of reads, and places in them, are those of the stream. What they are made
  * of is in use until bf_engine_end, which must follow in any case. place: of a chunk that is
  * wanted, if BF_ERR_READ. */
 bf_status bf_engine_read(bf_engine *self, bf_context *context, uint32_t file, uint64_t offset,
     uint64_t size, bf_place *place, bf_error *err);
+bf_status bf_engine_read_stream(bf_engine *self, bf_context *context, uint32_t file,
+    uint64_t offset, uint64_t size, bf_place *place, bf_error *err);
 void bf_engine_end(bf_engine *self, bf_context *context);
 
 /* Take note of what a path is. Returns whether that can be told. */
@@ -123,6 +130,13 @@ int bf_engine_ahead(bf_engine *self, bf_place *place);
 
 /* Give a chunk that the engine wants. */
 void bf_engine_give(bf_engine *self, const bf_place *place, bf_source *source);
+
+/* Add bytes to what is put together; they are in use until bf_engine_end. */
+static inline void
+bf_add_piece(bf_context *context, const uint8_t *bytes, uint64_t size)
+{
+    context->iov[context->num_iov++] = (struct iovec){ (void *) bytes, size };
+}
 
 /* Whether all chunks of a row are kept. */
 int bf_engine_has_row(bf_engine *self, uint32_t array, uint64_t chunk_row);

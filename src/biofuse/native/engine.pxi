@@ -77,8 +77,6 @@ cdef class Engine:
         Files of the store that may be open, at most.
     ahead_bytes : int
         Of a file that is read on in, for how many planes are made ahead.
-    variants : buffer of uint32, optional
-        The store's index of each variant of the view; all by default.
     """
 
     cdef bf_engine engine
@@ -86,11 +84,10 @@ cdef class Engine:
     cdef Cache files_cache
     cdef bf_door door
     cdef list kept
-    cdef const uint32_t[::1] variants
     cdef uint8_t[::1] table
 
     def __cinit__(self, Cache cache not None, int folder, uint32_t open_files,
-                  uint64_t ahead_bytes, variants=None):
+                  uint64_t ahead_bytes):
         cdef bf_error err
         clear(&err)
         self.cache = cache
@@ -102,9 +99,6 @@ cdef class Engine:
         self.engine.cache = cache.cache
         self.engine.open_files = self.files_cache.cache
         self.engine.ahead_bytes = ahead_bytes
-        if variants is not None:
-            self.variants = variants
-            self.engine.variants = &self.variants[0] if self.variants.shape[0] > 0 else NULL
         self.engine.arrays = <bf_array *> calloc(BF_MAX_ARRAYS, sizeof(bf_array))
         if self.engine.arrays == NULL:
             raise MemoryError
@@ -119,6 +113,7 @@ cdef class Engine:
             for a in range(BF_MAX_ARRAYS):
                 free(context.sources[a])
             free(context.out)
+            free(context.blocks)
             free(context)
         free(<void *> self.engine.arrays)
         free(<void *> self.engine.files)
@@ -175,14 +170,15 @@ cdef class Engine:
 
     def add_file(self, const uint8_t[::1] header not None, uint64_t size, uint64_t records,
                  uint64_t record_size, const uint64_t[::1] offsets, RecordEncoder encoder,
-                 int genotypes, int phased):
+                 int genotypes, int phased, bint framed=False,
+                 const uint32_t[::1] variants=None, uint64_t first=0):
         """Add a streamed file.
 
         Parameters
         ----------
         header : buffer of uint8
         size, records : int
-            Bytes of the file, and its records.
+            Bytes of the file, or of its stream, and its records.
         record_size : int
             Bytes of a record, if `offsets` is None.
         offsets : buffer of uint64 or None
@@ -191,6 +187,12 @@ cdef class Engine:
             None if the file's bytes must be made in another way.
         genotypes, phased : int
             Numbers of the arrays that records are made from; -1 for none.
+        framed : bool
+            Whether header and records are a stream, which the file has in BGZF blocks.
+        variants : buffer of uint32, optional
+            The store's index of each record, ascending.
+        first : int
+            That of the first record, if they are not given: others follow it.
         """
         cdef bf_file *files
         cdef bf_file *file
@@ -201,31 +203,37 @@ cdef class Engine:
             if not 0 <= genotypes < <int> self.engine.num_arrays or not (
                     -1 <= phased < <int> self.engine.num_arrays):
                 raise ValueError("there is no such array")
+            if variants is not None and <uint64_t> variants.shape[0] != records:
+                raise ValueError("there is a variant for each record")
             if offsets is None:
                 if record_size == 0 or size != <uint64_t> header.shape[0] + records * record_size:
                     raise ValueError("the records are not of this size")
             elif (<uint64_t> offsets.shape[0] != records + 1
                   or offsets[0] != <uint64_t> header.shape[0] or offsets[records] != size):
                 raise ValueError("the records are not at these offsets")
-        files = <bf_file *> calloc(n + 1, sizeof(bf_file))
-        if files == NULL:
-            raise MemoryError
-        if n > 0:
-            memcpy(files, self.engine.files, n * sizeof(bf_file))
-        free(<void *> self.engine.files)
-        self.engine.files = files
+        files = <bf_file *> self.engine.files
+        if n & (n - 1) == 0:
+            # There is room for as many as a power of two says.
+            files = <bf_file *> realloc(files, (2 * n if n else 1) * sizeof(bf_file))
+            if files == NULL:
+                raise MemoryError
+            self.engine.files = files
         file = &files[n]
+        memset(file, 0, sizeof(bf_file))
         file.header = address(header)
         file.header_size = header.shape[0]
         file.size = size
         file.records = records
+        file.variants = &variants[0] if variants is not None and records > 0 else NULL
+        file.first = first
         file.record_size = record_size
         file.offsets = &offsets[0] if offsets is not None else NULL
         file.encode = encoder.encode if encoder is not None else NULL
         file.encoder = encoder.context if encoder is not None else NULL
         file.genotypes = genotypes
         file.phased = phased
-        self.kept.append((header, offsets, encoder))
+        file.framed = framed
+        self.kept.append((header, offsets, encoder, variants))
         self.engine.num_files = n + 1
 
     def add_context(self, list rows not None):

@@ -21,7 +21,7 @@ typedef enum {
 /* chunk: index of the sample chunk within the chunk row, or -1.
  * row: row within the chunk row, or -1.
  * phased: whether these are of call_genotype_phased.
- * sample: sample of the row whose values of another field are at fault, or -1.
+ * sample: sample of the row whose alleles or values of another field are at fault, or -1.
  * detail: constant text that says what was found. */
 typedef struct {
     bf_status status;

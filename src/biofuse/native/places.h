@@ -5,24 +5,25 @@
 #include "engine.h"
 
 static inline uint64_t
-bf_variant_of(const bf_engine *self, uint64_t record)
+bf_variant_of(const bf_file *file, uint64_t record)
 {
-    return self->variants == NULL ? record : self->variants[record];
+    return file->variants == NULL ? file->first + record : file->variants[record];
 }
 
 /* The first of the file's records whose variant is not before this one. */
 static inline uint64_t
-bf_record_from(const bf_engine *self, const bf_file *file, uint64_t variant)
+bf_record_from(const bf_file *file, uint64_t variant)
 {
     uint64_t low = 0, high = file->records;
 
-    if (self->variants == NULL) {
+    if (file->variants == NULL) {
+        variant = variant > file->first ? variant - file->first : 0;
         return variant < high ? variant : high;
     }
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
 
-        if (self->variants[middle] < variant) {
+        if (file->variants[middle] < variant) {
             low = middle + 1;
         } else {
             high = middle;
@@ -102,6 +103,9 @@ bf_source *bf_get_source(
 /* Have a context read a chunk row of an array. */
 bf_status bf_bind(bf_engine *self, bf_context *context, uint32_t array, uint64_t chunk_row,
     bf_place *place, bf_error *err);
+/* Put together bytes of a file whose stream is framed. */
+bf_status bf_read_framed(bf_engine *self, bf_context *context, uint32_t number, uint64_t offset,
+    uint64_t size, bf_place *place, bf_error *err);
 void bf_unbind(bf_engine *self, bf_context *context, uint32_t array);
 
 #endif

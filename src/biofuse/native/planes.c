@@ -66,6 +66,7 @@ begin(bf_planes *self, uint8_t *low, uint64_t capacity, bf_error *err)
     memset(self, 0, sizeof(*self));
     self->plane[BF_LOW_PLANE] = low;
     self->capacity = capacity;
+    self->depth = 1;
     self->no_sign = 1;
     return low == NULL ? bf_fail(err, BF_ERR_NOMEM, "out of memory") : BF_OK;
 }
@@ -111,11 +112,11 @@ bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err)
 }
 
 bf_status
-bf_planes_widen(bf_planes *self, bf_error *err)
+bf_planes_widen(bf_planes *self, int depth, bf_error *err)
 {
     uint64_t bytes = bf_planes_bytes(self->capacity);
 
-    for (int k = 1; k < BF_SIGN_PLANE; k++) {
+    for (int k = 1; k < depth; k++) {
         if (self->plane[k] == NULL) {
             self->plane[k] = calloc(1, bytes);
             if (self->plane[k] == NULL) {
@@ -151,31 +152,32 @@ is_constant(const uint8_t *p, uint64_t n, uint8_t byte)
     return n == 0 || (p[0] == byte && memcmp(p, p + 1, n - 1) == 0);
 }
 
-/* Whether planes 1 to 6 of a block differ from the sign plane anywhere. */
+/* The plane of a block from which on all up to 6 equal the sign. */
 static int
-is_block_wide(const uint8_t *block, uint64_t n, int given, uint8_t tail)
+block_depth(const uint8_t *block, uint64_t n, int given, uint8_t tail)
 {
     const uint8_t *sign = block + BF_SIGN_PLANE * n;
+    int depth = 1;
 
     if (given <= BF_SIGN_PLANE) {
-        for (int k = 1; k < given; k++) {
+        for (int k = given - 1; k > 0; k--) {
             if (!is_constant(block + (uint64_t) k * n, n, tail)) {
-                return 1;
+                return k + 1;
             }
         }
-        return 0;
+        return 1;
     }
     /* In parts, so that the part of the sign plane stays in the first-level cache. */
     for (uint64_t i = 0; i < n; i += COMPARE_BYTES) {
         uint64_t m = n - i < COMPARE_BYTES ? n - i : COMPARE_BYTES;
 
-        for (int k = 1; k < BF_SIGN_PLANE; k++) {
+        for (int k = BF_SIGN_PLANE - 1; k >= depth; k--) {
             if (memcmp(block + (uint64_t) k * n + i, sign + i, m) != 0) {
-                return 1;
+                depth = k + 1;
             }
         }
     }
-    return 0;
+    return depth;
 }
 
 bf_status
@@ -189,17 +191,17 @@ bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, ui
         return bf_fail(err, BF_ERR_ARGUMENT, "a block is larger than its buffer");
     }
     given = (int) (filled / n);
-    self->wide = is_block_wide(block, n, given, tail);
-    if (self->wide && bf_planes_widen(self, err) != BF_OK) {
+    self->depth = block_depth(block, n, given, tail);
+    if (bf_planes_widen(self, self->depth, err) != BF_OK) {
         return err->status;
     }
-    if (!self->wide && given <= BF_SIGN_PLANE && tail == 0) {
+    if (given <= BF_SIGN_PLANE && tail == 0) {
         bf_planes_clear_sign(self);
     } else if (add_sign(self, err) != BF_OK) {
         return err->status;
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        if (k != BF_LOW_PLANE && !self->wide && (k != BF_SIGN_PLANE || self->no_sign)) {
+        if (k >= self->depth && (k != BF_SIGN_PLANE || self->no_sign)) {
             continue;
         }
         if (k < given) {
@@ -209,6 +211,18 @@ bf_planes_from_shuffled(bf_planes *self, const uint8_t *block, uint64_t size, ui
         }
     }
     return BF_OK;
+}
+
+/* The depth of alleles: spread has, of all of them, the bits that differ from the next higher one. */
+static int
+depth_of(uint8_t spread)
+{
+    int depth = 1;
+
+    for (int k = 1; k < BF_SIGN_PLANE; k++) {
+        depth = spread >> k & 1 ? k + 1 : depth;
+    }
+    return depth;
 }
 
 /* Transpose an 8 x 8 bit matrix whose row i is byte i of x. */
@@ -236,12 +250,11 @@ bf_planes_from_bytes(bf_planes *self, const uint8_t *alleles, uint64_t size, bf_
     if (size > self->capacity) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
     }
-    /* Bits 1 to 6 of (a ^ a >> 1) are all clear exactly if bits 1 to 7 agree. */
     for (uint64_t i = 0; i < size; i++) {
-        spread |= (uint8_t) ((alleles[i] ^ alleles[i] >> 1) & 0x7e);
+        spread |= (uint8_t) (alleles[i] ^ alleles[i] >> 1);
     }
-    self->wide = spread != 0;
-    if (add_sign(self, err) != BF_OK || (self->wide && bf_planes_widen(self, err) != BF_OK)) {
+    self->depth = depth_of(spread);
+    if (add_sign(self, err) != BF_OK || bf_planes_widen(self, self->depth, err) != BF_OK) {
         return err->status;
     }
     for (uint64_t g = 0; g < groups; g++) {
@@ -253,10 +266,8 @@ bf_planes_from_bytes(bf_planes *self, const uint8_t *alleles, uint64_t size, bf_
             p = last;
         }
         x = transpose8(bf_load64(p));
-        if (self->wide) {
-            for (int k = 1; k < BF_SIGN_PLANE; k++) {
-                self->plane[k][g] = (uint8_t) (x >> 8 * k);
-            }
+        for (int k = 1; k < self->depth; k++) {
+            self->plane[k][g] = (uint8_t) (x >> 8 * k);
         }
         self->plane[BF_LOW_PLANE][g] = (uint8_t) x;
         self->plane[BF_SIGN_PLANE][g] = (uint8_t) (x >> 56);
@@ -270,8 +281,8 @@ bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error 
     if (size > self->capacity) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
     }
-    self->wide = allele > 1 || allele < -2;
-    if (add_sign(self, err) != BF_OK || (self->wide && bf_planes_widen(self, err) != BF_OK)) {
+    self->depth = depth_of((uint8_t) ((uint8_t) allele ^ (uint8_t) allele >> 1));
+    if (add_sign(self, err) != BF_OK || bf_planes_widen(self, self->depth, err) != BF_OK) {
         return err->status;
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
@@ -282,38 +293,83 @@ bf_planes_from_constant(bf_planes *self, int8_t allele, uint64_t size, bf_error 
     return BF_OK;
 }
 
+/* Whether n bits of two planes are the same; of NULL they are 0. */
+static int
+are_same(const uint8_t *one, const uint8_t *other, uint64_t bit, uint64_t n)
+{
+    if (bit % 8 == 0 && n >= 8) {
+        const uint8_t *bytes = one + bit / 8;
+
+        if (other != NULL ? memcmp(bytes, other + bit / 8, n / 8) != 0
+                          : bytes[0] != 0 || memcmp(bytes, bytes + 1, n / 8 - 1) != 0) {
+            return 0;
+        }
+        bit += n - n % 8;
+        n %= 8;
+    }
+    for (; n > 0; bit += 64) {
+        uint64_t differ = bf_get64(one, bit) ^ (other != NULL ? bf_get64(other, bit) : 0);
+
+        if ((differ & bf_low_mask(n < 64 ? (unsigned) n : 64)) != 0) {
+            return 0;
+        }
+        n -= n < 64 ? n : 64;
+    }
+    return 1;
+}
+
+/* The depth of n bits. */
+static int
+depth_at(const bf_planes *self, uint64_t bit, uint64_t n)
+{
+    const uint8_t *sign = self->no_sign ? NULL : self->plane[BF_SIGN_PLANE];
+    int depth = self->depth;
+
+    while (depth > 1 && are_same(self->plane[depth - 1], sign, bit, n)) {
+        depth--;
+    }
+    return depth;
+}
+
+/* Make the planes between its depth and another one, for the bits before this one. */
+static bf_status
+deepen(bf_planes *self, int depth, uint64_t bit, bf_error *err)
+{
+    if (bf_planes_widen(self, depth, err) != BF_OK) {
+        return err->status;
+    }
+    for (int k = self->depth; k < depth; k++) {
+        memcpy(self->plane[k], self->plane[BF_SIGN_PLANE], bf_bytes(bit));
+    }
+    self->depth = self->depth < depth ? depth : self->depth;
+    return BF_OK;
+}
+
 bf_status
 bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src, uint64_t src_bit,
     uint64_t n, bf_error *err)
 {
+    int depth;
+
     if (dst_bit + n > dst->capacity || src_bit + n > src->capacity) {
         return bf_fail(err, BF_ERR_ARGUMENT, "a run is larger than its buffer");
     }
-    if (src->wide && !dst->wide) {
-        if (bf_planes_widen(dst, err) != BF_OK) {
-            return err->status;
-        }
-        for (int k = 1; k < BF_SIGN_PLANE; k++) {
-            memcpy(dst->plane[k], dst->plane[BF_SIGN_PLANE], bf_bytes(dst_bit));
-        }
-        dst->wide = 1;
+    depth = depth_at(src, src_bit, n);
+    if (deepen(dst, depth, dst_bit, err) != BF_OK) {
+        return err->status;
     }
-    if (src->no_sign && dst->no_sign) {
-        bf_copy_bits(dst->plane[BF_LOW_PLANE], dst_bit, src->plane[BF_LOW_PLANE], src_bit, n);
-        return BF_OK;
-    }
-    dst->no_sign = 0;
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        if (k == BF_LOW_PLANE || k == BF_SIGN_PLANE || dst->wide) {
-            if (k != BF_LOW_PLANE && src->no_sign) {
-                clear_bits(dst->plane[k], dst_bit, n);
-            } else {
-                int from = src->wide || k == BF_LOW_PLANE ? k : BF_SIGN_PLANE;
-
-                bf_copy_bits(dst->plane[k], dst_bit, src->plane[from], src_bit, n);
-            }
+        if (k >= dst->depth && (k != BF_SIGN_PLANE || (src->no_sign && dst->no_sign))) {
+            continue;
+        }
+        if (k >= depth && src->no_sign) {
+            clear_bits(dst->plane[k], dst_bit, n);
+        } else {
+            bf_copy_bits(
+                dst->plane[k], dst_bit, src->plane[k < depth ? k : BF_SIGN_PLANE], src_bit, n);
         }
     }
+    dst->no_sign = dst->no_sign && src->no_sign;
     return BF_OK;
 }
 
@@ -393,8 +449,8 @@ bf_planes_gather(bf_planes *dst, const bf_planes *src, const bf_gather *gather, 
     if ((uint64_t) gather->num_out * ploidy > dst->capacity) {
         return bf_fail(err, BF_ERR_ARGUMENT, "more samples are kept than there is room for");
     }
-    dst->wide = src->wide;
-    if (dst->wide && bf_planes_widen(dst, err) != BF_OK) {
+    dst->depth = src->depth;
+    if (bf_planes_widen(dst, dst->depth, err) != BF_OK) {
         return err->status;
     }
     if (src->no_sign) {
@@ -403,7 +459,7 @@ bf_planes_gather(bf_planes *dst, const bf_planes *src, const bf_gather *gather, 
         dst->no_sign = 0;
     }
     for (int k = 0; k < BF_NUM_PLANES; k++) {
-        if (k != BF_LOW_PLANE && !src->wide && (k != BF_SIGN_PLANE || src->no_sign)) {
+        if (k >= src->depth && (k != BF_SIGN_PLANE || src->no_sign)) {
             continue;
         }
 #ifdef BF_HAVE_PEXT
@@ -433,18 +489,5 @@ bf_planes_clear_tail(bf_planes *self, uint64_t n)
 int
 bf_planes_is_wide(const bf_planes *self, uint64_t n)
 {
-    if (!self->wide) {
-        return 0;
-    }
-    for (uint64_t i = 0; i < n; i += 64) {
-        uint64_t keep = bf_low_mask(n - i < 64 ? (unsigned) (n - i) : 64);
-        uint64_t sign = bf_load64(self->plane[BF_SIGN_PLANE] + i / 8);
-
-        for (int k = 1; k < BF_SIGN_PLANE; k++) {
-            if (((bf_load64(self->plane[k] + i / 8) ^ sign) & keep) != 0) {
-                return 1;
-            }
-        }
-    }
-    return 0;
+    return depth_at(self, 0, n) > 1;
 }

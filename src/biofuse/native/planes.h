@@ -4,10 +4,11 @@
  * least significant bit. In a store with at most two alleles at a site every
  * allele is 0, 1, -1 (missing) or -2 (fill: no such allele in this call), so
  * planes 1 to 6 equal plane 7, the sign. Where they don't, an allele index
- * above 1 occurs and the run is called wide.
+ * above 1 occurs and the run is called wide. As many planes as the largest allele takes
+ * differ from the sign; those between them and it do not, and are not kept.
  *
- * A bf_planes holds plane 0 and, unless it was allocated without, plane 7 always, planes 1
- * to 6 only where the run is wide. */
+ * A bf_planes holds plane 0 and, unless it was allocated without, plane 7 always, of planes 1
+ * to 6 those below its depth. */
 #ifndef BF_PLANES_H
 #define BF_PLANES_H
 
@@ -24,7 +25,7 @@
 typedef struct {
     uint8_t *plane[BF_NUM_PLANES]; /* capacity bits each, BF_BITS_PAD spare bytes; 1-6 lazily */
     uint64_t capacity;             /* bits */
-    int wide;                      /* planes 1 to 6 are filled in and differ from the sign */
+    int depth;                     /* planes from this one to 6, at least 1, equal the sign */
     int no_sign;                   /* the whole sign plane is zero: no allele is missing or fill */
 } bf_planes;
 
@@ -33,6 +34,13 @@ static inline uint64_t
 bf_planes_bytes(uint64_t capacity)
 {
     return bf_bytes(capacity) + 64 + BF_BITS_PAD;
+}
+
+/* Plane k, of those that have a sign plane. */
+static inline const uint8_t *
+bf_plane(const bf_planes *self, int k)
+{
+    return self->plane[k < self->depth ? k : BF_SIGN_PLANE];
 }
 
 /* Bytes that these planes take. */
@@ -51,8 +59,8 @@ bf_status bf_planes_alloc(bf_planes *self, uint64_t capacity, bf_error *err);
 /* Without a sign plane, which comes with the first content that needs one: planes to be filled
  * as a whole, and to be copied from. */
 bf_status bf_planes_alloc_block(bf_planes *self, uint64_t capacity, bf_error *err);
-/* Allocate planes 1 to 6 if they are not there yet. */
-bf_status bf_planes_widen(bf_planes *self, bf_error *err);
+/* Allocate planes 1 to depth - 1 if they are not there yet. */
+bf_status bf_planes_widen(bf_planes *self, int depth, bf_error *err);
 void bf_planes_free(bf_planes *self);
 
 /* Make the sign plane zero; costs nothing where it is known to be. */
@@ -72,8 +80,8 @@ bf_status bf_planes_from_bytes(
 bf_status bf_planes_from_constant(
     bf_planes *self, int8_t allele, uint64_t size, bf_error *err);
 
-/* Copy n bits of every plane. If src is wide and dst is not yet, dst's planes
- * 1 to 6 are made from its sign plane for the bits before dst_bit. */
+/* Copy n bits of every plane. If these bits of src are deeper than dst, dst's planes between are
+ * made from its sign plane for the bits before dst_bit. */
 bf_status bf_planes_copy(bf_planes *dst, uint64_t dst_bit, const bf_planes *src,
     uint64_t src_bit, uint64_t n, bf_error *err);
 

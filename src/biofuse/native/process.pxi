@@ -1,7 +1,19 @@
 cdef extern from "process.h" nogil:
     int bf_die_with(int)
+    int bf_confine()
 
 
 def die_with(int parent):
     """Have the kernel kill this process when its parent ends; end now if that has ended."""
     bf_die_with(parent)
+
+
+def confine():
+    """Have this thread, and those that it starts, change no files and run no programs.
+
+    Returns
+    -------
+    bool
+        Whether the kernel does it: Linux before 5.13, and some containers, do not.
+    """
+    return bf_confine() == 0

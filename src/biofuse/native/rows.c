@@ -279,7 +279,7 @@ bf_rows_read(bf_rows *self, uint32_t row, bf_row *out, bf_error *err)
     if (row >= self->chunk_rows) {
         return bf_fail(err, BF_ERR_ARGUMENT, "there is no such row in the chunk");
     }
-    self->row.wide = 0;
+    self->row.depth = 1;
     bf_planes_clear_sign(&self->row);
     for (uint32_t c = 0; c < self->num_chunks; c++) {
         bf_chunk *chunk = &self->chunks[c];

@@ -79,8 +79,13 @@ def variant_ids(parts, Texts chroms not None, const int64_t[::1] positions not N
 
 
 def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positions not None,
-              Texts a1 not None, Texts a2 not None):
-    """Lines of a `.bim`: chromosome, ID, 0, position, A1 and A2 between tabs.
+              Texts a1 not None, Texts a2 not None, Texts cm=None):
+    """Lines of a `.bim`: chromosome, ID, centimorgans, position, A1 and A2 between tabs.
+
+    Parameters
+    ----------
+    cm : Texts, optional
+        0 where it is not given.
 
     Returns
     -------
@@ -99,9 +104,11 @@ def bim_lines(Texts chrom not None, Texts id not None, const int64_t[::1] positi
     cdef uint8_t *out
     clear(&err)
     check_lengths(len(chrom), (id, positions, a1, a2))
+    check_lengths(len(chrom), () if cm is None else (cm,))
     columns.chrom, columns.id = chrom.texts, id.texts
     columns.a1, columns.a2 = a1.texts, a2.texts
     columns.positions = &positions[0] if positions.shape[0] > 0 else NULL
+    columns.cm = &cm.texts if cm is not None else NULL
     lines = PyBytes_FromStringAndSize(NULL, bf_bim_room(&columns))
     out = <uint8_t *> PyBytes_AsString(lines)
     with nogil:
@@ -166,62 +173,6 @@ def bgen_samples(Texts samples not None):
     if bf_bgen_samples_write(&samples.texts, <uint8_t *> PyBytes_AsString(block), &err) != BF_OK:
         raise_error(&err)
     return block
-
-
-def bgen_compress(const uint8_t[::1] records not None, const uint64_t[::1] ends not None,
-                  str method not None, int level):
-    """Records of a BGEN file whose data are zlib's, with these compressed anew.
-
-    Parameters
-    ----------
-    records : buffer of uint8
-        One after another.
-    ends : buffer of uint64
-        Where each ends.
-    method : str
-        zlib or zstd.
-    level : int
-        As libdeflate takes it, 1 to 12, or libzstd.
-
-    Returns
-    -------
-    records : memoryview of uint8
-    sizes : array of uint64
-        Bytes of each.
-
-    Raises
-    ------
-    NativeError
-        If a record, of which `row` tells, is malformed.
-    """
-    cdef bf_error err
-    cdef bf_status status
-    cdef Py_ssize_t n = ends.shape[0]
-    cdef bf_bgen_method c_method = {"zlib": BF_BGEN_ZLIB, "zstd": BF_BGEN_ZSTD}[method]
-    cdef uint64_t room, made = 0
-    cdef const uint8_t *c_records = NULL
-    cdef uint64_t[::1] sizes = array("Q", bytes(8 * n))
-    cdef uint8_t *out
-    cdef Py_ssize_t i
-    clear(&err)
-    if n == 0:
-        return memoryview(b""), sizes.base
-    for i in range(n):
-        if ends[i] > <uint64_t> records.shape[0]:
-            raise ValueError("a record ends after the last byte")
-    room = bf_bgen_compress_room(ends[n - 1], n)
-    data = PyBytes_FromStringAndSize(NULL, room)
-    out = <uint8_t *> PyBytes_AsString(data)
-    if records.shape[0] > 0:
-        c_records = &records[0]
-    with nogil:
-        status = bf_bgen_compress(c_records, &ends[0], n, c_method, level, out, room,
-                                  &sizes[0], &err)
-    if status != BF_OK:
-        raise_error(&err)
-    for i in range(n):
-        made += sizes[i]
-    return memoryview(data)[:made], sizes.base
 
 
 def bgi_rows(Texts chroms not None, Texts rsids not None, const int64_t[::1] positions not None,

@@ -142,24 +142,26 @@ bf_texts_from_vlen(const uint8_t *chunk, uint64_t size, uint64_t count, uint64_t
 }
 
 uint64_t
-bf_texts_lines_size(const bf_texts *self, const bf_text *parts, uint64_t num_parts)
+bf_texts_rows_size(const bf_texts *columns, uint64_t num_columns)
 {
-    uint64_t total = (num_parts - 1) * bf_texts_size(self);
+    uint64_t total = 0;
 
-    for (uint64_t i = 0; i < num_parts; i++) {
-        total += self->count * parts[i].size;
+    for (uint64_t k = 0; k < num_columns; k++) {
+        total += bf_texts_size(&columns[k]) + columns[k].count;
     }
     return total;
 }
 
 void
-bf_texts_write_lines(const bf_texts *self, const bf_text *parts, uint64_t num_parts, uint8_t *out)
+bf_texts_write_rows(
+    const bf_texts *columns, uint64_t num_columns, uint8_t separator, uint8_t *out)
 {
-    for (uint64_t i = 0; i < self->count; i++) {
-        out = bf_put_text(out, parts[0]);
-        for (uint64_t k = 1; k < num_parts; k++) {
-            out = bf_put_text(bf_put_text(out, bf_texts_get(self, i)), parts[k]);
+    for (uint64_t i = 0; i < columns[0].count; i++) {
+        for (uint64_t k = 0; k < num_columns; k++) {
+            out = bf_put_text(out, bf_texts_get(&columns[k], i));
+            *out++ = separator;
         }
+        out[-1] = '\n';
     }
 }
 

@@ -69,11 +69,11 @@ bf_put_text(uint8_t *to, bf_text text)
     return to + text.size;
 }
 
-/* Bytes of lines in which each text is, num_parts - 1 times, between so many parts; and write
- * them. There is one part at least. */
-uint64_t bf_texts_lines_size(const bf_texts *self, const bf_text *parts, uint64_t num_parts);
-void bf_texts_write_lines(
-    const bf_texts *self, const bf_text *parts, uint64_t num_parts, uint8_t *out);
+/* Bytes of lines of columns of one length, of which there is one at least: texts with a separator
+ * between them; and write them. */
+uint64_t bf_texts_rows_size(const bf_texts *columns, uint64_t num_columns);
+void bf_texts_write_rows(
+    const bf_texts *columns, uint64_t num_columns, uint8_t separator, uint8_t *out);
 
 /* Append a number in decimal: 20 digits at most. */
 uint8_t *bf_put_decimal(uint8_t *to, uint64_t number);

@@ -88,35 +88,6 @@ cdef class Texts:
         cdef Py_ssize_t n = self.starts.shape[0]
         return Texts(b"", array("Q", bytes(8 * n)), array("I", bytes(4 * n)))
 
-    def lines(self, str line not None, str place not None):
-        """Lines of texts, one after another, in UTF-8.
-
-        Parameters
-        ----------
-        line : str
-            What a line is.
-        place : str
-            What in it stands for the text.
-
-        Returns
-        -------
-        bytes
-        """
-        cdef list parts = [part.encode() for part in line.split(place)]
-        cdef uint64_t i, n = len(parts)
-        cdef bf_text *c_parts = <bf_text *> malloc(n * sizeof(bf_text))
-        if c_parts == NULL:
-            raise MemoryError
-        try:
-            for i in range(n):
-                c_parts[i].data = <const uint8_t *> PyBytes_AsString(parts[i])
-                c_parts[i].size = <uint32_t> len(parts[i])
-            lines = PyBytes_FromStringAndSize(NULL, bf_texts_lines_size(&self.texts, c_parts, n))
-            bf_texts_write_lines(&self.texts, c_parts, n, <uint8_t *> PyBytes_AsString(lines))
-        finally:
-            free(c_parts)
-        return lines
-
     def __len__(self):
         return self.starts.shape[0]
 
@@ -127,7 +98,7 @@ cdef class Texts:
         if self.sizes[i] == 0:
             return self.instead.decode()
         start = self.starts[i]
-        return bytes(self.data[start:start + self.sizes[i]]).decode()
+        return PyUnicode_DecodeUTF8(<const char *> self.texts.data + start, self.sizes[i], NULL)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
@@ -149,6 +120,66 @@ cdef class Texts:
     def nbytes(self):
         """Bytes of all texts."""
         return bf_texts_size(&self.texts)
+
+
+def text_rows(columns, str separator not None):
+    """Lines of columns of texts of one length, with a separator between texts, in UTF-8.
+
+    Parameters
+    ----------
+    columns : sequence of Texts
+        One at least.
+    separator : str
+        A character of ASCII.
+
+    Returns
+    -------
+    bytes
+    """
+    cdef uint64_t i, n = len(columns)
+    cdef uint8_t between = ord(separator)
+    cdef Texts column
+    cdef bf_texts *c_columns
+    if n == 0 or between >= 0x80:
+        raise ValueError("there are no columns, or the separator is not ASCII")
+    check_lengths(len(columns[0]), columns)
+    c_columns = <bf_texts *> malloc(n * sizeof(bf_texts))
+    if c_columns == NULL:
+        raise MemoryError
+    try:
+        for i in range(n):
+            column = columns[i]
+            c_columns[i] = column.texts
+        lines = PyBytes_FromStringAndSize(NULL, bf_texts_rows_size(c_columns, n))
+        bf_texts_write_rows(c_columns, n, between, <uint8_t *> PyBytes_AsString(lines))
+    finally:
+        free(c_columns)
+    return lines
+
+
+def centimorgan_texts(const double[::1] numbers not None):
+    """Centimorgans as PLINK writes them: with eight digits at most.
+
+    Returns
+    -------
+    Texts
+    """
+    cdef Py_ssize_t i, n = numbers.shape[0]
+    cdef uint64_t[::1] starts = array("Q", bytes(8 * n))
+    cdef uint32_t[::1] sizes = array("I", bytes(4 * n))
+    cdef uint8_t *out
+    cdef uint8_t *to
+    cdef uint8_t *after
+    data = PyBytes_FromStringAndSize(NULL, n * BF_FLOAT_SIZE)
+    to = out = <uint8_t *> PyBytes_AsString(data)
+    with nogil:
+        for i in range(n):
+            after = bf_put_centimorgans(to, numbers[i])
+            starts[i] = <uint64_t> (to - out)
+            sizes[i] = <uint32_t> (after - to)
+            to = after
+    # What is behind the last one was never written.
+    return Texts(memoryview(data)[:to - out], starts, sizes)
 
 
 def vlen_texts(const uint8_t[::1] chunk not None, uint64_t base, uint64_t[::1] starts not None,

@@ -18,6 +18,7 @@ import time
 from typing import NoReturn
 
 from biofuse.errors import BiofuseError, NoRoomError, one_line
+from biofuse.open_files import allow_many_files
 from biofuse.options import ViewOptions
 from biofuse.stores.secrets import redact
 
@@ -62,6 +63,7 @@ class _Abandonment:
 def main() -> int:
     """Make the plan. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    allow_many_files()
     # What a user should know is in the plan; the rest is for the worker's log.
     logging.getLogger("biofuse").addHandler(logging.NullHandler())
     told = int(sys.argv[1])

@@ -5,6 +5,7 @@ chunks are right: the first contig, unphased calls, REF. What cannot be right is
 what may be wrong is told.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -224,17 +225,28 @@ class AbsentChunks:
 
     def _check_others(self) -> None:
         """Tell of the fields that an expression may look at."""
-        known = {*NEEDED, "variant_contig", "variant_id"}
+        known = {*NEEDED, "variant_contig", "variant_id", GENOTYPES}
         for name in sorted(self._group.array_keys()):
-            array = self._group[name]
-            # Flags that no variant has are all fill.
-            if name in known or not name.startswith(("variant_", "call_")) or array.ndim == 0:
-                continue
-            if array.dtype.kind == "b" or name == GENOTYPES:
-                continue
-            found = self._presence(name)
-            if found is not None and 0 < len(found.absent) < len(found.grid):
-                self._notice(found, f"taken for {shown_as(name, array)} where an expression asks")
+            if name not in known and name.startswith(("variant_", "call_")):
+                self._notice_lost(name, "taken for {} where an expression asks")
+
+    def check_shown(self, names: Iterable[str]) -> None:
+        """Tell of these fields of variants, if some of their chunks are absent.
+
+        What is wrong with one is told by the view that is made from it.
+        """
+        for name in names:
+            with contextlib.suppress(BiofuseError):
+                self._notice_lost(name, "shown as {}")
+
+    def _notice_lost(self, name: str, shown: str) -> None:
+        array = self._group[name]
+        # Flags that no variant has are all fill.
+        if array.ndim == 0 or array.dtype.kind == "b":
+            return
+        found = self._presence(name)
+        if found is not None and 0 < len(found.absent) < len(found.grid):
+            self._notice(found, shown.format(shown_as(name, array)))
 
     def _notice(self, found: Presence, shown: str) -> None:
         verb = "is" if len(found.absent) == 1 else "are"

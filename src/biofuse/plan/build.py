@@ -4,37 +4,38 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject, Variants
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
 from biofuse.manifest import Plan
+from biofuse.open_files import check_open_files
 from biofuse.options import ViewOptions
 from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.cache import write_dependencies
+from biofuse.plan.call_fields import CallFields
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.declared import check_decoding
 from biofuse.plan.far_fingerprint import FarFingerprint
 from biofuse.plan.fields import call_shapes, describe_field, main_field
-from biofuse.plan.files import (
-    PINS,
-    SAMPLES,
-    VARIANTS,
-    VariantIndex,
-    ViewFiles,
-    write_file,
-)
+from biofuse.plan.files import PINS, SAMPLES, ViewFiles
+from biofuse.plan.filesets import Filesets
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.fingerprint import Fingerprint
-from biofuse.plan.hints import hint_calls, hint_names, hint_sites
+from biofuse.plan.hints import SITES, hint_calls, hint_names, hint_sites
+from biofuse.plan.pack import Pack
 from biofuse.plan.preview import Preview
+from biofuse.plan.record_table import RecordTables, write_file
 from biofuse.plan.room import Room
+from biofuse.plan.sample_table import read_sample_table
 from biofuse.plan.saved import SavedFindings, check_saved
 from biofuse.plan.selection import NO_SAMPLES, resolve
-from biofuse.plan.variants import VariantPass
+from biofuse.plan.sites import SiteReader, need_sites, no_info, read_sites, site_fields
+from biofuse.plan.variants import Batch, VariantPass
 from biofuse.plan.views import LeftOut, open_view
 from biofuse.stores import Location, Store, open_store
 from biofuse.stores.icechunk import pinned
@@ -66,14 +67,17 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     genotypes = describe_field(group, GENOTYPES)
     store = open_store(location)
     saved = getattr(store, "saved", None)
+    as_of_ns = None if location.is_local else began_ns
     if saved is not None:
         check_saved(location, store)
+        as_of_ns = int(saved.about["made"] * 1e9)
     by_region = bool(options.selection.regions or options.selection.regions_file)
     by_target = bool(options.selection.targets or options.selection.targets_file)
+    more = site_fields(group) if need_sites(options) else []
     hint_names(group, store, by_region or by_target)
     if not by_region and not by_target:
-        hint_sites(group, store, [(0, genotypes.shape[0])])
-    fingerprint = _fingerprint(location, group, options)
+        hint_sites(group, store, [(0, genotypes.shape[0])], (*SITES, *more))
+    fingerprint = _fingerprint(location, group, options, more)
     absent = AbsentChunks(group, store, options.missing_chunks == "fill")
     absent.check_sites(options.selection)
     resolved = resolve(location, group, store, options.selection, progress)
@@ -85,31 +89,63 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             else NO_SAMPLES
         )
     if by_region or by_target:
-        hint_sites(group, store, resolved.runs())
+        hint_sites(group, store, resolved.runs(), (*SITES, *more))
     if saved is None and (resolved.variants is None or len(resolved.variants)):
         count = genotypes.shape[0] if resolved.variants is None else len(resolved.variants)
         hint_calls(group, store, resolved.variants, resolved.samples, count)
-    subject = Subject(names, genotypes.ploidy, call_shapes(group))
+    call_fields = CallFields(
+        location,
+        group,
+        store,
+        resolved,
+        (lambda paths: None) if fingerprint is None else fingerprint.add_arrays,
+        (lambda keys: None) if fingerprint is None else fingerprint.add_files,
+    )
+    table, said = None, list[str]()
+    if options.samples_table is not None:
+        has_fam = "plink" in options.formats
+        table, said = read_sample_table(options.samples_table, options.pheno_names, names, has_fam)
+    subject = Subject(
+        names,
+        genotypes.ploidy,
+        call_shapes(group),
+        cache(partial(read_sites, group, options.contig_names)),
+        call_fields.read,
+        table,
+    )
     left_out = LeftOut(options)
-    files = _begin_files(options, group, subject, directory, left_out)
-    fields = {name for each in files for name in each.view.fields}
+    tables = RecordTables(directory, options)
+    views = _begin_views(options, group, subject, directory, tables, left_out, call_fields)
+    fields = {name for each in views for name in each.view.fields}
     watched = _watched(location, group, fields)
     signature = _signature(location, group, store, watched)
 
-    variant_pass = VariantPass(group, store, resolved, options, progress)
-    index = VariantIndex(directory)
+    odd = {}
+    wanting = [each.view for each in views if each.view.needs_sites]
+    if wanting:
+        absent.check_shown(more)
+        odd = no_info(group)
+    whole = SiteReader(group, store) if any(map(tables.shows_whole, wanting)) else None
+    split = SiteReader(group, store) if not all(map(tables.shows_whole, wanting)) else None
+    variant_pass = VariantPass(group, store, resolved, options, progress, whole, split)
     room = Room(directory)
     for batch in variant_pass.batches():
-        index.add(batch.index)
-        files = [each for each in files if _add(each, batch.variants, left_out)]
-        room.check(int(batch.index[-1]) + 1 if len(batch.index) else 0, genotypes.shape[0])
+        views = [each for each in views if _add(each, batch, left_out)]
+        tables.add(batch)
+        index = batch.whole.index
+        room.check(int(index[-1]) + 1 if len(index) else 0, genotypes.shape[0])
+    files = [files for each in views for files in each.files]
+    if not files:
+        raise BiofuseError("there are no files: the view has no variants, and so no contigs")
     arrays = {GENOTYPES: genotypes}
-    for each in files:
+    for each in views:
         arrays.update(each.view.fields)
     runs = absent.check_calls(arrays)
     arrays = {name: replace(array, absent=runs.get(name)) for name, array in arrays.items()}
     check_decoding(list(arrays.values()))
-    everything = index.finish(genotypes.shape[0])
+    tables.finish(genotypes.shape[0])
+    pack = Pack(directory)
+    streamed = [each.streamed() for each in files]
     if resolved.samples is not None:
         write_file(directory, SAMPLES, resolved.samples.astype(np.uint32).tobytes())
     plan = Plan(
@@ -117,11 +153,11 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         store={**location.public(), "plan": None},
         fields={name: array.to_json() for name, array in arrays.items()},
         num_samples=len(names),
-        num_variants=index.count,
-        modified_ns=_modified_ns(location, group, options, began_ns),
+        num_variants=tables.whole.count,
+        modified_ns=_modified_ns(location, group, options, as_of_ns or began_ns),
+        as_of_ns=as_of_ns,
         static=[],
-        streamed=[each.streamed() for each in files],
-        variants=None if everything else VARIANTS,
+        streamed=streamed,
         samples=None if resolved.samples is None else SAMPLES,
         pins=_write_pins(directory, store),
         decoded_chunk=max(array.decoding_need for array in arrays.values()),
@@ -130,18 +166,20 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         signature=signature,
         warnings=[
             *resolved.warnings,
+            *said,
+            *variant_pass.warnings(),
             *absent.warnings,
+            *(f"{name} is not in INFO: {why}" for name, why in odd.items()),
             *left_out.warnings(),
         ],
         left_out=left_out.reasons,
+        packed=pack.parts,
+        contigs={contig: stem for each in views for contig, stem in each.contigs.items()},
     )
-    if index.count == 0:
+    if plan.num_variants == 0:
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
         plan.warnings.append(f"the view has no variants: {why}")
-    if variant_pass.dropped == 1:
-        plan.warnings.append("1 site of more than two alleles is left out")
-    elif variant_pass.dropped:
-        plan.warnings.append(f"{variant_pass.dropped} sites of more than two alleles are left out")
+    plan.warnings.extend(variant_pass.notes())
     look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
     findings: CallFindings | SavedFindings
     if saved is not None:
@@ -150,12 +188,15 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         findings = CallFindings(
             location,
             group,
-            None if everything else index.mapped(),
+            None if tables.whole.written.variants is None else tables.whole.mapped(),
             None if resolved.samples is None else resolved.samples.tolist(),
             variant_pass.contig_starts,
             look_at,
         )
-    plan = _look_into(plan, directory, files, findings, look_at)
+    if options.name_template is not None:
+        own = [[each.header, each.offsets, each.heads] for each in streamed]
+        pack.add(dict.fromkeys(name for names in own for name in names if name is not None))
+    plan = _look_into(plan, directory, files, findings, look_at, pack)
     if fingerprint is not None:
         write_dependencies(directory, fingerprint)
     else:
@@ -165,34 +206,39 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     return plan
 
 
-def _begin_files(
-    options: ViewOptions, group, subject: Subject, directory: str, left_out: LeftOut
-) -> list[ViewFiles]:
+def _begin_views(
+    options: ViewOptions,
+    group,
+    subject: Subject,
+    directory: str,
+    tables: RecordTables,
+    left_out: LeftOut,
+    call_fields: CallFields,
+) -> list[Filesets]:
     """The files of every view that is possible, begun."""
+    numbers = count()
 
-    def begin(number: int, name: str) -> ViewFiles:
-        view = open_view(name, group, subject, options.format_options.get(name, {}))
-        return ViewFiles(directory, options.stem, number, view, subject)
+    def begin(name: str) -> Filesets:
+        chosen = options.format_options.get(name, {})
+        view = open_view(name, group, subject, chosen, call_fields)
+        return Filesets(directory, options, numbers, view, subject, tables.of(view))
 
-    found = [
-        left_out.attempt(name, partial(begin, number, name))
-        for number, name in enumerate(options.formats)
-    ]
-    return [files for files in found if files is not None]
+    found = [left_out.attempt(name, partial(begin, name)) for name in options.formats]
+    return [view for view in found if view is not None]
 
 
-def _add(files: ViewFiles, variants: Variants, left_out: LeftOut) -> bool:
+def _add(filesets: Filesets, batch: Batch, left_out: LeftOut) -> bool:
     """Add variants to the files of a view, or give the view up. Returns whether it still is."""
 
     def add() -> bool:
         try:
-            files.add(variants)
+            filesets.add(batch)
         except BiofuseError:
-            files.abandon()
+            filesets.abandon()
             raise
         return True
 
-    return bool(left_out.attempt(files.view.format.NAME, add))
+    return bool(left_out.attempt(filesets.view.format.NAME, add))
 
 
 def _look_into(
@@ -201,14 +247,24 @@ def _look_into(
     files: list[ViewFiles],
     findings: CallFindings | SavedFindings,
     look_at: Callable[[Iterable[str]], None],
+    pack: Pack,
 ) -> Plan:
     """Complete a plan with what takes a look at calls."""
+    check_open_files(len(plan.on_disk(plan.table_names())))
     preview = Preview(plan, directory, look_at)
+    said: dict[str, list[str]] = {}
     for i, each in enumerate(files):
-        plan.static.extend(each.finish(plan, i, preview))
-        said = each.view.format.notices(each.view.options, findings)
-        if said:
-            plan.notices[each.view.format.NAME] = said
+        found = each.finish(plan, i, preview)
+        plan.static.extend(found)
+        if plan.contigs:
+            shared = each.of_samples.values()
+            pack.add(file.path for file in found if file.path not in shared)
+        name = each.view.format.NAME
+        if name not in said:
+            said[name] = each.view.format.notices(each.view.options, findings)
+    pack.close()
+    check_open_files(len(plan.on_disk(plan.file_names())))
+    plan.notices.update({name: lines for name, lines in said.items() if lines})
     for text in dict.fromkeys(str(error) for error in preview.errors):
         plan.warnings.append(
             f"there are calls that cannot be shown, and reads of them fail: {text}"
@@ -251,12 +307,12 @@ def _watched(location: Location, group: Members, fields: Iterable[str]) -> list[
 
 
 def _fingerprint(
-    location: Location, group, options: ViewOptions
+    location: Location, group, options: ViewOptions, more: list[str]
 ) -> Fingerprint | FarFingerprint | None:
-    """The arrays that the plan is made from: every file of them if an expression decides."""
+    """The arrays that the plan is made from, these too; all if an expression decides."""
     if location.engine not in (None, "obstore"):
         return None
-    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index"]
+    deep = [*REQUIRED, "variant_id", "variant_length", "variant_END", "region_index", *more]
     if options.selection.has_expression:
         deep = list(group.array_keys())
     # A chunk of these is no file of its own.
@@ -265,7 +321,9 @@ def _fingerprint(
         deep = []
     if location.engine == "obstore":
         return FarFingerprint(location, group, [*CALL_FIELDS, *deep])
-    return Fingerprint(location.path, CALL_FIELDS, sorted({name for name in deep if name in group}))
+    return Fingerprint(
+        location.path, CALL_FIELDS, sorted({name for name in deep if name in more or name in group})
+    )
 
 
 def _modified_ns(location: Location, group, options: ViewOptions, now: int) -> int:

@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from biofuse.plan.progress import Progress
 from biofuse.plan.saved import saved_version
 from biofuse.stores import Location, forget
 from biofuse.stores.secrets import redact, secret_variables
+from biofuse.temporary import make_folder, remove_folder
 
 DEADLINE = 120.0
 # Seconds that a process has to be gone in once it is killed.
@@ -102,7 +101,7 @@ def _get_plan(
         except OSError:
             cache = None
     if directory is None:
-        directory = tempfile.mkdtemp(prefix="biofuse-plan-")
+        directory = make_folder("plan")
     try:
         _make(options, directory, progress, timeout)
         kept = directory
@@ -110,7 +109,7 @@ def _get_plan(
             kept = cache.keep(directory, key, location)
         return PlanDirectory(kept, temporary=kept == directory)
     except BaseException as error:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_folder(directory)
         if not isinstance(error, _NoRoomError) or cache is None:
             raise
         # A home directory's quota is often used up where there is room elsewhere.

@@ -34,8 +34,16 @@ class FarFingerprint:
         self._location = location
         files: Any = group.files
         self._roots: list[str] = files.root_keys
-        self._names = sorted(name for name in names if name in group)
-        self._grids = [Grid(group[name]) for name in self._names]
+        self._group = group
+        self._names: list[str] = []
+        self._grids: list[Grid] = []
+        self.add_arrays(names)
+
+    def add_arrays(self, names: Iterable[str]) -> None:
+        """Have more arrays count."""
+        known = {*self._names, *(name for name in names if name in self._group)}
+        self._names = sorted(known)
+        self._grids = [Grid(self._group[name]) for name in self._names]
 
     def add_files(self, keys: Iterable[str]) -> None:
         """Chunks of calls count anyway."""

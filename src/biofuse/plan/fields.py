@@ -3,7 +3,7 @@
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.genotypes.describe import describe
+from biofuse.genotypes.describe import CALLS, VALUES, describe
 
 # Of these one must be there, the first that is says how many variants and samples there are.
 _MAIN_FIELDS = tuple(name for name in CALL_FIELDS if name != PHASED)
@@ -33,14 +33,14 @@ def describe_field(group, name: str) -> GenotypeArray:
     main = main_field(group)
     assert main is not None
     if name == GENOTYPES and main != GENOTYPES:
-        return _without_chunks(describe(group[main], values=True))
+        return _without_chunks(describe(group[main], VALUES))
     array = group[name]
     if array.shape[:2] != group[main].shape[:2]:
         raise BiofuseError(
             f"{name} is of shape {array.shape} where {main} has "
             f"{group[main].shape[0]} variants and {group[main].shape[1]} samples"
         )
-    return describe(array, values=name not in (GENOTYPES, PHASED))
+    return describe(array, CALLS if name in (GENOTYPES, PHASED) else VALUES)
 
 
 def _without_chunks(values: GenotypeArray) -> GenotypeArray:

@@ -37,11 +37,16 @@ class Fingerprint:
             else:
                 # An array that is added may have a part in the view.
                 self._lines.append(f"{entry.name}\tfolder")
-        for name in self._shallow:
-            for part in ("", "/.zarray", "/zarr.json", "/c"):
-                self._look_at(f"{name}{part}")
+        self._look_at_arrays(self._shallow)
         for name in self._deep:
             self._walk(name, ())
+
+    def add_arrays(self, names: Iterable[str]) -> None:
+        """Look at more arrays in a shallow way; to be called before they are read."""
+        more = list(names)
+        self._shallow += more
+        if self._is_folder:
+            self._look_at_arrays(more)
 
     def add_files(self, keys: Iterable[str]) -> None:
         """Look at single files too, or their absence; to be called before they are read."""
@@ -97,6 +102,11 @@ class Fingerprint:
                 self._look_at(f"{name}/{entry}")
             else:
                 self._walk(f"{name}/{entry}", (*above, identity))
+
+    def _look_at_arrays(self, names: Iterable[str]) -> None:
+        for name in names:
+            for part in ("", "/.zarray", "/.zattrs", "/zarr.json", "/c"):
+                self._look_at(f"{name}{part}")
 
     def _look_at(self, key: str) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biofuse.errors import BiofuseError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.plan.grid import Grid
 from biofuse.plan.haploid import LOOKS_SLOW
@@ -44,8 +45,12 @@ def hint_sites(
     if not store.far:
         return
     found = []
-    for order, name in enumerate(name for name in names if name in group):
-        grid = Grid(group[name])
+    for order, name in enumerate(names):
+        try:
+            grid = Grid(group[name])
+        except (BiofuseError, KeyError):
+            # Whoever wants it will tell.
+            continue
         height, columns = grid.size[0], len(grid) // max(1, grid.counts[0])
         rows = {
             row

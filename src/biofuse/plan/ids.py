@@ -9,16 +9,23 @@ from biofuse.native import Texts, variant_ids
 from biofuse.plan.texts import TextArray
 
 
-def parse_template(template: str) -> list[str]:
+def parse_template(template: str, splits: bool = False) -> list[str]:
     """The parts of a template, as `native.variant_ids` takes them.
 
     `@` stands for the chromosome, `#` for the position, `$r` and `$a` for the REF and
     ALT alleles, `$1` and `$2` for both in alphabetical order.
 
+    Parameters
+    ----------
+    template : str
+    splits : bool
+        Whether records may differ in nothing but their ALT.
+
     Raises
     ------
     BiofuseError
-        If the template has not exactly one `@` and one `#`, or another use of `$`.
+        If the template has not exactly one `@` and one `#`, or another use of `$`, or does not
+        tell such records apart.
     """
     parts: list[str] = []
     i = 0
@@ -39,7 +46,11 @@ def parse_template(template: str) -> list[str]:
             )
         if part.isspace():
             raise BiofuseError(f"--variant-id-template {template!r} contains white space")
-
+    if splits and "$a" not in parts and not {"$1", "$2"} <= set(parts):
+        raise BiofuseError(
+            f"--variant-id-template {template!r} gives all ALTs of a site that is split the same "
+            "ID: it needs $a, as in '@:#:$r:$a'"
+        )
     return parts
 
 

@@ -1,6 +1,5 @@
 """What the files of a plan begin with."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -33,10 +32,9 @@ class Preview:
     def __init__(self, plan: Plan, directory: str, look_at: Callable[[Iterable[str]], None]):
         self.errors: list[BiofuseError] = []
         self._plan = plan
-        self._directory = directory
         self._look_at = look_at
         self._opened_ns = time.time_ns()
-        self._tables = MappedTables.open(directory, plan.table_names()).views
+        self._tables = MappedTables.of_plan(plan, directory).views
         self._encoder: Encoder | None = None
 
     def _open(self) -> Encoder:
@@ -47,8 +45,7 @@ class Preview:
     def read_first(self, number: int, size: int) -> bytes:
         """The first bytes of a streamed file, or all that can be read."""
         streamed = self._plan.streamed[number]
-        with open(os.path.join(self._directory, streamed.header), "rb") as f:
-            data = f.read(size)
+        data = bytes(self._tables[streamed.header][:size])
         if streamed.offsets is not None:
             offsets: Sequence[int] = self._tables[streamed.offsets].cast("Q")
         else:

@@ -21,12 +21,14 @@ class RegionIndex:
     chunk, contig : ndarray of int64, shape (rows,)
     first, last, last_end : ndarray of int64, shape (rows,)
         Positions of the first and last variant, and the largest end of any.
+    count : ndarray of int64, shape (rows,)
+        Variants.
     """
 
     def __init__(self, rows: np.ndarray):
-        self.chunk, self.contig, self.first, self.last, self.last_end, count = rows.T
-        self._stop = np.cumsum(count)
-        self._start = self._stop - count
+        self.chunk, self.contig, self.first, self.last, self.last_end, self.count = rows.T
+        self._stop = np.cumsum(self.count)
+        self._start = self._stop - self.count
 
     @classmethod
     def of(cls, group: Members) -> "RegionIndex | None":

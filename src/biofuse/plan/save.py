@@ -21,11 +21,12 @@ from biofuse.plan.findings import CallFindings
 from biofuse.plan.grid import Grid
 from biofuse.plan.hints import hint
 from biofuse.plan.saved import local_version
+from biofuse.plan.sites import need_sites, site_fields
 from biofuse.stores import Location, Range, Store, open_store
 from biofuse.stores.located import located
 from biofuse.stores.location import open_group
 from biofuse.stores.members import Members
-from biofuse.stores.saved import FORMAT, MANIFEST, PINS
+from biofuse.stores.saved import FORMAT, MANIFEST, PINS, with_checksum
 from biofuse.stores.uploads import write_object
 
 # Arrays of which all is saved, of those that a store has.
@@ -58,6 +59,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     BiofuseError
         If the store cannot be shown as asked.
     """
+    began = time.time()
     location = located(Location.planned(options.store, options.secrets))
     if location.engine not in (None, "obstore"):
         raise BiofuseError(
@@ -70,7 +72,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     work = tempfile.mkdtemp(prefix=".biofuse-plan-", dir=folder)
     try:
         path = os.path.join(work, "plan.zip")
-        _write(location, options, path, progress)
+        _write(location, options, path, began, progress)
         # Which tells what a mount would.
         trial = dataclasses.replace(options, store={**options.store, "plan": path})
         os.mkdir(os.path.join(work, "trial"))
@@ -86,7 +88,11 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
 
 
 def _write(
-    location: Location, options: ViewOptions, path: str, progress: Callable[[int, int], None]
+    location: Location,
+    options: ViewOptions,
+    path: str,
+    began: float,
+    progress: Callable[[int, int], None],
 ) -> None:
     group = open_group(location)
     check_fields(location, group)
@@ -97,11 +103,12 @@ def _write(
     told = len(absent.warnings)
     runs = absent.check_calls([name for name in CALL_FIELDS if name in group])
     findings = CallFindings(location, group)
-    arrays = [name for name in _SAVED if name in group]
+    wanted = [*_SAVED, *(site_fields(group) if need_sites(options) else [])]
+    arrays = [name for name in dict.fromkeys(wanted) if name in group]
     about = {
         "format": FORMAT,
         "version": __version__,
-        "made": time.time(),
+        "made": began,
         "options": json.loads(dataclasses.replace(options, store={}).to_json()),
         "folders": sorted(files.list_folders()),
         "arrays": arrays,
@@ -131,7 +138,7 @@ def _write(
         pins = getattr(store, "pins", None)
         if pins:
             archive.writestr(PINS, pins.to_bytes())
-        archive.writestr(MANIFEST, json.dumps(about))
+        archive.writestr(MANIFEST, json.dumps(with_checksum(about)))
 
 
 def _roots(location: Location, group: Members, store: Store) -> dict[str, str]:

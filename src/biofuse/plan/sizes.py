@@ -1,86 +1,133 @@
-"""How large the views of a store are, and what their users should know."""
+"""How large a view's files are, told by those of some of its sites."""
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from biofuse import formats
-from biofuse.errors import BiofuseError
-from biofuse.formats.base import Layout, Subject
-from biofuse.genotypes.array import GenotypeArray
-from biofuse.options import ViewOptions
-from biofuse.plan.fields import call_shapes, describe_field
-from biofuse.plan.findings import CallFindings
-from biofuse.plan.selection import Resolved, read_field
-from biofuse.plan.variants import VariantPass
-from biofuse.stores import Location, open_store
-from biofuse.stores.location import store_stem
+from biofuse.bgzf import framed_size
+from biofuse.formats.base import MainFile, Sidecar, Subject, Variants
+from biofuse.formats.text import SampleText
+from biofuse.plan.files import record_sizes
+from biofuse.plan.views import View
 
 
-def view_sizes(
-    location: Location, group, genotypes: GenotypeArray, missing_chunks: str = "error"
-) -> dict[str, dict[str, Any]]:
-    """The streamed file of every format, with default options but for `missing_chunks`.
+@dataclass(frozen=True)
+class FileSize:
+    """A file of a view.
 
-    Returns
-    -------
-    dict
-        By format: "file", its name; "size", in bytes; "exact", whether that is known, and
-        not taken from a part of the variants, or with sites of more than two alleles that
-        are perhaps left out; "reason", why there is no such view, or None.
+    Attributes
+    ----------
+    name : str
+    size : int
+        In bytes.
+    exact : bool
+        Whether that is known, and not taken from some of the sites.
     """
-    names = [name for name in read_field(group, "sample_id").tolist() if name]
-    shapes = call_shapes(group)
-    views: dict[str, dict[str, Any]] = {}
-    biallelic = group["variant_allele"].shape[1] <= 2
-    for name in formats.NAMES:
-        module = formats.get_format(name)
-        try:
-            layout = module.layout(Subject(names, genotypes.ploidy, shapes), module.Options())
-            for field in layout.fields:
-                describe_field(group, field)
-            heads, exact = _head_bytes(location, group, layout, missing_chunks)
-        except BiofuseError as error:
-            views[name] = {"file": None, "size": None, "exact": True, "reason": str(error)}
-            continue
-        views[name] = {
-            "file": store_stem(location.path) + formats.main_suffix(name),
-            "size": layout.header_size + genotypes.shape[0] * layout.record_size + heads,
-            "exact": exact and biallelic,
-            "reason": None,
-        }
-    return views
+
+    name: str
+    size: int
+    exact: bool
 
 
-def view_notices(location: Location, group, names: Sequence[str]) -> list[str]:
-    """What is said of the whole store in these formats, with default options."""
-    sample_id = read_field(group, "sample_id")
-    kept = np.flatnonzero(np.asarray(sample_id != ""))
-    samples = None if len(kept) == len(sample_id) else kept.tolist()
-    findings = CallFindings(location, group, samples=samples)
-    said = []
-    for name in names:
-        module = formats.get_format(name)
-        said += module.notices(module.Options(), findings)
-    return [*said, *(f"calls cannot be shown: {error}" for error in findings.errors)]
+class MeasuredView:
+    """A view whose sidecars are made of some sites, to be measured.
 
+    Parameters
+    ----------
+    view : View
+    subject : Subject
+    stem, directory : str
+        The files' name, and where they are made.
 
-def _head_bytes(location: Location, group, layout: Layout, missing_chunks: str) -> tuple[int, bool]:
-    """Bytes of all records' heads; and whether that is exact."""
-    if layout.heads is None:
-        return 0, True
-    variant_pass = VariantPass(
-        group,
-        open_store(location),
-        Resolved(None, None),
-        ViewOptions({}, "", [], multiallelic="drop", missing_chunks=missing_chunks),
-        lambda done, total: None,
-    )
-    count = group["variant_position"].shape[0]
-    batch = next(variant_pass.batches(), None)
-    if batch is None or not len(batch.variants):
-        return 0, count == 0
-    size = len(layout.heads(batch.variants)[0])
-    looked_at = len(batch.variants)
-    return size * count // looked_at, looked_at == count
+    Raises
+    ------
+    BiofuseError
+        If a sample cannot be shown.
+    """
+
+    def __init__(self, view: View, subject: Subject, stem: str, directory: str):
+        self.view = view
+        self._stem = stem
+        self._directory = directory
+        # Where records have no heads the header's size may follow from their number.
+        self._header = len(view.layout.header(0)) if view.layout.heads is not None else 0
+        self._end = self._header
+        self._count = 0
+        self._without_sites = self._measure_without_sites(subject)
+        self._writers: list[Sidecar] = view.format.sidecars(view.options)
+        for writer in self._writers:
+            writer.begin(self._path(writer.suffix), subject)
+
+    def _measure_without_sites(self, subject: Subject) -> dict[str, int]:
+        """Sizes of sidecars that tell of sites, by suffix."""
+        found = {}
+        for writer in self.view.format.sidecars(self.view.options):
+            if not isinstance(writer, SampleText):
+                path = self._path(writer.suffix)
+                writer.begin(path, replace(subject, samples=[]))
+                writer.finish(self._main(0))
+                found[writer.suffix] = os.path.getsize(path)
+                os.unlink(path)
+        return found
+
+    def _path(self, suffix: str) -> str:
+        return os.path.join(self._directory, self._stem + suffix)
+
+    def _main(self, size: int) -> MainFile:
+        name = self._stem + formats.main_suffix(self.view.format.NAME)
+        # What an index repeats of the file is as long, whatever it is.
+        return MainFile(name, size, 0, lambda most: bytes(min(most, size)))
+
+    def add(self, variants: Variants) -> None:
+        """Add sites.
+
+        Raises
+        ------
+        BiofuseError
+            If one cannot be shown.
+        """
+        layout = self.view.layout
+        self._count += len(variants)
+        offsets = None
+        if layout.heads is not None:
+            sizes = record_sizes(layout, layout.heads(variants))
+            ends = np.cumsum(sizes, dtype=np.uint64)
+            offsets = np.append(np.uint64(0), ends) + np.uint64(self._end)
+            self._end = int(offsets[-1])
+        for writer in self._writers:
+            writer.write(variants, None if offsets is None else offsets.data)
+
+    def abandon(self) -> None:
+        """Close the files."""
+        for writer in self._writers:
+            writer.abandon()
+
+    def sizes(self, count: int, exact: bool) -> list[FileSize]:
+        """What files of so many sites take, if all sites are as those that were added.
+
+        Parameters
+        ----------
+        count : int
+        exact : bool
+            Whether that is how many there are.
+        """
+        layout = self.view.layout
+        scale = count / self._count if self._count else 0.0
+        complete = exact and self._count == count
+        if layout.heads is None:
+            stream = len(layout.header(count)) + count * (layout.record_size or 0)
+        else:
+            stream = self._header + round((self._end - self._header) * scale)
+        size = framed_size(stream) if layout.framed else stream
+        found = [FileSize(self._main(0).name, size, exact if layout.heads is None else complete)]
+        for writer in self._writers:
+            writer.finish(self._main(size))
+            measured = os.path.getsize(self._path(writer.suffix))
+            known = complete or isinstance(writer, SampleText)
+            if not known:
+                base = self._without_sites[writer.suffix]
+                measured = base + round((measured - base) * scale)
+            found.append(FileSize(self._stem + writer.suffix, measured, known))
+        return found

@@ -10,6 +10,7 @@ from biofuse.formats import get_format, main_suffix
 from biofuse.formats.base import PHASED, Layout, Subject
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.options import ViewOptions
+from biofuse.plan.call_fields import CallFields
 from biofuse.plan.fields import describe_field
 
 T = TypeVar("T")
@@ -23,6 +24,11 @@ class View:
     options: Any
     layout: Layout
     fields: dict[str, GenotypeArray]
+
+    @property
+    def needs_sites(self) -> bool:
+        """Whether all that the store has of sites is wanted."""
+        return bool(self.format.needs_sites(self.options))
 
 
 class LeftOut:
@@ -69,7 +75,13 @@ class LeftOut:
         ]
 
 
-def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> View:
+def open_view(
+    name: str,
+    group,
+    subject: Subject,
+    options: dict[str, Any],
+    call_fields: CallFields | None = None,
+) -> View:
     """A view in a format.
 
     Parameters
@@ -79,6 +91,8 @@ def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> Vi
     subject : Subject
     options : dict
         Those of the format's options that differ from the default.
+    call_fields : CallFields, optional
+        Of the store, where the subject has them too.
 
     Raises
     ------
@@ -88,10 +102,11 @@ def open_view(name: str, group, subject: Subject, options: dict[str, Any]) -> Vi
     module = get_format(name)
     chosen = module.Options(**options)
     layout = module.layout(subject, chosen)
+    known = {} if call_fields is None else call_fields.take()
     fields = {}
     for field in layout.fields:
         try:
-            fields[field] = describe_field(group, field)
+            fields[field] = known.get(field) or describe_field(group, field)
         except BiofuseError as error:
             hint = "; --unphased does without it" if field == PHASED else ""
             raise BiofuseError(f"{error}{hint}") from error

@@ -13,9 +13,11 @@ import sys
 
 from biofuse.errors import one_line
 from biofuse.fuse.mounting import MountError
+from biofuse.open_files import allow_many_files
 from biofuse.runtime import sweep
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
+from biofuse.serve.notify import notify
 from biofuse.serve.orphans import remove_folder
 
 _ERROR = "error: "
@@ -56,6 +58,7 @@ def main() -> int:
         _clean_up(private)
         return 1
     config = ServeConfig.from_json(text)
+    allow_many_files()
     logging.basicConfig(
         level=config.log_level.upper(),
         format="%(asctime)s biofuse[%(process)d] %(levelname)s %(message)s",
@@ -71,6 +74,7 @@ def main() -> int:
         if config.ready_fd is None:
             print(f"mounted at {config.mountpoint}", file=sys.stderr, flush=True)
         _say(config.ready_fd, "ready\n")
+        notify(f"READY=1\nSTATUS=mounted at {config.mountpoint}")
 
     try:
         view = MountedView(config)

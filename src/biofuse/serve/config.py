@@ -34,6 +34,8 @@ class ServeConfig:
         Programs whose reads go past the page cache, as `DirectPrograms` takes them.
     allow_other : bool
         Whether other users may read the mount.
+    auto_unmount : bool
+        Whether it is unmounted where this process is killed.
     lifeline_fd : int or None
         A pipe; the mount ends when nobody holds its other end.
     ready_fd : int or None
@@ -78,6 +80,7 @@ class ServeConfig:
     private_dir: str | None = None
     chunk_cache: str | None = None
     chunk_cache_size: int = 0
+    auto_unmount: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -33,9 +33,7 @@ class WorkerConfig:
     table_fd : int
         Memory of the `Table`.
     plan_tables : dict of str to int
-        The plan's tables by file name.
-    headers : dict of str to int
-        Headers of streamed files by their index.
+        Files of the plan that tables are, or are in, by name.
     threads : int
     memory : int
         Bytes that the mount may take.
@@ -60,7 +58,6 @@ class WorkerConfig:
     fuse_fd: int
     table_fd: int
     plan_tables: dict[str, int]
-    headers: dict[str, int]
     threads: int
     memory: int
     ahead_bytes: int | None
@@ -73,13 +70,12 @@ class WorkerConfig:
     chunk_cache_size: int = 0
 
     def to_json(self, sock: int) -> str:
-        """A worker's one argument."""
+        """What a worker reads first."""
         kept = [self.chunk_cache, self.chunk_cache_size] if self.chunk_cache else None
         return json.dumps(
             {
                 "plan": self.plan_fd,
                 "tables": self.plan_tables,
-                "headers": self.headers,
                 "fuse": self.fuse_fd,
                 "table": self.table_fd,
                 "socket": sock,
@@ -97,8 +93,7 @@ class WorkerConfig:
 
     def fds(self, sock: int) -> list[int]:
         """Descriptors that a worker inherits; nobody else has the session's."""
-        ours = [self.plan_fd, self.fuse_fd, self.table_fd, sock]
-        return [*ours, *self.plan_tables.values(), *self.headers.values()]
+        return [self.plan_fd, self.fuse_fd, self.table_fd, sock, *self.plan_tables.values()]
 
 
 def _environment(allocator: str | None) -> dict[str, str]:
@@ -117,13 +112,15 @@ class _Worker:
 
     def __init__(self, config: WorkerConfig):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # An argument may be of 128 KiB, which descriptors of many files are not.
+        told = os.memfd_create("biofuse-worker")
         try:
             # The worker reads it from its start, and may be another's second reader.
             os.lseek(config.plan_fd, 0, os.SEEK_SET)
-            argument = config.to_json(theirs.fileno())
+            os.pwrite(told, config.to_json(theirs.fileno()).encode(), 0)
             self.process = subprocess.Popen(
-                python_command("biofuse.encode.worker", argument),
-                pass_fds=config.fds(theirs.fileno()),
+                python_command("biofuse.encode.worker", str(told)),
+                pass_fds=[told, *config.fds(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 env=_environment(config.allocator),
             )
@@ -132,6 +129,7 @@ class _Worker:
             raise
         finally:
             theirs.close()
+            os.close(told)
         self.socket.setblocking(False)
         self.pid = self.process.pid
         self.pidfd = os.pidfd_open(self.pid)

@@ -18,9 +18,18 @@ from biofuse.errors import BiofuseError
 from biofuse.fuse import mounting
 from biofuse.fuse.directory import Directory, Read
 from biofuse.fuse.session import MAX_READ, Session
-from biofuse.manifest import DEPENDENCIES, MANIFEST, Plan, PlanFolder, StaticFile, StreamedFile
+from biofuse.manifest import (
+    DEPENDENCIES,
+    MANIFEST,
+    PACK,
+    Plan,
+    PlanFolder,
+    StaticFile,
+    StreamedFile,
+)
 from biofuse.memory import budget_warning
 from biofuse.mounts import find_mount, set_read_ahead
+from biofuse.open_files import check_open_files
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
 from biofuse.serve.counters import Counters
@@ -28,8 +37,10 @@ from biofuse.serve.direct import DirectPrograms
 from biofuse.serve.exposition import render
 from biofuse.serve.http import MetricsEndpoint
 from biofuse.serve.journal import Journal
+from biofuse.serve.keeper import start_keeper
 from biofuse.serve.link import WorkerConfig, WorkerLink
 from biofuse.serve.loop import Loop
+from biofuse.serve.notify import notify
 from biofuse.serve.orphans import end_command
 from biofuse.serve.router import ReadError, Router, Wanted
 from biofuse.serve.status import Status, serve_status
@@ -43,12 +54,13 @@ _HURRIED_TICK = 0.02
 
 
 class _File(NamedTuple):
-    """A file of the mount: streamed, or a sidecar that a plan's file holds."""
+    """A file of the mount: streamed, or a sidecar that a plan's file holds from a byte on."""
 
     name: str
     size: int
     streamed: int | None
     fd: int
+    start: int
 
 
 def _lock(mountpoint: str) -> int:
@@ -101,12 +113,20 @@ class MountedView:
         # The mount's device number, once it is known.
         self._device: str | None = None
         self._announced = False
+        self._record = MountRecord(
+            config.mountpoint,
+            config.store,
+            os.getpid(),
+            path_for(config.mountpoint, f".{os.getpid()}.sock"),
+            config.log_file,
+        )
 
     def _open_plan(self, folder: PlanFolder) -> Plan:
         """Open every file of the plan, so that it may be removed."""
-        for name in (MANIFEST, *folder.plan.file_names()):
-            if name not in self._fds:
-                self._fds[name] = folder.open(name)
+        names = folder.plan.on_disk(folder.plan.file_names())
+        check_open_files(len(names))
+        for name in (MANIFEST, *names):
+            self._fds[name] = folder.open(name)
         if self._config.remove_plan:
             # It takes half a mebibyte, and few mounts come to this.
             import shutil
@@ -121,15 +141,21 @@ class MountedView:
             return file.format not in self._config.left_out
 
         files = [
-            _File(file.name, file.size, number, -1)
+            _File(file.name, file.size, number, -1, 0)
             for number, file in enumerate(self.plan.streamed)
             if shows(file)
         ]
         files += [
-            _File(file.name, file.size, None, self._fds[file.path])
+            _File(file.name, file.size, None, *self._place(file.path))
             for file in filter(shows, self.plan.static)
         ]
         return sorted(files)
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """The descriptor of a file of the plan, and where it begins there."""
+        if name in self.plan.packed:
+            return self._fds[PACK], self.plan.packed[name][0]
+        return self._fds[name], 0
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until unmounted or told to stop."""
@@ -157,6 +183,8 @@ class MountedView:
         try:
             if find_mount(config.mountpoint) is not None:
                 raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
+            # First, so that there is never a mount of which nothing is known.
+            write_record(self._record)
             fd = mounting.mount(
                 config.mountpoint,
                 f"biofuse:{self._shown_stem()}",
@@ -164,6 +192,9 @@ class MountedView:
                 MAX_READ,
                 config.allow_other,
             )
+        except BaseException:
+            remove_record(config.mountpoint, os.getpid())
+            raise
         finally:
             os.close(lock)
         directory = Directory(
@@ -199,8 +230,9 @@ class MountedView:
                 plan_fd=self._fds[MANIFEST],
                 fuse_fd=session.fd,
                 table_fd=self.table.fd,
-                plan_tables={name: self._fds[name] for name in self.plan.table_names()},
-                headers={str(i): self._fds[f.header] for i, f in enumerate(self.plan.streamed)},
+                plan_tables={
+                    name: self._fds[name] for name in self.plan.on_disk(self.plan.table_names())
+                },
                 threads=config.threads,
                 memory=config.memory,
                 ahead_bytes=config.ahead_bytes,
@@ -219,15 +251,8 @@ class MountedView:
 
     def _serve(self, session: Session, on_ready: Callable[[], None]) -> None:
         config = self._config
-        record = MountRecord(
-            config.mountpoint,
-            config.store,
-            os.getpid(),
-            path_for(config.mountpoint, f".{os.getpid()}.sock"),
-            config.log_file,
-        )
         status = Status(self, config)
-        serve_status(self._loop, record.socket, status)
+        serve_status(self._loop, self._record.socket, status)
         if self.metrics is not None:
             self.metrics.serve(self._loop, lambda: render(status.to_json()))
         if config.lifeline_fd is not None:
@@ -239,7 +264,7 @@ class MountedView:
                 self._loop.stop()
             elif session.ready and not self._announced:
                 self._announced = True
-                self._announce(record, on_ready)
+                self._announce(on_ready)
 
         self._loop.watch(session.fd, pump)
         self._tick()
@@ -260,7 +285,7 @@ class MountedView:
             return None
         began = time.monotonic()
         try:
-            data = _read_all(file.fd, read.offset, read.size)
+            data = _read_all(file.fd, file.start + read.offset, read.size)
         except OSError as error:
             self._journal.failed(file.name, error.strerror or str(error))
             raise
@@ -282,15 +307,18 @@ class MountedView:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self._config.plan_dir, DEPENDENCIES))
 
-    def _announce(self, record: MountRecord, on_ready: Callable[[], None]) -> None:
+    def _announce(self, on_ready: Callable[[], None]) -> None:
         """Say that the mount is ready: the kernel has taken the answer to its first request."""
         # That has lowered the value to the kernel's own default.
-        mount = find_mount(record.mountpoint)
+        mountpoint = self._config.mountpoint
+        mount = find_mount(mountpoint)
         if mount is not None:
             self._device = mount.device
             if self._config.read_ahead_kb:
                 set_read_ahead(mount, self._config.read_ahead_kb)
-        write_record(record)
+        if self._config.auto_unmount:
+            # Open until this process ends.
+            start_keeper(mountpoint, self._device)
         # The first read mostly follows at once.
         self.router.warm_up()
         on_ready()
@@ -318,6 +346,7 @@ class MountedView:
 
     def _end(self, session: Session) -> None:
         """Unmount, where nobody else has; nothing and nobody is left waiting."""
+        notify("STOPPING=1")
         self.router.shut_down()
         self.link.close()
         # Whoever looks at the mount while it is unmounted is told at once that it is gone.

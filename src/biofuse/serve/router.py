@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -220,7 +221,13 @@ class Router:
 
     def on_message(self, data: bytes) -> None:
         """Take the worker's word that it cannot answer a read."""
-        failure = Failure.unpack(data)
+        try:
+            failure = Failure.unpack(data)
+        except struct.error:
+            logger.error(
+                "the encoder process has sent a message of %d bytes, which is ignored", len(data)
+            )
+            return
         slot = failure.slot
         if slot not in self._asked or self._table.read(slot).unique != failure.unique:
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A chunk may not be larger: no Blosc frame can, and many codecs count in 31 bits.
 MAX_CHUNK = (1 << 31) - 1
 # Texts have no size in the metadata.
-_MAX_TEXT = 256 << 20
+MAX_TEXT = 256 << 20
 # Bytes of a text that is not there.
 _POINTER = 8
 # Filters come between, which may widen a byte to a double.
@@ -55,7 +55,7 @@ def _most(name: str, array: "zarr.Array[Any] | PlainArray") -> int:
     size = min(MAX_CHUNK, size * (_WIDENED if filtered else 1))
     # A shard is read in parts, or whole.
     whole = prod(array.shards) * array.dtype.itemsize if array.shards else 0
-    return max(_SMALLEST, size, min(whole, MAX_CHUNK), _MAX_TEXT if text else 0)
+    return max(_SMALLEST, size, min(whole, MAX_CHUNK), MAX_TEXT if text else 0)
 
 
 def allow(name: str, array: "zarr.Array[Any] | PlainArray") -> None:

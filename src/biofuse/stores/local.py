@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from biofuse.errors import BiofuseError, StoreChangedError
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
 from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.listing import Listing, list_local
 from biofuse.stores.regular import check_absent, open_regular
@@ -76,7 +76,7 @@ class LocalStore:
                 if os.stat(path).st_ctime_ns > self._opened_ns:
                     raise StoreChangedError(
                         f"{key} is not there and its folder was changed after the store was "
-                        "mounted; mount it again"
+                        f"mounted; {MOUNT_AGAIN}"
                     )
                 return
         raise StoreChangedError(f"the store {self.root} is gone")
@@ -101,7 +101,7 @@ class LocalStore:
         ):
             raise StoreChangedError(
                 f"{wanted.key} was changed after the store was mounted "
-                "(or the file server's clock is ahead); mount it again"
+                f"(or the file server's clock is ahead); {MOUNT_AGAIN}"
             )
         stop = status.st_size if wanted.stop is None else min(wanted.stop, status.st_size)
         try:

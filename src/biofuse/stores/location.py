@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError, StoreChangedError, one_line
 from biofuse.stores.base import Store
 from biofuse.stores.icechunk import is_local_icechunk, open_session
+from biofuse.stores.regular import was_changed
 from biofuse.stores.secrets import (
     Secrets,
     given_secrets,
@@ -300,9 +301,8 @@ def object_version(place: Location) -> str:
     return _open_far(place.beside(folder), is_zip=False).signature([name]) or ""
 
 
-# Of this process, by store: its metadata.
+# Of this process: metadata by store, and files that were saved by name.
 _far_metadata: dict[int, "FarFiles"] = {}
-# Of this process, by name: files that were saved.
 _saved: dict[str, "SavedPlan"] = {}
 # Of this process, by location: connections, and what was listed, are of use to all who read.
 _far: dict[tuple[int, str], "ObjectStore | ZipObjects"] = {}
@@ -370,19 +370,25 @@ def _open_far(
 
 
 def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore | ZipStore":
-    location.check()
-    if os.path.isdir(location.path):
-        from biofuse.stores.local import LocalStore
-
-        return LocalStore(location.path, opened_ns)
-    from biofuse.stores.zip import ZipStore
-
     try:
+        location.check()
+        if os.path.isdir(location.path):
+            from biofuse.stores.local import LocalStore
+
+            return LocalStore(location.path, opened_ns)
+        from biofuse.stores.zip import ZipStore
+
         return ZipStore(location.path)
-    except BiofuseError:
-        raise
     except Exception as error:
-        raise BiofuseError(f"cannot open {location.path} as a zip file: {error}") from error
+        known = isinstance(error, BiofuseError)
+        text = (
+            str(error) if known else f"cannot open {location.path} as a zip file: {one_line(error)}"
+        )
+        if opened_ns is not None and was_changed(location.path, opened_ns):
+            raise StoreChangedError(f"the store changed while it was mounted: {text}") from error
+        if known:
+            raise
+        raise BiofuseError(text) from error
 
 
 def far_files(location: Location) -> "FarFiles":

@@ -17,7 +17,6 @@ T = TypeVar("T")
 # Seconds in which the loop must end, and in which threads are done that have just answered.
 _ENDING = 2.0
 _SETTLING = 0.05
-_LOOK = 0.005
 
 
 class EventLoop:
@@ -45,8 +44,9 @@ class EventLoop:
     async def _settle(self) -> None:
         """Ask for nothing new, and wait for the rest."""
         self._ends = True
-        while self._asked or self.loop.time() < self._answered + _SETTLING:
-            await asyncio.sleep(_LOOK)
+        while self._asked:
+            await asyncio.wait(self._asked)
+        await asyncio.sleep(self._answered + _SETTLING - self.loop.time())
 
     async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Await what threads of another language do.

@@ -83,6 +83,12 @@ class Members:
             return list(self.group.array_keys())
         return [name for name in self._files.list_folders() if self._is_array(name)]
 
+    def folder_names(self) -> list[str]:
+        """Names of what may be arrays, whether or not they can be read."""
+        if self._files is None or not self._plain:
+            return list(self.group.array_keys())
+        return list(self._files.list_folders())
+
     def _is_array(self, name: str) -> bool:
         assert self._files is not None
         if self.zarr_format == 2:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from biofuse.errors import StoreChangedError
+from biofuse.errors import MOUNT_AGAIN, StoreChangedError
 
 # Seconds by which a server's clock may be ahead.
 _SLACK = 2.0
@@ -143,13 +143,13 @@ class Pins:
         """Raise `StoreChangedError` if an object that is not there was there."""
         if self._find(key) is not None or number_of(key) in self._seen:
             raise StoreChangedError(
-                f"{key} was removed after the store was mounted, which has changed; mount it again"
+                f"{key} was removed after the store was mounted, which has changed; {MOUNT_AGAIN}"
             )
 
     @staticmethod
     def _changed(key: str) -> StoreChangedError:
         return StoreChangedError(
-            f"{key} was replaced after the store was mounted, which has changed; mount it again"
+            f"{key} was replaced after the store was mounted, which has changed; {MOUNT_AGAIN}"
         )
 
     def to_bytes(self) -> bytes:

@@ -54,6 +54,21 @@ def open_regular(path: str, name: str) -> int:
     return fd
 
 
+def was_changed(path: str, opened_ns: int) -> bool:
+    """Whether what is at a path came there, was changed or went after a time.
+
+    Parameters
+    ----------
+    path : str
+    opened_ns : int
+        In nanoseconds since 1970.
+    """
+    try:
+        return os.stat(path).st_ctime_ns > opened_ns
+    except OSError:
+        return True
+
+
 def check_absent(root: str, key: str) -> None:
     """Raise `BiofuseError` unless a key that cannot be opened is truly not there.
 

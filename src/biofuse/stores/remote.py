@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 import zarr.core.buffer
-import zarr.core.sync
 from zarr.abc.store import RangeByteRequest
 
 from biofuse.errors import BiofuseError
@@ -13,6 +12,7 @@ from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.icechunk import icechunk_error
 from biofuse.stores.link import Link
 from biofuse.stores.listing import Listing
+from biofuse.stores.loop import answer, event_loop
 from biofuse.stores.metadata import is_metadata
 
 # Requests under way at a time, of one call.
@@ -39,7 +39,7 @@ class ZarrStore:
         return self.link.bytes_per_delay
 
     def get(self, key: str, most: int, ahead: bool = False) -> "Future[Piece | None]":
-        return asyncio.run_coroutine_threadsafe(self._whole(key, most), zarr.core.sync._get_loop())
+        return event_loop().submit(self._whole(key, most))
 
     def hold(self, size: int) -> None:
         pass
@@ -63,7 +63,7 @@ class ZarrStore:
         return found
 
     def get_many(self, ranges: Sequence[Range]) -> list[Piece | None]:
-        return zarr.core.sync.sync(self._get_all(ranges))
+        return event_loop().submit(self._get_all(ranges)).result()
 
     async def _get_all(self, ranges: Sequence[Range]) -> list[Piece | None]:
         at_once = asyncio.Semaphore(_AT_ONCE)
@@ -112,7 +112,7 @@ class ZarrStore:
     async def _size(self, key: str) -> int | None:
         """Bytes of an object; None if there is none."""
         try:
-            size = int(await self._store.getsize(key))
+            size = int(await answer(lambda: self._store.getsize(key)))
         except FileNotFoundError:
             return None
         self._remember(key, size)
@@ -126,7 +126,7 @@ class ZarrStore:
     async def _read(self, key: str, part: tuple[int, int] | None) -> memoryview | None:
         """An object, or a part of it; None if there is none."""
         request = None if part is None else RangeByteRequest(*part)
-        buffer = await self._store.get(key, self._prototype, request)
+        buffer = await answer(lambda: self._store.get(key, self._prototype, request))
         return None if buffer is None else memoryview(buffer.as_numpy_array()).cast("B")
 
     def part(self, key: str) -> Part | None:
@@ -139,7 +139,8 @@ class ZarrStore:
         if not self._store.supports_listing:
             return None
         try:
-            found = zarr.core.sync.sync(asyncio.wait_for(self._names(f"{folder}/"), _LIST_TIME))
+            names = answer(lambda: self._names(f"{folder}/"))
+            found = event_loop().submit(asyncio.wait_for(names, _LIST_TIME)).result()
         except Exception:
             # What a server does not tell is asked of each object when it is read.
             return None

@@ -5,6 +5,7 @@ has it asks the store itself for calls only.
 """
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 MANIFEST = "biofuse-plan.json"
 PINS = "pins.u64"
 # Changes whenever a file made by one version cannot be used by another.
-FORMAT = 1
+FORMAT = 2
+
+
+def with_checksum(about: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says, with the checksum by which it is known to say what was written."""
+    return {**about, "checksum": zlib.crc32(json.dumps(about, sort_keys=True).encode())}
 
 
 class SavedPlan:
@@ -55,13 +61,16 @@ class SavedPlan:
         try:
             self.about: dict[str, Any] = json.loads(bytes(piece.data))
             made_for = self.about["format"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BiofuseError(f"the plan {name} is damaged: {MANIFEST} is no manifest") from error
         if made_for != FORMAT:
             raise BiofuseError(
                 f"the plan {name} was made by biofuse {self.about.get('version')}, and cannot be "
                 "used by this one: make it again with 'biofuse plan'"
             )
+        found = self.about.pop("checksum", None)
+        if with_checksum(self.about)["checksum"] != found:
+            raise BiofuseError(f"the plan {name} is damaged: {MANIFEST} is not as it was written")
 
     def pins(self) -> bytes:
         """The versions of the store's objects; none if empty."""

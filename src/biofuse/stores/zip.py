@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.listing import Listing
 from biofuse.stores.local import pread_all
@@ -76,7 +76,7 @@ class ZipStore:
                 if len(data) < size:
                     raise zipfile.BadZipFile("it ends early")
         except _ERRORS as error:
-            raise BiofuseError(f"{wanted.key} cannot be read: {error}") from error
+            raise BiofuseError(f"{wanted.key} cannot be read: {why_not_read(error)}") from error
         return Piece(data, wanted.start, info.file_size, None)
 
     def part(self, key: str) -> Part | None:
@@ -125,3 +125,12 @@ class ZipStore:
     def close(self) -> None:
         self._archive.close()
         self._file.close()
+
+
+def why_not_read(error: BaseException) -> str:
+    """What is said of a member of a zip file that cannot be read."""
+    text = one_line(error)
+    if text.startswith("File name in directory"):
+        # It goes on with what is in place of the name: up to 64 KiB of anything.
+        return "its header has another name"
+    return "it ends early" if isinstance(error, EOFError) else text

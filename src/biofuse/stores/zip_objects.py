@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 from biofuse.stores.base import Part, Piece, Range
 from biofuse.stores.hints import Hints
 from biofuse.stores.link import LinkUse
@@ -113,7 +113,7 @@ class ZipObjects:
         except FileNotFoundError:
             raise BiofuseError(f"there is no object {key}") from None
         except Exception as error:
-            raise BiofuseError(f"cannot read {key} as a zip file: {error}") from error
+            raise BiofuseError(f"cannot read {key} as a zip file: {one_line(error)}") from error
         self._size = tail.size
         self._hints = Hints(self._ahead, store.link, HINTED, USED)
         self.pins = store.pins
@@ -273,7 +273,7 @@ def _decompress(info: zipfile.ZipInfo, data: memoryview) -> bytes:
     try:
         found: bytes = decompressor.decompress(data, info.file_size + 1)
     except zlib.error as error:
-        raise BiofuseError(f"{info.filename} cannot be read: {error}") from error
+        raise BiofuseError(f"{info.filename} cannot be read: {one_line(error)}") from error
     if len(found) != info.file_size:
         raise BiofuseError(f"{info.filename} cannot be read: it is of another size than it says")
     return found

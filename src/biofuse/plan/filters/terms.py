@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from biofuse.genotypes.floats import NANS
 from biofuse.plan.filters.alleles import classify
 from biofuse.plan.filters.frequencies import frequencies
 from biofuse.plan.filters.grammar import ExpressionError, Field
 from biofuse.plan.filters.slab import Fields, Slab
 
-MISSING, FILL = np.array([0x7FF0000000000001, 0x7FF0000000000002], dtype="u8").view("f8")
-_BITS = {2: (0x7C01, 0x7C02), 4: (0x7F800001, 0x7F800002)}
+MISSING, FILL = np.array(NANS[8][1:], dtype="u8").view("f8")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float64)
     size = values.dtype.itemsize
     bits = np.ascontiguousarray(values).view(f"u{size}")
-    fill_bits = _BITS[size][1] if size in _BITS else int(FILL.view("u8"))
+    _, _, fill_bits = NANS[size]
     with np.errstate(invalid="ignore"):
         out = values.astype(np.float64)
     out[np.isnan(out)] = MISSING

@@ -1,0 +1,1 @@
+"""Proof that mounts give the right bytes or an error, whatever breaks. See README.md."""

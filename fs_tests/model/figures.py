@@ -1,0 +1,41 @@
+"""What runs of the model came to, added up: `python -m fs_tests.model.figures FILE...`
+
+Each file is what `python -m fs_tests.model --json` wrote.
+"""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+def figures(runs: list[dict[str, Any]]) -> str:
+    """A table for docs/reliability.md, a row a place."""
+    columns = {
+        "seconds": "seconds",
+        "operations": "operations",
+        "answered by the worker": "requests_answered_by_the_worker",
+        "faults": "faults",
+        "differences": "differences",
+    }
+    sums: dict[str, Counter[str]] = {}
+    for run in runs:
+        place = sums.setdefault(run["settings"]["place"], Counter())
+        place.update({key: round(run[key]) for key in columns.values()})
+        place["errors"] += sum(run["errors_by_face_and_errno"].values())
+    total: Counter[str] = Counter()
+    for place in sums.values():
+        total.update(place)
+    keys = [*columns.values(), "errors"]
+    lines = [
+        f"| store | {' | '.join([*columns, 'errors that faults explain'])} |",
+        f"|---|{'---:|' * len(keys)}",
+    ]
+    for name, found in [*sums.items(), ("all", total)]:
+        lines.append(f"| {name} | {' | '.join(f'{found[key]:,}' for key in keys)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(figures([run for name in sys.argv[1:] for run in json.loads(Path(name).read_text())]))

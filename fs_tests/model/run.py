@@ -1,0 +1,448 @@
+"""Episodes: a store is put in a place and mounted, read, and broken in all manners meanwhile."""
+
+import os
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.places import Place, Placer
+from support.program import Mount, Program
+from support.stores import zip_store
+
+from fs_tests.model.history import History
+from fs_tests.model.inputs import CHUNKS, FORMATS, Inputs
+from fs_tests.model.oracle import Oracle
+from fs_tests.model.processes import PATIENCE, ReaderProcess
+from fs_tests.model.reader import Outcome
+from fs_tests.model.rules import Rules
+from fs_tests.model.schedule import (
+    STORE_FAULTS,
+    WORKER_FAULTS,
+    Planned,
+    store_schedule,
+    worker_schedule,
+)
+from fs_tests.model.stores import (
+    FileFaults,
+    IcechunkFaults,
+    ServerFaults,
+    StoreFaults,
+    ZipFaults,
+    chunk_key,
+    spoil,
+)
+from fs_tests.model.workers import WorkerFaults
+
+PLACES = tuple(STORE_FAULTS)
+FACES = ("api", "mount")
+ALL_FAULTS = ("damaged", *WORKER_FAULTS, *dict.fromkeys(sum(STORE_FAULTS.values(), ())))
+# Seconds. A worker has to begin in that time, which takes the longer the more there is to import
+# and to ask for.
+_DEADLINES = {
+    "local": 4.0,
+    "zip": 4.0,
+    "s3": 5.0,
+    "http": 5.0,
+    "icechunk": 6.0,
+    "s3-icechunk": 12.0,
+}
+_FAR = ("s3", "http", "s3-icechunk")
+# Seconds of an episode, of which faults have the first part.
+_EPISODE = 20.0
+_QUIET = 2.5
+_MOST_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is to be.
+
+    Attributes
+    ----------
+    seed : int
+    place : str
+    seconds : float
+        Of episodes, without what it takes to mount and to look at what came of them.
+    faces : sequence of str
+    faults : sequence of str
+        Kinds of them.
+    operations : int or None
+        A thread's, in each episode, at most.
+    timeout : float, optional
+        The mount's, in seconds; what suits the place if none.
+    threads : int
+        Of each reader.
+    readers : int
+        Processes a face.
+    plant : str or None
+        A defect for which there is no fault, to see that it is found: oracle (one bit is other),
+        chunk (one has other calls, in a frame that is right), or silence (faults are not noted).
+    """
+
+    seed: int
+    place: str = "local"
+    seconds: float = 20.0
+    faces: Sequence[str] = FACES
+    faults: Sequence[str] = ALL_FAULTS
+    operations: int | None = None
+    timeout: float | None = None
+    threads: int = 3
+    readers: int = 1
+    plant: str | None = None
+
+    @property
+    def deadline(self) -> float:
+        return _DEADLINES[self.place] if self.timeout is None else self.timeout
+
+    @property
+    def memory(self) -> str:
+        """The mount's: little, where what is dropped is soon had again."""
+        return "64MiB" if self.place in _FAR else "8MiB"
+
+
+@dataclass
+class Results:
+    """What came of a run."""
+
+    settings: dict[str, Any]
+    seconds: float = 0.0
+    episodes: int = 0
+    operations: dict[str, Counter[str]] = field(default_factory=dict)
+    requests: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    worker_deaths: int = 0
+    slowest: float = 0.0
+    differences: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "settings": self.settings,
+            "seconds": round(self.seconds, 1),
+            "episodes": self.episodes,
+            "operations": sum(sum(counts.values()) for counts in self.operations.values()),
+            "requests_answered_by_the_worker": self.requests,
+            "operations_by_face_and_kind": {k: dict(v) for k, v in self.operations.items()},
+            "faults": sum(self.faults.values()),
+            "faults_by_kind": dict(self.faults),
+            "errors_by_face_and_errno": dict(self.errors),
+            "worker_deaths": self.worker_deaths,
+            "slowest_answer_seconds": round(self.slowest, 2),
+            "differences": len(self.differences),
+            "first_differences": self._some(),
+            "logs": self.logs,
+        }
+
+    def _some(self) -> list[str]:
+        """Differences, some of each kind."""
+        kinds: Counter[str] = Counter()
+        found = []
+        for text in self.differences:
+            kind = text.partition(": ")[2][:24]
+            kinds[kind] += 1
+            if kinds[kind] <= _MOST_SHOWN:
+                found.append(text)
+        return found
+
+
+class Episode:
+    """One mount, one fileset, what is done to both, and what came of it."""
+
+    def __init__(
+        self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path
+    ):
+        self._inputs, self._settings = inputs, settings
+        self._seed = settings.seed * 1000 + number
+        self._seconds = seconds
+        self._folder = folder
+        self._history = History()
+        self._rules = Rules(settings.deadline, settings.place in _FAR)
+        self._program = Program(_made(folder / "p"))
+        self._faults: Counter[str] = Counter()
+        self._complaints: list[str] = []
+        self._logs: list[str] = []
+
+    def run(self, results: Results) -> None:
+        place = self._put()
+        shown = self._damage_before(place)
+        settings = self._settings
+        more = ("--timeout", str(settings.deadline), "--memory", settings.memory, "--threads", "2")
+        with place.mount(self._program, *FORMATS, *more) as mount:
+            # What stands in the log is judged here.
+            mount.expect_log("")
+            self._read(place, mount, shown, results)
+            counters = mount.status()["counters"]
+            log = mount.log_text()
+        results.requests += counters["reads"]
+        results.worker_deaths += counters["worker_deaths"]
+        self._look_at_log(log.splitlines())
+        try:
+            self._program.check_nothing_left()
+        except AssertionError as error:
+            self._complaints.append(f"something is left: {error}")
+        if place.proxy is not None:
+            place.proxy.close()
+        results.episodes += 1
+        results.faults.update(self._faults)
+        results.logs += self._logs
+        where = f"--seed {self._settings.seed} --place {self._settings.place}, episode "
+        where += f"{self._seed % 1000}"
+        results.differences += [f"{where}: {text}" for text in self._complaints]
+
+    def _look_at_log(self, lines: Sequence[str]) -> None:
+        complaints = [
+            f"this was said without a fault: {line}"
+            for line in self._rules.unexplained(lines, self._history.kinds())
+        ]
+        if complaints:
+            self._logs += lines[-200:]
+        self._complaints += complaints
+
+    def _put(self) -> Place:
+        """A copy of the store, in its place."""
+        name = self._settings.place
+        self._store = self._folder / "x.vcz"
+        shutil.copytree(self._inputs.store, self._store)
+        if self._settings.plant == "chunk":
+            key = chunk_key(5, 1)
+            (self._store / key).write_bytes((self._inputs.spare / key).read_bytes())
+        if name == "local":
+            return Place(str(self._store))
+        if name == "zip":
+            return Place(str(zip_store(self._store)))
+        return self._inputs.placer(self._folder).put(name, self._store)
+
+    def _damage_before(self, place: Place) -> Place:
+        """In some episodes a chunk is damaged from the beginning."""
+        if (
+            self._settings.place == "local"
+            and "damaged" in self._settings.faults
+            and self._seed % 2
+        ):
+            row = 1 + self._seed % 7
+            self._faults["damaged"] += 1
+            self._history.began("damaged", frozenset({row}))
+            planned = Planned(0, "truncated", 0, row, 0, 0.5)
+            spoil(self._store / chunk_key(row, 0), planned, b"")
+        return place
+
+    def _read(self, place: Place, mount: Mount, shown: Place, results: Results) -> None:
+        settings = self._settings
+        listed = mount.status()["files"]
+        serve = mount.pid("serve")
+        assert serve is not None
+        readers = [
+            self._reader(face, number, place, mount, listed)
+            for face in settings.faces
+            for number in range(settings.readers)
+        ]
+        try:
+            for reader in readers:
+                assert reader.is_ready.wait(PATIENCE), "a reader is not ready"
+            # By the time at which a store is opened a change is told from what was before.
+            time.sleep(0.1)
+            for reader in readers:
+                reader.say("go")
+            self._break(place, serve, readers)
+        finally:
+            for reader in readers:
+                self._complaints += reader.end()
+        self._judge(readers, results, listed)
+        self._look_at_all(mount)
+
+    def _reader(
+        self, face: str, number: int, place: Place, mount: Mount, listed: dict[str, int]
+    ) -> ReaderProcess:
+        settings = self._settings
+        oracle = self._inputs.oracle
+        if settings.plant == "oracle":
+            oracle = _with_other_bit(oracle, self._folder / "oracle")
+        config = {
+            "face": face,
+            "place": str(mount.dir) if face == "mount" else place.url,
+            "options": {
+                "formats": FORMATS[1::2],
+                "timeout": settings.deadline,
+                "memory": settings.memory,
+            },
+            "oracle": str(oracle),
+            "store_shape": self._inputs.shape,
+            "listed": listed,
+            "seed": self._seed,
+            "reader": number,
+            "threads": settings.threads,
+            "operations": settings.operations,
+            "patience": PATIENCE,
+        }
+        return ReaderProcess(config, self._program.env)
+
+    def _break(self, place: Place, serve: int, readers: list[ReaderProcess]) -> None:
+        """Do the faults of the schedule, and let all recover from them."""
+        settings = self._settings
+        breaking = max(1.0, self._seconds - settings.deadline - _QUIET)
+        history = History() if settings.plant == "silence" else self._history
+        workers = WorkerFaults(serve, history, settings.deadline)
+        kinds = [kind for kind in WORKER_FAULTS if kind in settings.faults]
+        if "mount" not in settings.faces:
+            kinds = []
+        tracks: list[tuple[Sequence[Planned], Callable[[Planned], bool]]] = [
+            (worker_schedule(self._seed, breaking, settings.deadline, kinds), workers.do)
+        ]
+        shape = (-(-self._inputs.shape[0] // CHUNKS[0]), -(-self._inputs.shape[1] // CHUNKS[1]))
+        planned = store_schedule(
+            self._seed, settings.place, breaking, settings.deadline, shape, settings.faults
+        )
+        tracks.append((planned, self._store_faults(place, history).do))
+        began = time.monotonic()
+        threads = [
+            threading.Thread(target=self._follow, args=(track, do, began, readers))
+            for track, do in tracks
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._quiet(
+            max(began + self._seconds, time.monotonic() + settings.deadline + _QUIET), readers
+        )
+
+    def _quiet(self, until: float, readers: list[ReaderProcess]) -> None:
+        while time.monotonic() < until and any(reader.is_alive for reader in readers):
+            time.sleep(0.05)
+
+    def _follow(
+        self,
+        track: Sequence[Planned],
+        do: Callable[[Planned], bool],
+        began: float,
+        readers: list[ReaderProcess],
+    ) -> None:
+        for planned in track:
+            self._quiet(began + planned.at, readers)
+            if not any(reader.is_alive for reader in readers):
+                return
+            try:
+                if do(planned):
+                    self._faults[planned.kind] += 1
+            except Exception as error:
+                self._complaints.append(f"the fault {planned} could not be done: {error!r}")
+
+    def _store_faults(self, place: Place, history: History) -> StoreFaults:
+        name = self._settings.place
+        spare = self._inputs.spare
+        if name == "local":
+            return FileFaults(self._store, spare, history)
+        if name == "zip":
+            return ZipFaults(Path(place.url), spare, history)
+        if name == "icechunk":
+            return IcechunkFaults(place, self._store, spare, history)
+        return ServerFaults(place, name, self._store, spare, history)
+
+    def _judge(
+        self, readers: list[ReaderProcess], results: Results, listed: dict[str, int]
+    ) -> None:
+        files = {file.name: file for file in self._model().files}
+        for reader in readers:
+            self._look_at_log(reader.said)
+            counts = Counter(
+                {kind: n for kind, n in reader.counts.items() if not kind.startswith("not-right")}
+            )
+            results.operations.setdefault(reader.face, Counter()).update(counts)
+            results.slowest = max(results.slowest, reader.slowest)
+            for outcome in reader.outcomes:
+                if outcome.what in ("error", "short"):
+                    results.errors[f"{outcome.face} {_error_name(outcome)}"] += 1
+                said = self._rules.complaint(outcome, files.get(outcome.file), self._history.faults)
+                if said is not None:
+                    self._complaints.append(f"{said} [{self._described(outcome)}]")
+
+    def _described(self, outcome: Outcome) -> str:
+        near = [
+            f"{fault.kind} {sorted(fault.rows) if fault.rows is not None else 'all'} from "
+            f"{fault.begin - outcome.began:+.2f} s to "
+            f"{'the end' if fault.end is None else f'{fault.end - outcome.began:+.2f} s'}"
+            for fault in self._history.faults
+            if fault.overlaps(outcome.began - 10, outcome.ended)
+        ]
+        return (
+            f"{outcome.face} {'O_DIRECT ' * outcome.direct}{outcome.kind} of {outcome.file} "
+            f"{outcome.first} to {outcome.last}, {outcome.ended - outcome.began:.2f} s, "
+            f"reader {outcome.reader} thread {outcome.thread} operation {outcome.number}, "
+            f"{outcome.text!r}, faults: {'; '.join(near) or 'none'}"
+        )
+
+    def _model(self) -> Oracle:
+        return Oracle.of(self._inputs.oracle, *self._inputs.shape)
+
+    def _look_at_all(self, mount: Mount) -> None:
+        """Every byte of the mount that no fault was about that stays; no fault is in force."""
+        lasting = [fault for fault in self._history.faults if fault.end is None]
+        if any(fault.rows is None for fault in lasting) or "mount" not in self._settings.faces:
+            return
+        rows = {row for fault in lasting for row in fault.rows or ()}
+        for file in self._model().files:
+            descriptor = os.open(mount.dir / file.name, os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                for first in range(0, file.size, 64 << 10):
+                    last = min(first + (64 << 10), file.size)
+                    if file.touched(first - 4096, last + 4096) & rows:
+                        continue
+                    if os.pread(descriptor, last - first, first) != file.data[first:last]:
+                        self._complaints.append(f"afterwards {file.name} is wrong at {first}")
+            except OSError as error:
+                self._complaints.append(f"afterwards {file.name} cannot be read: {error}")
+            finally:
+                os.close(descriptor)
+
+
+def _error_name(outcome: Outcome) -> str:
+    import errno
+
+    return "short read" if outcome.errno is None else errno.errorcode[outcome.errno]
+
+
+def _with_other_bit(oracle: Path, to: Path) -> Path:
+    """A copy in which one bit of the middle of the `.bed` is another."""
+    if not to.exists():
+        shutil.copytree(oracle, to)
+        data = bytearray((to / "x.bed").read_bytes())
+        data[len(data) // 2] ^= 1
+        (to / "x.bed").write_bytes(data)
+    return to
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def run(inputs: Inputs, settings: Settings, folder: Path, say: Callable[[str], None]) -> Results:
+    """Run episodes until the seconds are over."""
+    results = Results({**vars(settings), "faults": list(settings.faults)})
+    left, number = settings.seconds, 0
+    began = time.monotonic()
+    while left > 0:
+        seconds = left if left < 1.5 * _EPISODE else _EPISODE
+        place = folder / f"e{number}"
+        Episode(inputs, settings, number, seconds, _made(place)).run(results)
+        shutil.rmtree(place, ignore_errors=True)
+        left -= seconds
+        number += 1
+        done = results.to_json()
+        say(
+            f"{settings.place}, episode {number}: {done['operations']:,} operations, "
+            f"{done['requests_answered_by_the_worker']:,} answered by the worker, "
+            f"{done['faults']} faults, {done['differences']} differences"
+        )
+    results.seconds = time.monotonic() - began
+    return results
+
+
+__all__ = ["ALL_FAULTS", "FACES", "PLACES", "Placer", "Results", "Settings", "run"]

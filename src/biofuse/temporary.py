@@ -1,0 +1,103 @@
+"""Temporary folders, which go with the process that has made them.
+
+One that is killed removes nothing; so whoever begins next removes what it has left. A folder
+is in use as long as a process holds a lock on a file in it.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from biofuse.mounts import list_mounts
+
+_PREFIX = "biofuse-{}-"
+_NAME = re.compile(r"biofuse-[a-z]+-[a-z0-9_]{8}")
+_LOCK = "lock"
+
+# Descriptors of locks of this process's folders.
+_locks: dict[str, int] = {}
+
+
+def make_folder(purpose: str) -> str:
+    """Make a folder in TMPDIR.
+
+    Parameters
+    ----------
+    purpose : str
+        A word of its name: lower-case letters.
+
+    Returns
+    -------
+    str
+        Its path. It has a file `lock`, and nothing else.
+    """
+    path = tempfile.mkdtemp(prefix=_PREFIX.format(purpose))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    _locks[path] = os.open(os.path.join(path, _LOCK), flags, 0o600)
+    # Where files cannot be locked nothing is ever swept away.
+    with contextlib.suppress(OSError):
+        fcntl.flock(_locks[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return path
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder, made here or otherwise, and all that is in it."""
+    shutil.rmtree(path, ignore_errors=True)
+    lock = _locks.pop(path, None)
+    if lock is not None:
+        os.close(lock)
+
+
+def hand_over(path: str) -> None:
+    """Have the program that this process becomes hold on to a folder."""
+    if path in _locks:
+        os.set_inheritable(_locks[path], True)
+
+
+@contextlib.contextmanager
+def folder(purpose: str) -> Iterator[str]:
+    """A folder for the time of a block; see `make_folder`."""
+    path = make_folder(purpose)
+    try:
+        yield path
+    finally:
+        remove_folder(path)
+
+
+def sweep() -> list[str]:
+    """Remove this user's folders of processes that are gone. Returns their paths."""
+    mounted = [mount.path for mount in list_mounts()]
+    removed = []
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if not _NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+                continue
+            path = os.path.realpath(entry.path)
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_uid == os.geteuid() and not any(
+                    mount.startswith(f"{path}/") for mount in mounted
+                ):
+                    _remove_if_left(path)
+                    removed.append(entry.path)
+    return removed
+
+
+def _remove_if_left(path: str) -> None:
+    """Remove a folder.
+
+    Raises
+    ------
+    OSError
+        If it is in use.
+    """
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(os.path.join(path, _LOCK), flags)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -1,0 +1,37 @@
+"""A zip file that is spoilt under a mount: ESTALE, and never other bytes."""
+
+import errno
+import os
+
+import pytest
+from support import reference
+from support.damage import read_everywhere, read_uncached
+from support.program import wait_until
+from support.stores import make_store, random_genotypes, zip_store
+
+# Three rows of two chunks; 251 bytes a record.
+GENOTYPES = random_genotypes(600, 1003, seed=21)
+BED = reference.bed(GENOTYPES)
+RECORD = 251
+ROW = 200 * RECORD
+
+ZIP_CHANGES = {
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "truncated": lambda path: os.truncate(path, 1000),
+    "empty": lambda path: os.truncate(path, 0),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", ZIP_CHANGES)
+def test_a_zip_that_is_no_zip_any_more_has_changed(change, biofuse, tmp_path):
+    """Also for a worker that begins then, and cannot open it."""
+    path = zip_store(make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(200, 502)))
+    with biofuse.mount(path, "--idle-timeout", "0.5") as mount:
+        mount.expect_log("the store changed while it was mounted")
+        assert read_uncached(mount.bed, 0, 3000) == BED[:3000]
+        wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
+        ZIP_CHANGES[change](path)
+        errors = read_everywhere(mount.bed, BED, 10 * RECORD)
+        assert set(errors.values()) == {errno.ESTALE}
+        assert len(errors) >= len(range(ROW, len(BED), 10 * RECORD))
