@@ -339,6 +339,9 @@ check_index(const bf_csi *index, const bf_csi_sites *sites, uint64_t count)
     free(data);
 }
 
+/* Of an index: others are refused. */
+#define NUM_CONTIGS 200
+
 void
 case_check_csi(const bf_csi_sites *sites)
 {
@@ -355,12 +358,12 @@ case_check_csi(const bf_csi_sites *sites)
             in_order &= sites->contigs[i] != sites->contigs[count]
                         || sites->contigs[count - 1] == sites->contigs[count];
         }
-        in_order &= sites->contigs[count] >= 0
+        in_order &= sites->contigs[count] >= 0 && sites->contigs[count] < NUM_CONTIGS
                     && (count == 0 || sites->contigs[count - 1] != sites->contigs[count]
                         || (before > 1 ? before : 1)
                                <= (sites->positions[count] > 1 ? sites->positions[count] : 1));
     }
-    bf_csi_init(&index);
+    bf_csi_init(&index, NUM_CONTIGS);
     first.count = half;
     second.count = sites->count - half;
     second.contigs += half;

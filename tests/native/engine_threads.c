@@ -240,7 +240,7 @@ ask(int requests, int kernel, uint8_t *table)
 static void
 set_up(char **argv, const uint8_t *magic)
 {
-    static uint16_t alts[MOST_RECORDS];
+    static bf_split_alt alts[MOST_RECORDS];
     static bf_split split;
     static bf_file file;
     static uint32_t columns[MAX_CHUNKS], taken[MAX_CHUNKS];
@@ -272,7 +272,8 @@ set_up(char **argv, const uint8_t *magic)
     file.phased = -1;
     if (number(argv[12])) {
         for (uint64_t i = 0; i < MOST_RECORDS; i++) {
-            alts[i] = 1;
+            /* Of as many alleles as there may be. */
+            alts[i] = (bf_split_alt){ 1, 128 };
         }
         split = (bf_split){ alts, variants, 1, bf_plink1_encode, NULL };
         file.encode = bf_split_encode;
