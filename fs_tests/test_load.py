@@ -90,14 +90,15 @@ def look_around(mount, times: Times, chooser: random.Random) -> None:
     # Which nobody has asked for before, so that the kernel does not know it.
     times.measure("lookup", lambda: (directory / f"no{chooser.random()}").exists())
     times.measure("stat", lambda: os.stat(mount.bed))
-    times.measure("sidecar", lambda: read_anew(mount.bim, chooser))
+    times.measure("sidecar", lambda: read_anew(mount.bim, chooser.randrange(10)))
     times.measure("status", lambda: read_status(str(directory)))
 
 
-def read_anew(path: Path, chooser: random.Random) -> bytes:
+def read_anew(path: Path, page: int) -> bytes:
+    """A page of a file, from who makes it and not from the kernel's cache."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
     try:
-        return os.pread(fd, 4096, 4096 * chooser.randrange(10))
+        return os.pread(fd, 4096, 4096 * page)
     finally:
         os.close(fd)
 
@@ -186,22 +187,13 @@ def test_a_block_that_is_stuck(seed, is_long, store, placed, biofuse):
         chooser = random.Random(seed)
         while any(each.is_alive() for each in waiting):
             look_around(mount, times, chooser)
-            times.measure("streamed", lambda: read_first(mount.bed, chooser))
+            times.measure("streamed", lambda: read_anew(mount.bed, chooser.randrange(10)))
             time.sleep(0.01)
         assert failed == [errno.EIO] * 8
         print(f"\n{times.report()}")
         worst = times.worst(0.9)
         place.proxy.clear()
     assert {name: value for name, value in worst.items() if value > SOON} == {}
-
-
-def read_first(path: Path, chooser: random.Random) -> bytes:
-    """Bytes of the first chunk row."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
-    try:
-        return os.pread(fd, 4096, 4096 * chooser.randrange(10))
-    finally:
-        os.close(fd)
 
 
 def held(pid: int) -> dict[str, int]:
@@ -247,7 +239,7 @@ def test_workers_that_come_and_go(is_long, placed, oracle, biofuse):
         before = None
         for i in range(100 if is_long else 8):
             wait_until(lambda: mount_worker(mount) is None, "it has ended")
-            assert read_first(mount.bed, _First()) == expected
+            assert read_anew(mount.bed, 0) == expected
             if i == 4:
                 before = held(serve)
         wait_until(lambda: mount_worker(mount) is None, "it has ended")
@@ -256,13 +248,6 @@ def test_workers_that_come_and_go(is_long, placed, oracle, biofuse):
     assert after["descriptors"] <= before["descriptors"]
     assert after["threads"] == before["threads"]
     assert after["memory"] <= before["memory"] + (1 << 20)
-
-
-class _First:
-    """Chooses what is first."""
-
-    def randrange(self, stop: int) -> int:
-        return 0
 
 
 class _Worker:
