@@ -236,3 +236,23 @@ def test_an_interrupted_info_says_so_in_one_line(store, biofuse):
         codes.add(process.returncode)
     assert codes <= {0, 130, -signal.SIGINT}
     assert codes - {0}
+    assert list(biofuse.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_plan_that_is_not_finished_leaves_nothing(store, biofuse, number):
+    folder = biofuse.home / "plans"
+    folder.mkdir()
+    process = biofuse.popen("plan", store, "-o", folder / "x.plan")
+    wait_until(lambda: list(folder.glob(".biofuse-plan-*/plan.zip")), "a plan is begun")
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    assert "Traceback" not in said, said
+    if number == signal.SIGKILL:
+        [left] = folder.iterdir()
+        told = biofuse("plan", store, "-o", folder / "x.plan").stderr
+        assert f"removed what was left by commands that were killed: {left}" in told
+        assert [path.name for path in folder.iterdir()] == ["x.plan"]
+    else:
+        assert list(folder.iterdir()) == []

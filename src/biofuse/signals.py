@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -29,18 +30,25 @@ def _exit(number: int, _) -> None:
     sys.exit(128 + number)
 
 
-def end_on_interrupt() -> None:
-    """Have an interrupt end this program at once, with one line: it has nothing to clean up.
+def end_on_interrupt(clean_up: Callable[[], None]) -> None:
+    """Have an interrupt end this program at once, with one line.
 
     KeyboardInterrupt is told with a traceback where Python is at something that it cannot end.
+
+    Parameters
+    ----------
+    clean_up : callable
+        All that is to be done before.
     """
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        os.write(2, b"biofuse: interrupted\n")
+        clean_up()
+        os._exit(128 + number)
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_with_a_line)
-
-
-def _end_with_a_line(number: int, _: object) -> None:
-    os.write(2, b"biofuse: interrupted\n")
-    os._exit(128 + number)
+        signal.signal(signal.SIGINT, end)
 
 
 def ignore_signals(*more: signal.Signals) -> None:

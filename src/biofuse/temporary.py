@@ -8,39 +8,47 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 
 from biofuse.mounts import list_mounts
 
-_PREFIX = "biofuse-{}-"
-_NAME = re.compile(r"biofuse-[a-z]+-[a-z0-9_]{8}")
+_NAME = re.compile(r"\.?biofuse-[a-z]+-[a-z0-9_]{8}")
 _LOCK = "lock"
 
-# Descriptors of locks of this process's folders.
-_locks: dict[str, int] = {}
+# This process's folders, and the descriptors of their locks.
+_locks: dict[str, int | None] = {}
 
 
-def make_folder(purpose: str) -> str:
-    """Make a folder in TMPDIR.
+def make_folder(purpose: str, parent: str | None = None) -> str:
+    """Make a folder.
 
     Parameters
     ----------
     purpose : str
         A word of its name: lower-case letters.
+    parent : str, optional
+        Where; it is hidden there. In TMPDIR if not given.
 
     Returns
     -------
     str
         Its path. It has a file `lock`, and nothing else.
     """
-    path = tempfile.mkdtemp(prefix=_PREFIX.format(purpose))
+    name = f"biofuse-{purpose}-{secrets.token_hex(4)}"
+    path = os.path.join(tempfile.gettempdir(), name)
+    if parent is not None:
+        path = os.path.join(parent, f".{name}")
+    # It is known before it is there: an interrupt may come at any moment.
+    _locks[path] = None
+    os.mkdir(path, 0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    _locks[path] = os.open(os.path.join(path, _LOCK), flags, 0o600)
+    lock = _locks[path] = os.open(os.path.join(path, _LOCK), flags, 0o600)
     # Where files cannot be locked nothing is ever swept away.
     with contextlib.suppress(OSError):
-        fcntl.flock(_locks[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return path
 
 
@@ -52,27 +60,45 @@ def remove_folder(path: str) -> None:
         os.close(lock)
 
 
+def remove_folders() -> None:
+    """Remove all that this process has made."""
+    for path in list(_locks):
+        remove_folder(path)
+
+
 def hand_over(path: str) -> None:
     """Have the program that this process becomes hold on to a folder."""
-    if path in _locks:
-        os.set_inheritable(_locks[path], True)
+    lock = _locks.get(path)
+    if lock is not None:
+        os.set_inheritable(lock, True)
 
 
 @contextlib.contextmanager
-def folder(purpose: str) -> Iterator[str]:
+def folder(purpose: str, parent: str | None = None) -> Iterator[str]:
     """A folder for the time of a block; see `make_folder`."""
-    path = make_folder(purpose)
+    path = make_folder(purpose, parent)
     try:
         yield path
     finally:
         remove_folder(path)
 
 
-def sweep() -> list[str]:
-    """Remove this user's folders of processes that are gone. Returns their paths."""
+def sweep(parent: str | None = None) -> list[str]:
+    """Remove this user's folders of processes that are gone.
+
+    Parameters
+    ----------
+    parent : str, optional
+        Where they are; TMPDIR if not given.
+
+    Returns
+    -------
+    list of str
+        Their paths.
+    """
     mounted = [mount.path for mount in list_mounts()]
     removed = []
-    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+    with contextlib.suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
         for entry in entries:
             if not _NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                 continue

@@ -10,13 +10,15 @@ from biofuse.mounts import biofuse_mounts, is_dead, resolve_mountpoint
 from biofuse.runtime import is_serving, read_record, sweep
 
 
-def clear_leftovers(directory: str | None = None) -> list[str]:
+def clear_leftovers(directory: str | None = None, output: str | None = None) -> list[str]:
     """Remove all of it that is this user's, and has left word of itself.
 
     Parameters
     ----------
     directory : str, optional
         Where something is to be mounted: a dead mount there goes in any case.
+    output : str, optional
+        A file that is to be written: its folder may have what was left by writing it.
 
     Returns
     -------
@@ -35,6 +37,8 @@ def clear_leftovers(directory: str | None = None) -> list[str]:
             said.append(f"{mount.path} was left by a mount that was killed: it is unmounted now")
     sweep()
     removed = temporary.sweep()
+    if output is not None:
+        removed += temporary.sweep(os.path.dirname(os.path.abspath(output)))
     if removed:
         said.append(f"removed what was left by commands that were killed: {', '.join(removed)}")
     return said

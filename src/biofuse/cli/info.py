@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from biofuse import formats, signals
+from biofuse import formats, signals, temporary
 from biofuse.cli import options as o
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
@@ -41,7 +41,7 @@ def command(store, as_json, full, view, source):
     Of a large store, or one that is not local, some sites are read: what says "about" is taken
     from these. Sizes are those of views with default options.
     """
-    signals.end_on_interrupt()
+    signals.end_on_interrupt(temporary.remove_folders)
     with progress_bar("reading sites", not sys.stderr.isatty()) as progress:
         value = describe_store(source.location(store), view.missing_chunks, full, progress)
     if as_json:

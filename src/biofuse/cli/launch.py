@@ -33,9 +33,9 @@ __all__ = [
 ]
 
 
-def clear_leftovers(directory: str | None = None) -> None:
-    """Clear away what killed processes have left, and say so."""
-    for line in leftovers.clear_leftovers(directory):
+def clear_leftovers(directory: str | None = None, output: str | None = None) -> None:
+    """Clear away what killed processes have left, and say so; see `leftovers`."""
+    for line in leftovers.clear_leftovers(directory, output):
         click.echo(f"biofuse: {line}", err=True)
 
 

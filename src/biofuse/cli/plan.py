@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from biofuse import signals
+from biofuse import signals, temporary
 from biofuse.api.settings import FormatOptions, StoreOptions, ViewChoices
 from biofuse.api.views import view_options
 from biofuse.cli import options as o
 from biofuse.cli.epilogs import preset_epilog
+from biofuse.cli.launch import clear_leftovers
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import progress_bar
 from biofuse.memory import format_size
@@ -55,7 +56,8 @@ def command(
     """
     from biofuse.plan.save import save_plan
 
-    signals.end_on_interrupt()
+    signals.end_on_interrupt(temporary.remove_folders)
+    clear_leftovers(output=out)
     options = view_options(source.location(store), view, selection, format_options)
     for note in options.notes:
         click.echo(f"biofuse: {note}", err=True)

@@ -3,14 +3,12 @@
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from biofuse import __version__
+from biofuse import __version__, temporary
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import CALL_FIELDS
 from biofuse.options import Selection, ViewOptions
@@ -69,8 +67,7 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
     folder = None if is_url else os.path.dirname(os.path.abspath(out))
     if folder is not None and not os.path.isdir(folder):
         raise BiofuseError(f"there is no folder {folder} to write {out} to")
-    work = tempfile.mkdtemp(prefix=".biofuse-plan-", dir=folder)
-    try:
+    with temporary.folder("plan", folder) as work:
         path = os.path.join(work, "plan.zip")
         _write(location, options, path, began, progress)
         # Which tells what a mount would.
@@ -83,8 +80,6 @@ def save_plan(options: ViewOptions, out: str, progress: Callable[[int, int], Non
         else:
             os.replace(path, out)
         return size
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(
