@@ -391,3 +391,39 @@ def test_a_kept_plan_does_not_hide_lost_calls(nested, biofuse, made, tmp_path):
         mount.expect_log(f"{key} is not there and was when this view was planned")
         with pytest.raises(OSError, match="Input/output error"):
             mount.bed.read_bytes()
+
+
+@pytest.mark.parametrize("field", [field for field in TOLD if field.startswith("call_")])
+def test_a_server_that_lists_nothing(field, made, placer, biofuse, tmp_path):
+    """Nobody could say before that a chunk is lost: reads of it fail, unless it is to be shown."""
+    store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
+    there = placer.put("http", store)
+    options, ndim = TOLD[field][0], zarr.open_group(store, mode="r")[field].ndim
+    with there.mount(biofuse, *options) as mount:
+        [whole] = [path for path in mount.dir.iterdir() if path.suffix in (".bed", ".bgen")]
+        expected = whole.read_bytes()
+    # A fifth of the records is before what is lost.
+    count = len(expected) // 8
+    keys = [key_at(store, field, *index[:ndim]) for index in ((3, 1, 0), (2, 0, 0))]
+    for key in keys:
+        there.delete(key)
+        lose(store, key)
+    saved = tmp_path / "x.plan"
+    biofuse("plan", there.url, "-o", saved, *(word for word in options if word != "--no-bgi"))
+    with biofuse.mount(store, *options) as mount:
+        # What it has to tell is not the matter here.
+        mount.expect_log("")
+        local = (mount.dir / whole.name).read_bytes()
+    assert local != expected
+    for plan in [], ["--plan", saved]:
+        with there.mount(biofuse, *options, *plan) as mount:
+            mount.expect_log("is not stored, which could not be told before")
+            # Past the kernel's cache, which reads whole pages.
+            fd = os.open(mount.dir / whole.name, os.O_RDONLY | os.O_DIRECT)
+            assert os.pread(fd, count, 0) == expected[:count]
+            with pytest.raises(OSError, match="Input/output error"):
+                os.pread(fd, len(expected), 0)
+            os.close(fd)
+            assert any(key in mount.log_text() for key in keys)
+        with there.mount(biofuse, *options, *plan, "--missing-chunks", "fill") as mount:
+            assert (mount.dir / whole.name).read_bytes() == local

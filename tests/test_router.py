@@ -3,49 +3,17 @@
 import errno
 
 import pytest
+from support.links import FakeLink
 
 from biofuse.protocol import NO_RECORD, Failure, Request
 from biofuse.serve import router as module
 from biofuse.serve.counters import Counters
 from biofuse.serve.router import ReadError, Router, Wanted
-from biofuse.table import ANSWERED, ASKED, CACHE_SIZE, COUNTERS, FREE, SLOTS, Table
+from biofuse.table import _SLOT, ANSWERED, ASKED, CACHE_SIZE, COUNTERS, FREE, SLOTS, Table
 
 SECOND = 10**9
 IDLE = 10
 TIMEOUT = 60
-
-
-class FakeLink:
-    """Takes note of what is done with the worker; has room for so many messages."""
-
-    def __init__(self):
-        self.pid = None
-        self.sent = []
-        self.room = 1 << 20
-        self.kills = self.stops = self.starts = 0
-        self.fails = False
-
-    def start(self):
-        if self.fails:
-            raise OSError("no more processes")
-        if self.pid is None:
-            self.starts += 1
-            self.pid = 77
-
-    def send(self, message):
-        self.start()
-        if self.room == 0:
-            return False
-        self.room -= 1
-        self.sent.append(Request.unpack(message))
-        return True
-
-    def kill(self):
-        self.kills += 1
-
-    def stop(self):
-        self.stops += 1
-        self.pid = None
 
 
 class Bench:
@@ -320,6 +288,30 @@ def test_a_read_that_takes_too_long(bench):
     assert bench.sent.count(young) == 2
     assert bench.sent.count(stuck) == 1
     assert bench.request(stuck).slot in [bench.request(bench.read()).slot for _ in range(2)]
+
+
+@pytest.mark.parametrize("byte", [0, 2, 255])
+def test_a_worker_that_writes_all_over_the_table(byte, bench):
+    """Each read is answered in time, and what is told of it is what it was."""
+    first, second, third = bench.read(7, file=1, opening=9), bench.read(8), bench.read(9)
+    requests = {unique: bench.request(unique) for unique in (first, second, third)}
+    for request in requests.values():
+        at = bench.theirs._at(request.slot)
+        # All but the state, of which it may say what it will.
+        bench.theirs._bytes[at + 4 : at + _SLOT.size] = bytes([byte]) * (_SLOT.size - 4)
+    bench.refuse(second)
+    assert bench.failed == {second: errno.EIO}
+    bench.die()
+    assert bench.sent == [first, second, third, first, third]
+    assert bench.request(first) == requests[first]
+    bench.answer(first)
+    bench.router.tick()
+    [answer] = bench.answers
+    assert (answer.unique, answer.file, answer.offset, answer.opening) == (first, 1, 7, 9)
+    bench.theirs._bytes[: bench.theirs._at(0)] = bytes([byte]) * bench.theirs._at(0)
+    bench.wait(TIMEOUT + 1)
+    assert bench.failed[third] == errno.EIO
+    assert bench.router.under_way == 0
 
 
 def test_what_there_was_no_room_for_has_not_begun(bench):

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 from support import kernel as k
+from support.links import FakeLink
 
 from biofuse.protocol import NO_RECORD, Failure, Request
 from biofuse.serve.counters import Counters
 from biofuse.serve.router import Router, Wanted
-from biofuse.table import ANSWERED, SLOTS, Table
+from biofuse.table import _SLOT, ANSWERED, SLOTS, Table
 
 from ..corpus.messages import Door, check_session
 
@@ -41,37 +42,12 @@ def wire_seeds() -> list[bytes]:
     return seeds
 
 
-class Link:
-    """A worker that is made up, with room for so many messages."""
-
-    def __init__(self) -> None:
-        self.pid: int | None = None
-        self.sent: list[Request] = []
-        self.room = 3
-
-    def start(self) -> None:
-        self.pid = 77
-
-    def send(self, message: bytes) -> bool:
-        self.start()
-        if self.room == 0:
-            return False
-        self.room -= 1
-        self.sent.append(Request.unpack(message))
-        return True
-
-    def kill(self) -> None: ...
-
-    def stop(self) -> None:
-        self.pid = None
-
-
 class Routes:
     """A router, its worker and its kernel; every read is to be answered, once."""
 
     def __init__(self) -> None:
         self.now = 1000 * SECOND
-        self.table, self.link = Table(), Link()
+        self.table, self.link = Table(), FakeLink(room=3)
         self.theirs = Table(self.table.fd)
         self.asked: set[int] = set()
         self.answered: set[int] = set()
@@ -118,8 +94,10 @@ class Routes:
             self.link.room += number % 8
             self.router.send()
         elif what == 7:
-            # A state that is none of the worker's.
-            self.theirs._set_state(SLOTS - 1 - number % 8, number | 4)
+            # Anything, anywhere in a slot, but that it is answered.
+            at = self.theirs._at(SLOTS - 1 - number % 8)
+            for place, byte in enumerate(rest[: _SLOT.size]):
+                self.theirs._bytes[at + place] = byte | 4 * (place == 0)
         elif what == 8:
             self.router.interrupt(2 * number)
         else:

@@ -7,6 +7,7 @@ mount, while what they stand on breaks. `python -m fs_tests.model --help` says h
     reader      a process that does it and tells what was not as the model has it
     processes   such processes, as who started them sees them
     schedule    which faults there are and when, from a seed
+    squeeze     a control group with little memory
     workers     faults of a mount's processes
     stores      faults of a store, in each place
     history     faults as they happened

@@ -66,6 +66,7 @@ RULES: dict[str, Rule] = {
     "slowed": Rule(faces=MOUNT, delay=0.5, log=_LATE),
     "stuck": Rule(frozenset({EIO}), MOUNT, deaths=1, delay=1.5, log=_LATE),
     "starved": Rule(frozenset({EIO}), MOUNT, deaths=1, delay=1.5, log=_STARVED),
+    "squeezed": Rule(frozenset({EIO}), MOUNT, deaths=1, delay=1.5, log=_STARVED),
     "barred": Rule(
         frozenset({EIO}),
         MOUNT,
@@ -84,7 +85,8 @@ RULES: dict[str, Rule] = {
     "refused": Rule(frozenset({EIO, ESTALE}), log=_READ),
     # Of objects of a store at some distance.
     "object-replaced": Rule(frozenset({ESTALE}), log=_STALE),
-    "object-missing": Rule(frozenset({ESTALE}), log=_STALE),
+    # EIO where no list had told that it was there.
+    "object-missing": Rule(frozenset({EIO, ESTALE}), log=rf"{_STALE}|{_READ}.* is not stored"),
     "server-fails": Rule(frozenset({EIO}), log=_READ, delay=1.5),
     "server-stalls": Rule(frozenset({EIO}), log=rf"{_READ}|{_LATE}", delay=1.5, deaths=1),
     "server-hiccups": Rule(delay=1.0),

@@ -12,6 +12,7 @@ WORKER_FAULTS = (
     "stuck",
     "slowed",
     "starved",
+    "squeezed",
     "barred",
     "caches-dropped",
 )
@@ -21,7 +22,7 @@ STORE_FAULTS: dict[str, tuple[str, ...]] = {
     "local": _FILE_FAULTS,
     "zip": ("missing", "truncated", "garbled", "replaced", "rewritten"),
     "s3": (*_SERVER_FAULTS, "object-replaced", "object-missing"),
-    "http": (*_SERVER_FAULTS, "object-replaced"),
+    "http": (*_SERVER_FAULTS, "object-replaced", "object-missing"),
     "s3-icechunk": (*_SERVER_FAULTS, "committed"),
     "icechunk": ("lost", "committed"),
 }
@@ -66,6 +67,7 @@ def worker_schedule(
         "stuck": (timeout, timeout),
         "slowed": (0.5, 1.5),
         "starved": (0.5, 2.0),
+        "squeezed": (0.5, 2.0),
         "barred": (0.3, 2.0),
     }
     weights = [{"stuck": 1, "killed": 6}.get(kind, 3) for kind in kinds]

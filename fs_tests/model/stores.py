@@ -11,7 +11,7 @@ from support.places import Place
 from support.proxy import Proxy
 from support.stores import zip_store
 
-from fs_tests.model.history import History
+from fs_tests.model.history import Happened, History
 from fs_tests.model.schedule import Planned
 
 # Seconds after which what was spoilt is as it was; a mount still knows that it was changed.
@@ -185,20 +185,20 @@ class ServerFaults:
         fault = self._history.began("object-replaced", frozenset({planned.row}))
         self._place.replace(key, (self._spare / key).read_bytes())
         time.sleep(planned.seconds)
-        self._restore(key)
-        if self._name == "s3":
-            # An ETag is of the bytes; elsewhere it is of the time.
-            fault.end = time.monotonic()
+        self._put_back(key, fault)
 
     def _delete(self, planned: Planned) -> None:
         key = chunk_key(planned.row, planned.column)
-        with self._history.during("object-missing", frozenset({planned.row})):
-            self._place.delete(key)
-            time.sleep(planned.seconds)
-            self._restore(key)
+        fault = self._history.began("object-missing", frozenset({planned.row}))
+        self._place.delete(key)
+        time.sleep(planned.seconds)
+        self._put_back(key, fault)
 
-    def _restore(self, key: str) -> None:
+    def _put_back(self, key: str, fault: Happened) -> None:
         self._place.replace(key, (self._store / key).read_bytes())
+        if self._name == "s3":
+            # An ETag is of the bytes; elsewhere it is of the time.
+            fault.end = time.monotonic()
 
     def _commit(self, planned: Planned) -> None:
         assert self._place.commit is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fs_tests.model.history import History
 from fs_tests.model.schedule import Planned
+from fs_tests.model.squeeze import squeezed
 
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 _TICK = 0.01
@@ -41,6 +42,7 @@ class WorkerFaults:
             "slowed": self._slow,
             "stuck": self._stick,
             "starved": self._starve,
+            "squeezed": self._squeeze,
             "barred": self._bar,
             "caches-dropped": self._drop_caches,
         }
@@ -121,6 +123,16 @@ class WorkerFaults:
             time.sleep(planned.seconds)
             resource.prlimit(pid, kind, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         return True
+
+    def _squeeze(self, planned: Planned) -> bool:
+        """Let a control group kill it, or take its pages away, once it gets more memory."""
+        pid = self.worker()
+        if pid is None:
+            return False
+        with self._history.during("squeezed"), squeezed(pid, int(1e6 * planned.choice)) as is_done:
+            if is_done:
+                time.sleep(planned.seconds)
+            return is_done
 
     def _bar(self, planned: Planned) -> bool:
         """Kill it, and let serve open nothing that the next one would need."""

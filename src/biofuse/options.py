@@ -196,7 +196,7 @@ class ViewOptions:
         One of `CONTIG_NAMES`.
     missing_chunks : str
         One of `MISSING_CHUNKS_POLICIES`: whether chunks that are not stored are an error or
-        shown as Zarr's fill value where that makes no sense.
+        shown as Zarr's fill value where that makes no sense, or could not be told before.
     name_template : str or None
         If there is a fileset for each contig, the names of its files without suffix, with
         {stem} and {contig}.

@@ -211,7 +211,7 @@ class Program:
             for line in mount.log_text().splitlines()
             if not any(text in line for text in mount.expected_log)
         ]
-        assert unexpected == []
+        assert unexpected == [], unexpected
 
     def check_nothing_left(self) -> None:
         """Raise AssertionError, after cleaning up, if a mount or a process is left."""

@@ -179,7 +179,8 @@ missing_chunks_option = options(
             "default": "error",
             "show_default": True,
             "help": "Where chunks are not stored and Zarr's fill value makes no sense (a position "
-            "of 0, an empty REF): fail, or show it.",
+            "of 0, an empty REF), or nobody can tell before (calls on a web server): fail, or show "
+            "it.",
         },
     ),
 )

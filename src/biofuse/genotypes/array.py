@@ -47,6 +47,8 @@ class GenotypeArray:
         Runs of stored objects that were not there when the view was planned: the number of
         the first one, counted row by row, and of the one after the last. None where that is
         not known.
+    shows_fill : bool
+        Whether any object that is not stored shows the fill value, where `absent` is None.
     code : str
         What values are handed on as: a code of struct, or "s" for texts.
     text_width : int
@@ -70,6 +72,7 @@ class GenotypeArray:
     per_object: tuple[int, int] = (1, 1)
     plain: dict[str, Any] | None = None
     absent: tuple[tuple[int, int], ...] | None = None
+    shows_fill: bool = True
     code: str = "f"
     text_width: int = 0
     text_chunk: int = 0
@@ -112,12 +115,18 @@ class GenotypeArray:
         return f"{self.prefix}{row}{self.separator}{column}{self.tail}"
 
     def check_absent(self, chunk_row: int, sample_chunk: int) -> None:
-        """Raise `BiofuseError` if a chunk that is not stored was there when it was planned.
+        """Raise `BiofuseError` if a chunk that is not stored is not to be shown.
 
         What the user was told of absent chunks holds for no other ones.
         """
         if self.absent is None:
-            return
+            if self.shows_fill:
+                return
+            raise BiofuseError(
+                f"{self.key(chunk_row, sample_chunk)} is not stored, which could not be told "
+                "before, since there is no list of what is: a copy lost it, or the writer left "
+                f"it out as all of it is {self.fill}; --missing-chunks fill shows it as that"
+            )
         columns = -(-self.shape[1] // (self.chunks[1] * self.per_object[1]))
         row, column = chunk_row // self.per_object[0], sample_chunk // self.per_object[1]
         number = row * columns + column

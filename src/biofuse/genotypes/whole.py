@@ -131,7 +131,7 @@ class WholeChunks:
                 (chunk_row, sample_chunk), array.chunks, array.shape, strict=False
             )
         )
-        self._begin(array)
+        self._begin(array, key)
         try:
             values = self._decode_plain(array, key, part)
             if values is not None and self._store.far:
@@ -170,18 +170,20 @@ class WholeChunks:
         """Whether a chunk is there; `StoreChangedError` if it was changed after the mount."""
         return self._store.get_many([Range(key, 0, 1)]) != [None]
 
-    def _begin(self, array: GenotypeArray) -> None:
-        """Prepare for the first chunk of an array."""
+    def _begin(self, array: GenotypeArray, key: str) -> None:
+        """Prepare for the first chunk of an array; say so if its metadata promised better."""
         if array.path in self._begun:
             return
-        self._begun.add(array.path)
         if array.fast:
+            if not self._is_stored(key):
+                return
             logger.warning(
                 "%s has chunks that are not what its metadata says: they are decoded whole, "
                 "%s each",
                 array.path,
                 format_size(array.decoded_size),
             )
+        self._begun.add(array.path)
         native.give_back_blocks_of(_LARGE)
 
     def _open(self, array: GenotypeArray) -> Callable:

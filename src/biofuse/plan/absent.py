@@ -58,10 +58,13 @@ class AbsentChunks:
     ----------
     warnings : list of str
         What the user should know.
+    unlisted : set of str
+        Fields of calls of which the store cannot tell what is absent, at a bounded cost.
     """
 
     def __init__(self, group: Members, store: Store, fill: bool = False):
         self.warnings: list[str] = []
+        self.unlisted: set[str] = set()
         self._group = group
         self._store = store
         self._fill = fill
@@ -126,14 +129,15 @@ class AbsentChunks:
         saved = getattr(self._store, "saved", None)
         if saved is not None and self._store.far:
             self.warnings += saved.about["warnings"]
+            self.unlisted.update(saved.about["unlisted"])
             return {name: tuple(map(tuple, each)) for name, each in saved.about["absent"].items()}
         runs = {}
         for name in fields:
             if name not in self._group:
                 continue
-            # Who reads a chunk that a distant store does not have is told then.
             found = presence(self._store, self._group[name], ask=not self._store.far)
             if found is None:
+                self.unlisted.add(name)
                 continue
             # Chunks that part a call are read together, and have more numbers.
             if all(count == 1 for count in found.grid.counts[2:]):

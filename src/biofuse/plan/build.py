@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED, Phase, Subject
 from biofuse.manifest import Plan
 from biofuse.open_files import check_open_files
 from biofuse.options import ViewOptions
@@ -141,9 +141,30 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     for each in views:
         arrays.update(each.view.fields)
     runs = absent.check_calls(arrays)
-    arrays = {name: replace(array, absent=runs.get(name)) for name, array in arrays.items()}
     check_decoding(list(arrays.values()))
     tables.finish(genotypes.shape[0])
+    look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
+    findings: CallFindings | SavedFindings
+    if saved is not None:
+        findings = SavedFindings(saved.about)
+    else:
+        findings = CallFindings(
+            location,
+            group,
+            None if tables.whole.written.variants is None else tables.whole.mapped(),
+            None if resolved.samples is None else resolved.samples.tolist(),
+            variant_pass.contig_starts,
+            look_at,
+        )
+    # Of a store without phased calls none of these need be stored.
+    unphased = PHASED in absent.unlisted and findings.phase() is not Phase.YES
+    strict = absent.unlisted - ({PHASED} if unphased else set())
+    if options.missing_chunks == "fill":
+        strict = set()
+    arrays = {
+        name: replace(array, absent=runs.get(name), shows_fill=name not in strict)
+        for name, array in arrays.items()
+    }
     pack = Pack(directory)
     streamed = [each.streamed() for each in files]
     if resolved.samples is not None:
@@ -180,19 +201,6 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
         plan.warnings.append(f"the view has no variants: {why}")
     plan.warnings.extend(variant_pass.notes())
-    look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
-    findings: CallFindings | SavedFindings
-    if saved is not None:
-        findings = SavedFindings(saved.about)
-    else:
-        findings = CallFindings(
-            location,
-            group,
-            None if tables.whole.written.variants is None else tables.whole.mapped(),
-            None if resolved.samples is None else resolved.samples.tolist(),
-            variant_pass.contig_starts,
-            look_at,
-        )
     if options.name_template is not None:
         own = [[each.header, each.offsets, each.heads] for each in streamed]
         pack.add(dict.fromkeys(name for names in own for name in names if name is not None))

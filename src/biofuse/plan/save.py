@@ -109,6 +109,7 @@ def _write(
         "arrays": arrays,
         "roots": _roots(location, group, store),
         "absent": runs,
+        "unlisted": sorted(absent.unlisted),
         "warnings": absent.warnings[told:],
         "phase": findings.phase().name,
         "haploid": findings.haploid(),

@@ -58,6 +58,23 @@ class Wanted(NamedTuple):
     pid: int
 
 
+class _Asked(NamedTuple):
+    """A read that has a slot: what serve itself knows of it, whatever the worker writes there.
+
+    Attributes
+    ----------
+    wanted : Wanted
+    attempts : int
+        Workers that were asked.
+    asked_ns : int
+        When the last of them was.
+    """
+
+    wanted: Wanted
+    attempts: int
+    asked_ns: int
+
+
 class ReadError(NamedTuple):
     """Why a read failed.
 
@@ -123,8 +140,8 @@ class Router:
         self._on_answer = on_answer
         self._clock = clock
         self._free = list(range(SLOTS))[::-1]
-        # Slots of reads that were asked for, in that order, and the threads that wait.
-        self._asked: dict[int, int] = {}
+        # Reads that were asked for, in that order, by slot.
+        self._asked: dict[int, _Asked] = {}
         # Those of them that the worker was not told of: its socket is full.
         self._unsent: deque[int] = deque()
         # Reads without a slot, and when they came.
@@ -164,14 +181,13 @@ class Router:
         if self._queue or not self._free:
             self._queue.append((wanted, now))
         else:
-            self._ask(wanted, now)
+            self._ask(self._free.pop(), _Asked(wanted, 1, now))
 
-    def _ask(self, wanted: Wanted, now: int) -> None:
-        slot = self._free.pop()
-        unique, file, opening, offset, size, pid = wanted
+    def _ask(self, slot: int, asked: _Asked) -> None:
+        unique, file, opening, offset, size, _ = asked.wanted
         logger.debug("read %d: file %d, %d bytes at %d", unique, file, size, offset)
-        self._table.ask(slot, 1, unique, offset, size, file, now, opening)
-        self._asked[slot] = pid
+        self._table.ask(slot, asked.attempts, unique, offset, size, file, asked.asked_ns, opening)
+        self._asked[slot] = asked
         self._unsent.append(slot)
         if len(self._unsent) == 1:
             self.send()
@@ -181,7 +197,7 @@ class Router:
         while self._unsent:
             slot = self._unsent[0]
             if slot in self._asked:
-                read = self._table.read(slot)
+                read = self._asked[slot].wanted
                 request = Request(slot, read.file, read.unique, read.offset, read.size)
                 try:
                     if not self.link.send(request.pack()):
@@ -196,12 +212,26 @@ class Router:
         answered = [slot for slot in self._asked if self._table.state(slot) == ANSWERED]
         for slot in answered:
             if self._on_answer is not None:
-                self._on_answer(self._table.read(slot))
+                self._on_answer(self._slot(slot))
             self._release(slot)
         if answered:
             self._active_ns = self._clock()
         while self._queue and self._free:
-            self._ask(*self._queue.popleft())
+            wanted, now = self._queue.popleft()
+            self._ask(self._free.pop(), _Asked(wanted, 1, now))
+
+    def _slot(self, slot: int) -> Slot:
+        """A slot: what the worker has to say there is how it was answered, and no more."""
+        (unique, file, opening, offset, size, _), attempts, asked_ns = self._asked[slot]
+        return self._table.read(slot)._replace(
+            attempts=attempts,
+            unique=unique,
+            offset=offset,
+            size=size,
+            file=file,
+            asked_ns=asked_ns,
+            opening=opening,
+        )
 
     def _release(self, slot: int) -> None:
         del self._asked[slot]
@@ -210,7 +240,7 @@ class Router:
 
     def _give_up(self, slot: int, error: ReadError) -> None:
         """Fail a read whose slot the worker does not touch any more."""
-        read = self._table.read(slot)
+        read = self._asked[slot].wanted
         self._release(slot)
         self._fail(read.unique, read.file, error)
 
@@ -229,7 +259,7 @@ class Router:
             )
             return
         slot = failure.slot
-        if slot not in self._asked or self._table.read(slot).unique != failure.unique:
+        if slot not in self._asked or self._asked[slot].wanted.unique != failure.unique:
             return
         record = None if failure.record == NO_RECORD else failure.record
         self._give_up(slot, ReadError(failure.errno or errno.EIO, failure.text, record))
@@ -247,19 +277,13 @@ class Router:
         lost, unsent = list(self._asked.items()), set(self._unsent)
         self._unsent.clear()
         now = self._clock()
-        for slot, pid in lost:
-            read = self._table.read(slot)
-            attempts = read.attempts + (slot not in unsent)
+        for slot, asked in lost:
+            attempts = asked.attempts + (slot not in unsent)
             if attempts > _MAX_ATTEMPTS:
                 self._give_up(slot, ReadError(errno.EIO, how))
                 continue
             del self._asked[slot]
-            self._asked[slot] = pid
-            self._table.ask(
-                slot, attempts, read.unique, read.offset, read.size, read.file, now, read.opening
-            )
-            self._unsent.append(slot)
-        self.send()
+            self._ask(slot, _Asked(asked.wanted, attempts, now))
         self.look()
 
     def tick(self) -> None:
@@ -281,11 +305,10 @@ class Router:
     def _check_deadlines(self, now: int) -> None:
         """Fail what has taken too long; a worker that is stuck is killed."""
         late = []
-        for slot in self._asked:
-            read = self._table.read(slot)
-            if now - read.asked_ns <= self._timeout_ns:
+        for slot, asked in self._asked.items():
+            if now - asked.asked_ns <= self._timeout_ns:
                 break
-            late.append((slot, read))
+            late.append((slot, asked.wanted))
         not_begun = ReadError(errno.EIO, f"not begun within {self._timeout:g} s")
         no_answer = ReadError(errno.EIO, f"no answer from the store in {self._timeout:g} s")
         unsent = set(self._unsent) if late else set()
@@ -305,9 +328,9 @@ class Router:
 
     def interrupt(self, unique: int) -> None:
         """Let a read's thread go if it is about to end: its bytes are for nobody."""
-        for slot, pid in self._asked.items():
-            if self._table.read(slot).unique == unique:
-                if is_ending(pid):
+        for asked in self._asked.values():
+            if asked.wanted.unique == unique:
+                if is_ending(asked.wanted.pid):
                     # The slot is the worker's until it has marked it.
                     self._fail_read(unique, errno.EINTR)
                 return
@@ -318,7 +341,7 @@ class Router:
         self._ending = True
         error = ReadError(errno.EIO, "the mount is ending")
         for slot in list(self._asked):
-            read = self._table.read(slot)
+            read = self._slot(slot)
             del self._asked[slot]
             self._stuck.append(slot)
             if self._fail_read(read.unique, error.errno):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MANIFEST = "biofuse-plan.json"
 PINS = "pins.u64"
 # Changes whenever a file made by one version cannot be used by another.
-FORMAT = 2
+FORMAT = 3
 
 
 def with_checksum(about: dict[str, Any]) -> dict[str, Any]:
