@@ -22,14 +22,22 @@ case_fail(const char *message)
     abort();
 }
 
+void *
+case_block(uint64_t size)
+{
+    void *block = malloc(size);
+
+    if (block == NULL && size > 0) {
+        case_fail("out of memory");
+    }
+    return block;
+}
+
 uint8_t *
 case_copy(const uint8_t *data, uint64_t size)
 {
-    uint8_t *copy = malloc(size);
+    uint8_t *copy = case_block(size);
 
-    if (copy == NULL && size > 0) {
-        case_fail("out of memory");
-    }
     if (size > 0) {
         memcpy(copy, data, size);
     }

@@ -53,6 +53,9 @@ int case_table_is_sound(const uint8_t *frame, uint32_t frame_size);
  * Returns 0 at the file's end. */
 int case_read(FILE *file, uint32_t *numbers, unsigned count, uint8_t **frame);
 
+/* Memory of at least this size. */
+void *case_block(uint64_t size);
+
 /* A copy in a buffer of exactly this size. */
 uint8_t *case_copy(const uint8_t *data, uint64_t size);
 

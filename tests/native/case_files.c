@@ -28,22 +28,11 @@ add_hash(uint64_t other)
     hash = hash * 31 + other;
 }
 
-static void *
-get(uint64_t size)
-{
-    void *block = malloc(size);
-
-    if (block == NULL) {
-        case_fail("out of memory");
-    }
-    return block;
-}
-
 static bf_status
 merge(const uint8_t *rows, uint64_t size, uint32_t num_runs, bf_error *err)
 {
-    bf_bgi_run *runs = get(num_runs * sizeof(*runs));
-    uint8_t *root = get(BF_BTREE_PAGE);
+    bf_bgi_run *runs = case_block(num_runs * sizeof(*runs));
+    uint8_t *root = case_block(BF_BTREE_PAGE);
     bf_bgi_merge state;
     bf_status status;
 
@@ -68,10 +57,10 @@ merge(const uint8_t *rows, uint64_t size, uint32_t num_runs, bf_error *err)
 static bf_status
 write_bgi(const bf_texts *texts, const int64_t *positions, bf_error *err)
 {
-    uint64_t n = texts->count, size = 0, *offsets = get((n + 1) * sizeof(*offsets));
-    uint32_t *order = get(n * sizeof(*order)), *scratch = get(n * sizeof(*scratch));
+    uint64_t n = texts->count, size = 0, *offsets = case_block((n + 1) * sizeof(*offsets));
+    uint32_t *order = case_block(n * sizeof(*order)), *scratch = case_block(n * sizeof(*scratch));
     bf_bgi columns = { *texts, *texts, *texts, *texts, positions, offsets };
-    uint8_t *rows = get(bf_bgi_room(&columns)), *exact;
+    uint8_t *rows = case_block(bf_bgi_room(&columns)), *exact;
     bf_status status;
 
     for (uint64_t i = 0; i <= n; i++) {
@@ -79,7 +68,7 @@ write_bgi(const bf_texts *texts, const int64_t *positions, bf_error *err)
     }
     status = bf_bgi_write(&columns, order, scratch, rows, &size, err);
     if (status == BF_OK) {
-        exact = get(size);
+        exact = case_block(size);
         memcpy(exact, rows, size);
         add(exact, size);
         /* One run: rows are in order. */
@@ -100,9 +89,9 @@ write_ids(const bf_texts *texts, const int64_t *positions)
     static const bf_id_part PARTS[] = { { BF_ID_TEXT, { (const uint8_t *) "id", 2 } },
         { BF_ID_CHROM, { NULL, 0 } }, { BF_ID_POSITION, { NULL, 0 } }, { BF_ID_REF, { NULL, 0 } },
         { BF_ID_ALT, { NULL, 0 } }, { BF_ID_FIRST, { NULL, 0 } }, { BF_ID_SECOND, { NULL, 0 } } };
-    uint64_t n = texts->count, room, *rows = get(n * sizeof(*rows));
-    uint64_t *starts = get(n * sizeof(*starts));
-    uint32_t *sizes = get(n * sizeof(*sizes));
+    uint64_t n = texts->count, room, *rows = case_block(n * sizeof(*rows));
+    uint64_t *starts = case_block(n * sizeof(*starts));
+    uint32_t *sizes = case_block(n * sizeof(*sizes));
     bf_variant_ids columns = { *texts, *texts, *texts, positions, PARTS, 7 };
     bf_error err = { BF_OK, -1, -1, 0, -1, NULL };
     uint8_t *out;
@@ -113,7 +102,7 @@ write_ids(const bf_texts *texts, const int64_t *positions)
     if (bf_variant_ids_room(&columns, rows, n, &room, &err) != BF_OK) {
         case_fail("IDs are not made");
     }
-    out = get(room);
+    out = case_block(room);
     bf_variant_ids_write(&columns, rows, n, out, starts, sizes);
     add(out, n > 0 ? starts[n - 1] + sizes[n - 1] : 0);
     free(out);
@@ -128,13 +117,13 @@ write_samples(const bf_texts *texts, bf_error *err)
 {
     bf_texts columns[] = { *texts, *texts };
     uint64_t size = bf_texts_rows_size(columns, 2);
-    uint8_t *out = get(size);
+    uint8_t *out = case_block(size);
 
     bf_texts_write_rows(columns, 2, '\t', out);
     add(out, size);
     free(out);
     size = bf_texts_size(texts) + 2 * texts->count;
-    out = get(size);
+    out = case_block(size);
     if (bf_bgen_samples_write(texts, out, err) == BF_OK) {
         add(out, size);
     }
@@ -148,7 +137,7 @@ write_centimorgans(const bf_texts *texts)
     for (uint64_t i = 0; i < texts->count; i++) {
         bf_text text = bf_texts_get(texts, i);
         uint64_t bits = case_hash(text.data, text.size) * 0x9e3779b97f4a7c15u;
-        uint8_t *out = get(BF_FLOAT_SIZE);
+        uint8_t *out = case_block(BF_FLOAT_SIZE);
         double number;
 
         memcpy(&number, &bits, sizeof(number));
@@ -161,8 +150,8 @@ static bf_status
 use(const bf_texts *texts, bf_error *err)
 {
     uint64_t n = texts->count, size = 0;
-    int64_t *positions = get(n * sizeof(*positions));
-    uint32_t *sizes = get(n * sizeof(*sizes));
+    int64_t *positions = case_block(n * sizeof(*positions));
+    uint32_t *sizes = case_block(n * sizeof(*sizes));
     bf_bim bim = { *texts, *texts, *texts, *texts, positions, texts };
     bf_bgen_heads heads = { *texts, *texts, *texts, *texts, *texts, positions };
     uint8_t *out;
@@ -171,12 +160,12 @@ use(const bf_texts *texts, bf_error *err)
     for (uint64_t i = 0; i < n; i++) {
         positions[i] = (int64_t) (i * 1000003 % UINT32_MAX);
     }
-    out = get(bf_bim_room(&bim));
+    out = case_block(bf_bim_room(&bim));
     if (bf_bim_write(&bim, out, &size, err) == BF_OK) {
         add(out, size);
     }
     free(out);
-    out = get(bf_bgen_heads_size(&heads));
+    out = case_block(bf_bgen_heads_size(&heads));
     if (bf_bgen_heads_write(&heads, out, sizes, err) == BF_OK) {
         add(out, bf_bgen_heads_size(&heads));
     }
@@ -195,8 +184,8 @@ use(const bf_texts *texts, bf_error *err)
 static bf_status
 read_chunk(const uint8_t *chunk, uint32_t size, uint32_t count, bf_error *err)
 {
-    uint64_t *starts = get(count * sizeof(*starts));
-    uint32_t *sizes = get(count * sizeof(*sizes));
+    uint64_t *starts = case_block(count * sizeof(*starts));
+    uint32_t *sizes = case_block(count * sizeof(*sizes));
     bf_texts texts = { chunk, size, starts, sizes, count, (const uint8_t *) ".", 1 };
     bf_status status = bf_texts_from_vlen(chunk, size, count, 0, starts, sizes, err);
 

@@ -9,17 +9,6 @@
 #include "pvar.h"
 #include "text_cells.h"
 
-static void *
-get(uint64_t size)
-{
-    void *block = malloc(size);
-
-    if (block == NULL) {
-        case_fail("out of memory");
-    }
-    return block;
-}
-
 /* As many lines as variants, each of nine columns. */
 static void
 check_lines(const uint8_t *lines, uint64_t size, uint64_t count)
@@ -70,11 +59,11 @@ uint64_t
 case_check_pvar(const bf_texts *texts, const int64_t *positions)
 {
     static const bf_text KEY = { (const uint8_t *) "KEY", 3 };
-    uint64_t n = texts->count, half = n / 2, size = 0, *starts = get(n * sizeof(*starts));
-    uint32_t *sizes = get(n * sizeof(*sizes));
-    float *floats = get(n * sizeof(*floats));
-    int64_t *integers = get(n * sizeof(*integers));
-    uint8_t *flags = get(n), *out, *exact;
+    uint64_t n = texts->count, half = n / 2, size = 0, *starts = case_block(n * sizeof(*starts));
+    uint32_t *sizes = case_block(n * sizeof(*sizes));
+    float *floats = case_block(n * sizeof(*floats));
+    int64_t *integers = case_block(n * sizeof(*integers));
+    uint8_t *flags = case_block(n), *out, *exact;
     bf_error err = { .status = BF_OK };
     uint64_t hash = 0;
     bf_texts info = { .instead = (const uint8_t *) ".", .instead_size = 1 };
@@ -96,12 +85,12 @@ case_check_pvar(const bf_texts *texts, const int64_t *positions)
             { KEY, BF_INFO_TEXT, width, NULL, *texts } };
 
         fields[3].texts.count = count * width;
-        out = get(bf_info_room(fields, 4, count));
+        out = case_block(bf_info_room(fields, 4, count));
         if (bf_info_write(fields, 4, count, out, starts, sizes, &err) != BF_OK) {
             case_fail("INFO is not made");
         }
         size = count > 0 ? starts[count - 1] + sizes[count - 1] : 0;
-        exact = get(size);
+        exact = case_block(size);
         memcpy(exact, out, size);
         free(out);
         hash = hash * 31 + case_hash(exact, size);
@@ -114,7 +103,7 @@ case_check_pvar(const bf_texts *texts, const int64_t *positions)
         if (width == 1) {
             bf_pvar pvar = { *texts, *texts, *texts, *texts, positions, floats, texts, &info, texts };
 
-            out = get(bf_pvar_room(&pvar));
+            out = case_block(bf_pvar_room(&pvar));
             if (bf_pvar_write(&pvar, out, &size, &err) == BF_OK) {
                 hash = hash * 31 + case_hash(out, size);
                 check_lines(out, size, n);
@@ -213,10 +202,11 @@ case_check_bcf_heads(const bf_texts *texts, const int64_t *positions)
     static const uint32_t FLOATS[] = { 0x7f800001, 0x7f800002, 0, 0x3fc00000, 0x7fc00000 };
     static const uint32_t KEYS[] = { 0, 127, 40000 };
     uint64_t n = texts->count / 2, used = 0, room = 0, at = 0;
-    int32_t *numbers = get(3 * n * sizeof(*numbers)), *small = get(n * sizeof(*small));
-    uint32_t *floats = get(4 * n * sizeof(*floats)), *sizes = get(n * sizeof(*sizes));
-    uint32_t *behind = get(n * sizeof(*behind));
-    uint8_t *flags = get(3 * n), *out;
+    int32_t *numbers = case_block(3 * n * sizeof(*numbers));
+    int32_t *small = case_block(n * sizeof(*small));
+    uint32_t *floats = case_block(4 * n * sizeof(*floats)), *sizes = case_block(n * sizeof(*sizes));
+    uint32_t *behind = case_block(n * sizeof(*behind));
+    uint8_t *flags = case_block(3 * n), *out;
     uint64_t hash = 0, most;
     static const uint8_t key[] = { 0x11, 9 };
     bf_texts one = *texts, two = *texts;
@@ -276,7 +266,7 @@ case_check_bcf_heads(const bf_texts *texts, const int64_t *positions)
         if (room > most) {
             case_fail("BCF heads take more than there was to be room for");
         }
-        out = get(room);
+        out = case_block(room);
         if (bf_bcf_heads_write(&heads, out, room, sizes, behind, &used, &err) != BF_OK
             || used != room) {
             case_fail("BCF heads are of another size when they are written");
@@ -287,7 +277,7 @@ case_check_bcf_heads(const bf_texts *texts, const int64_t *positions)
         hash = case_hash(out, room);
         /* Where there is too little room, nothing is written beyond it. */
         free(out);
-        out = get(room / 2);
+        out = case_block(room / 2);
         (void) bf_bcf_heads_write(&heads, out, room / 2, sizes, behind, &used, &err);
         free(out);
     }
@@ -338,7 +328,7 @@ case_check_cells(const uint8_t *chunk, uint64_t size, uint64_t count, uint32_t n
     bf_text_chunk texts
         = { case_copy(chunk, size), size, 1, samples * num_values, num_values };
     bf_error err = { .status = BF_OK };
-    uint8_t *cell = get(size + num_values + 1), *out;
+    uint8_t *cell = case_block(size + num_values + 1), *out;
     const uint8_t *at = chunk + 4, *end = chunk + size;
     uint32_t width = 0;
     uint64_t longest = 1, length;
@@ -349,7 +339,7 @@ case_check_cells(const uint8_t *chunk, uint64_t size, uint64_t count, uint32_t n
             case_fail("texts of no samples are taken");
         }
     } else if (status == BF_OK) {
-        out = get(taken * width);
+        out = case_block(taken * width);
         if (bf_text_cells_write(&texts, 0, 1, taken, width, out, taken * width, &err) != BF_OK) {
             case_fail("texts that were measured are not written");
         }

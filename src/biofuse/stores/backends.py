@@ -34,6 +34,8 @@ def backend_store(path: str, backend: str, options: dict[str, Any]) -> Store:
         _load("fsspec", backend)
         # Its URLs of files have no escapes.
         url = path if is_url else f"file://{path}"
+        # A file system's connections are of the loop that makes the first request.
+        options = {**options, "skip_instance_cache": True}
         return zarr.storage.FsspecStore.from_url(url, storage_options=options, read_only=True)
     if backend == "obstore":
         url = path if is_url else Path(path).as_uri()

@@ -217,7 +217,11 @@ def open_store(
 
     if location.backend == "icechunk":
         return IcechunkStore(open_session(*location.joined()).store)
-    return ZarrStore(open_group(location).store)
+    from biofuse.stores.backends import backend_store
+
+    assert location.backend is not None
+    path, options = location.joined()
+    return ZarrStore(backend_store(path, location.backend, options))
 
 
 def keep_chunks(store: Store, location: Location, parent: str, size: int) -> None:
