@@ -152,7 +152,7 @@ def test_killed_at_any_moment(seed, is_long, store, oracle, biofuse):
     """The command, its plan, serving process and worker, each or all, and mounted again there."""
     chooser = random.Random(seed)
     directory = biofuse.new_directory()
-    for trial in range(60 if is_long else 6):
+    for trial in range(60 if is_long else 3):
         options = chooser.choice([[], ["--no-cache"], ["--auto-unmount"]])
         process = biofuse.popen("mount", store, directory, *options)
         time.sleep(chooser.random() * 1.5)

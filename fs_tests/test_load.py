@@ -138,8 +138,11 @@ def mount_worker(mount) -> int | None:
     return next((each["pid"] for each in found if each["role"] == "encode"), None)
 
 
-def test_what_is_answered_under_load(seed, is_long, placed, biofuse):
-    """64 readers of streamed files, while the worker is stopped, killed and started."""
+def test_what_is_answered_under_load(seed, is_long, placed, biofuse, tell):
+    """64 readers of streamed files, while the worker is stopped, killed and started.
+
+    How soon is told, and judged in the long form alone, which needs a machine to itself.
+    """
     chooser = random.Random(seed)
     times = Times()
     with placed("local").mount(biofuse, *ALL_FORMATS) as mount:
@@ -152,13 +155,14 @@ def test_what_is_answered_under_load(seed, is_long, placed, biofuse):
                 look_around(mount, times, chooser)
                 time.sleep(0.01)
         answered = mount.status()["counters"]["reads"]
-    print(f"\n{times.report()}; reads {answered}; worker {len(done)} times in trouble")
+    tell(f"load: {times.report()}; reads {answered}; worker {len(done)} times in trouble")
     assert len(done) >= 3
     assert answered > READERS
-    assert {name: value for name, value in times.worst().items() if value > SOON} == {}
+    if is_long:
+        assert {name: value for name, value in times.worst().items() if value > SOON} == {}
 
 
-def test_a_block_that_is_stuck(seed, is_long, store, placed, biofuse):
+def test_a_block_that_is_stuck(seed, is_long, store, placed, biofuse, tell):
     """It fails those who want it, when their time is over, and holds up nobody else."""
     place = placed("s3")
     with place.mount(biofuse, "--format", "plink", "--timeout", "4", "--no-cache") as mount:
@@ -190,10 +194,11 @@ def test_a_block_that_is_stuck(seed, is_long, store, placed, biofuse):
             times.measure("streamed", lambda: read_anew(mount.bed, chooser.randrange(10)))
             time.sleep(0.01)
         assert failed == [errno.EIO] * 8
-        print(f"\n{times.report()}")
+        tell(f"beside a block that is stuck: {times.report()}")
         worst = times.worst(0.9)
         place.proxy.clear()
-    assert {name: value for name, value in worst.items() if value > SOON} == {}
+    if is_long:
+        assert {name: value for name, value in worst.items() if value > SOON} == {}
 
 
 def held(pid: int) -> dict[str, int]:
@@ -208,7 +213,7 @@ def held(pid: int) -> dict[str, int]:
     }
 
 
-def test_ten_thousand_openings(is_long, placed, biofuse):
+def test_ten_thousand_openings(is_long, placed, biofuse, tell):
     """Nothing of an opening stays, of the serving process's or of the worker's."""
     with placed("local").mount(biofuse, *ALL_FORMATS) as mount:
         names = [path.name for path in sorted(mount.dir.iterdir())]
@@ -224,14 +229,14 @@ def test_ten_thousand_openings(is_long, placed, biofuse):
         before = [held(pid) for pid in pids]
         cycle(10_000 if is_long else 1500)
         after = [held(pid) for pid in pids]
-    print(f"\nbefore {before}, after {after}")
+    tell(f"before many openings {before}, after {after}")
     for one, other in zip(before, after, strict=True):
         assert other["descriptors"] == one["descriptors"]
         assert other["threads"] == one["threads"]
         assert other["memory"] <= one["memory"] + (1 << 20)
 
 
-def test_workers_that_come_and_go(is_long, placed, oracle, biofuse):
+def test_workers_that_come_and_go(is_long, placed, oracle, biofuse, tell):
     """Real ones, with hardly a pause: the serving process holds no more than after the first."""
     with placed("local").mount(biofuse, "--format", "plink", "--idle-timeout", "0.1") as mount:
         expected = (oracle / "x.bed").read_bytes()[:4096]
@@ -244,7 +249,7 @@ def test_workers_that_come_and_go(is_long, placed, oracle, biofuse):
                 before = held(serve)
         wait_until(lambda: mount_worker(mount) is None, "it has ended")
         after = held(serve)
-    print(f"\nbefore {before}, after {after}")
+    tell(f"before many workers {before}, after {after}")
     assert after["descriptors"] <= before["descriptors"]
     assert after["threads"] == before["threads"]
     assert after["memory"] <= before["memory"] + (1 << 20)
