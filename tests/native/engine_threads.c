@@ -1,14 +1,16 @@
 /* Threads that read a file through one engine, for the sanitizers.
  *
  * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND BED
- *     STREAM GIVEN SPLIT
+ *     STREAM GIVEN SPLIT CHANGES
  *
  * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have; if STREAM
  * is not 0, the .bed is a stream of so many bytes, and BED the file that frames it. Half of
  * the threads read any parts of it; the others take requests off a socket and answer them, as
  * a worker does, and one more looks at counts. If GIVEN is 1 chunks are not files to the engine, and
  * who finds that one is wanted gives it; if SPLIT is 1 records go by the encoder of split sites.
- * If SOUND is 0 chunks may be damaged, and only the size of what is read counts. */
+ * If CHANGES is 1 who looks at counts also writes chunks anew, with the same bytes: reads of them
+ * fail from then on, or are right. If SOUND is 0 chunks may be damaged, and only the size of what is
+ * read counts. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -32,7 +34,8 @@ static bf_door door;
 static const uint8_t *expected;
 static uint64_t size;
 static int sound, given, ended;
-static int may_fail; /* given chunks may be gone before they are read */
+static int changes;
+static int may_fail; /* given chunks may be gone before they are read, or files be changed */
 static const char *folder_name;
 static bf_array array;
 
@@ -115,10 +118,32 @@ read_given(bf_context **context, uint32_t file, uint64_t offset, uint64_t wanted
     return status;
 }
 
+/* Write a chunk anew, in place of what it was. */
+static void
+change(int row, int column)
+{
+    char path[BF_MAX_PATH], other[BF_MAX_PATH];
+    uint64_t bytes;
+    uint8_t *frame;
+    FILE *file;
+
+    (void) snprintf(path, sizeof(path), "%s/%d.%d", folder_name, row, column);
+    (void) snprintf(other, sizeof(other), "%s/new", folder_name);
+    frame = read_file(path, &bytes);
+    file = fopen(other, "wb");
+    if (file == NULL || fwrite(frame, 1, bytes, file) != bytes || fclose(file) != 0
+        || rename(other, path) != 0) {
+        case_fail("a chunk cannot be written");
+    }
+    free(frame);
+}
+
 /* Look at counts until everybody is done. */
 static void *
 look(void *argument)
 {
+    uint32_t seed = 5;
+
     (void) argument;
     while (!__atomic_load_n(&ended, __ATOMIC_ACQUIRE)) {
         bf_engine_publish(&engine);
@@ -126,6 +151,9 @@ look(void *argument)
             case_fail("there are more runs than can be");
         }
         (void) bf_engine_has_row(&engine, 0, 1);
+        if (changes && next(&seed) % 64 == 0) {
+            change((int) (next(&seed) % 3), (int) (next(&seed) % 4));
+        }
         sched_yield();
     }
     return NULL;
@@ -257,7 +285,8 @@ set_up(char **argv, const uint8_t *magic)
     array.kind.raw_size = rows * width * ploidy;
     given = (int) number(argv[11]);
     folder_name = argv[1];
-    may_fail = given && number(argv[7]) < 1 << 20;
+    changes = (int) number(argv[13]);
+    may_fail = changes || (given && number(argv[7]) < 1 << 20);
     array.local = !given;
     array.prefix = array.tail = "";
     array.separator = ".";
@@ -352,7 +381,7 @@ main(int argc, char **argv)
     int requests[2], kernel[2];
     uint8_t *bed, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
 
-    if (argc != 13) {
+    if (argc != 14) {
         return 2;
     }
     sound = (int) number(argv[8]);

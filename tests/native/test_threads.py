@@ -39,14 +39,16 @@ def test_threads_share_a_cache(sanitizer):
         (1 << 20, True, "given"),
         (3000, False, "split"),
         (1 << 20, True, "split"),
+        (3000, False, "changes"),
+        (1 << 20, True, "changes"),
     ],
 )
 @pytest.mark.parametrize("damage", [False, True])
 def test_threads_share_an_engine(sanitizer, budget, damage, is_framed, how, tmp_path):
     """Of a `.bed`; and of a file in three blocks that frames one.
 
-    Chunks are files, or are given by who finds one wanted, and evicted; records may be of sites
-    that are split.
+    Chunks are files, which may be written anew meanwhile, or are given by who finds one wanted,
+    and evicted; records may be of sites that are split.
     """
     rng = np.random.default_rng(budget + damage)
     variants, rows, width = 90, 32, 1500 if is_framed else 41
@@ -77,7 +79,7 @@ def test_threads_share_an_engine(sanitizer, budget, damage, is_framed, how, tmp_
     done = subprocess.run(
         [
             *(program, tmp_path, *map(str, shape), bed, str(len(stream) if is_framed else 0)),
-            *(str(int(how == word)) for word in ("given", "split")),
+            *(str(int(how == word)) for word in ("given", "split", "changes")),
         ],
         capture_output=True,
         text=True,
