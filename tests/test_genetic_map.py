@@ -278,6 +278,7 @@ ERRORS = {
         r"lines of chromosome 1 are at several places in .*m\.txt, again from line 4",
     ),
     "two-names": ("chr pos rate cM\n1 1000 0 0\nchr1 2000 0 1\n", "chromosome chr1 are at several"),
+    "no-name": ("h chr h\n1000 1 0.1\n1010\t\v\v\n", "line 3 of .* is not understood"),
     "order": (
         "h chr h\n1000 1 0.1\n2000 1 0.5\n1500 1 1.5\n",
         "position in line 4 of .*, 1500, is not after 2000",

@@ -204,6 +204,7 @@ REFUSED = {
     "from-nowhere": ({"regions": "1:-100"}, ["'1:-100'", "1:1-100"]),
     "commas": ({"regions": "1:1,000-2,000"}, ["'000-2'", "without commas"]),
     "comma-in-one-number": ({"targets": "1:5,200"}, ["'200'", "without commas"]),
+    "long": ({"regions": "1:" + "x" * 3000}, ["'1:xxx", "...' is not understood"]),
     "backwards": ({"regions": "1:9-5"}, ["'1:9-5'", "ends before it begins"]),
     "letters": ({"targets": "1:a-b"}, ["'1:a-b'"]),
     "no-number": ({"regions": "1:"}, ["'1:'"]),

@@ -426,8 +426,14 @@ class _Timer:
     def start(self) -> None:
         """Go on, or begin."""
         if self._thread is None and not self._stopped:
-            self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="ahead", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # There is no memory for one: the next who begins tries again.
+                logger.debug("nothing is read ahead", exc_info=True)
+                return
+            self._thread = thread
         self._wake.set()
 
     def _run(self) -> None:

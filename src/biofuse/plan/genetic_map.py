@@ -301,6 +301,8 @@ def _blocks_of(file: NamedFile) -> dict[str | None, _Block]:
         return {None: _Block(file.name, text, start, len(text), line, columns)}
     found: dict[str | None, _Block] = {}
     for name, first_line, begin, end in _runs(text, columns.chromosome, line):
+        if not name:
+            raise BiofuseError(f"line {first_line} of {file.name} is not understood; {_EXPECTED}")
         chromosome = chromosome_name(name)
         if chromosome in found:
             raise BiofuseError(
@@ -355,7 +357,8 @@ def _runs(text: bytes, column: int, first_line: int) -> Iterator[tuple[str, int,
         keys[left] = keys[left] * np.uint64(1_000_003) + data[at[left] + i]
     begins = np.flatnonzero(np.diff(keys, prepend=keys[:1] + np.uint64(1)))
     for i, after in zip(begins.tolist(), [*begins[1:].tolist(), len(at)], strict=True):
-        name = text[at[i] : ends[i]].split(None, 1)[0].decode()
+        # None, if nothing is there but what is neither a character nor between columns.
+        name = b"".join(text[at[i] : ends[i]].split(None, 1)[:1]).decode()
         yield name, int(numbers[i]), int(starts[i]), int(ends[after - 1]) + 1
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from biofuse.errors import BiofuseError
+from biofuse.plan.file_text import shown
 from biofuse.plan.intervals import EVERYWHERE
 from biofuse.selection_files import MAX_POSITION, parse_position
 
@@ -52,8 +53,8 @@ def parse_regions(text: str, option: str, contigs: Collection[str]) -> list[Regi
     for i, piece in enumerate(pieces):
         if i and piece not in contigs and _is_rest(piece, pieces[i - 1]):
             raise BiofuseError(
-                f"{option} {text}: the store has no contig {piece!r}; numbers are written "
-                "without commas, as in 20:1000-2000"
+                f"{option}: the store has no contig {shown(piece)}, in {shown(text)}; numbers are "
+                "written without commas, as in 20:1000-2000"
             )
         regions.append(_parse(piece, option, contigs))
     return regions
@@ -68,7 +69,7 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
     if piece.startswith("{"):
         name, brace, rest = piece[1:].partition("}")
         if not brace or (rest and not rest.startswith(":")):
-            raise BiofuseError(f"{option}: {piece!r} is not understood: {{CONTIG}}:FIRST-LAST")
+            raise BiofuseError(f"{option}: {shown(piece)} is not understood: {{CONTIG}}:FIRST-LAST")
         return _region(name, rest[1:], piece, option) if rest else Region(name, *EVERYWHERE)
     found = [Region(piece, *EVERYWHERE)] if piece in contigs else []
     for at in re.finditer(":", piece):
@@ -78,7 +79,7 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
             found.append(_region(name, rest, piece, option))
     if len(found) > 1:
         raise BiofuseError(
-            f"{option}: {piece!r} may be of any of the contigs "
+            f"{option}: {shown(piece)} may be of any of the contigs "
             f"{', '.join(repr(region.contig) for region in found)}: write one of them in braces, "
             f"as in {{{found[0].contig}}}"
         )
@@ -86,7 +87,7 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
         return found[0]
     if piece.startswith("^"):
         raise BiofuseError(
-            f"{option}: {piece!r} has a ^ that is not understood: it leaves out where it is the "
+            f"{option}: {shown(piece)} has a ^ that is not understood: it leaves out where it is the "
             "first character of what -t, -T, -s or -S are given"
         )
     name, colon, rest = piece.partition(":")
@@ -107,8 +108,8 @@ def _bounds(text: str) -> tuple[int, int] | None:
 def _region(contig: str, text: str, piece: str, option: str) -> Region:
     bounds = _bounds(text)
     if bounds is None:
-        hint = f": write {contig}:1{text}" if re.fullmatch(r"-\d+", text) else ""
-        raise BiofuseError(f"{option}: the region {piece!r} is not understood{hint}")
+        hint = f": write {contig}:1{text}" if re.fullmatch(r"-\d{1,20}", text) else ""
+        raise BiofuseError(f"{option}: the region {shown(piece)} is not understood{hint}")
     if bounds[1] < bounds[0]:
-        raise BiofuseError(f"{option}: the region {piece!r} ends before it begins")
+        raise BiofuseError(f"{option}: the region {shown(piece)} ends before it begins")
     return Region(contig, *bounds)
