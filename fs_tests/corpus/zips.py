@@ -1,8 +1,8 @@
 """Broken zip files: cut short, and other numbers, names and flags where the archive has its own.
 
 A view is refused with one line, fails reads with EIO, tells that chunks are missing, or has the
-right bytes: a zip file has checksums of all that it holds. Calls that are stored as they are have none while they are read, as
-those in a directory have not.
+right bytes: a zip file has checksums of all that it holds. Calls that are stored as they are have
+none while they are read, as those in a directory have not.
 """
 
 import struct

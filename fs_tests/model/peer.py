@@ -3,10 +3,11 @@
     python -m fs_tests.model.peer --peer-env DIR --seconds 120 --json FILE
 
 0.1.0 shows one format a mount, so there are two mounts, one after the other, of a local store
-of diploid calls: where samples differ in ploidy it makes no `.bgen`. Faults are those of chunks' files
-and of the process that makes the bytes: 0.1.0 has one, this biofuse has its worker. What counts as
-a failure is the same for both: bytes that are not the file's, no answer in ten seconds, and mounts
-that are gone. An error is none, nor what the kernel gives of a read before the page that failed.
+of diploid calls: where samples differ in ploidy it makes no `.bgen`. Faults are those of chunks'
+files and of the process that makes the bytes: 0.1.0 has one, this biofuse has its worker. What
+counts as a failure is the same for both: bytes that are not the file's, no answer in ten seconds,
+and mounts that are gone. An error is none, nor what the kernel gives of a read before the page that
+failed.
 """
 
 import argparse

@@ -87,8 +87,8 @@ def _parse(piece: str, option: str, contigs: Collection[str]) -> Region:
         return found[0]
     if piece.startswith("^"):
         raise BiofuseError(
-            f"{option}: {shown(piece)} has a ^ that is not understood: it leaves out where it is the "
-            "first character of what -t, -T, -s or -S are given"
+            f"{option}: {shown(piece)} has a ^ that is not understood: it leaves out where it is "
+            "the first character of what -t, -T, -s or -S are given"
         )
     name, colon, rest = piece.partition(":")
     return _region(name, rest, piece, option) if colon else Region(name, *EVERYWHERE)
