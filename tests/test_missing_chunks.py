@@ -415,6 +415,11 @@ def test_a_server_that_lists_nothing(field, made, placer, biofuse, tmp_path):
         mount.expect_log("")
         local = (mount.dir / whole.name).read_bytes()
     assert local != expected
+    if field == "call_genotype":
+        # Who is left out for what he is not said to be is never seen to be missing.
+        for filters in ["-i", "AC>0"], ["-i", 'GT="alt"'], ["--min-ac", "1"]:
+            said = biofuse.fails("mount", there.url, biofuse.new_directory(), *options, *filters)
+            assert "is not stored, which could not be told before" in said
     for plan in [], ["--plan", saved]:
         with there.mount(biofuse, *options, *plan) as mount:
             mount.expect_log("is not stored, which could not be told before")
@@ -427,3 +432,40 @@ def test_a_server_that_lists_nothing(field, made, placer, biofuse, tmp_path):
             assert any(key in mount.log_text() for key in keys)
         with there.mount(biofuse, *options, *plan, "--missing-chunks", "fill") as mount:
             assert (mount.dir / whole.name).read_bytes() == local
+
+
+@pytest.mark.parametrize("plan", [False, True])
+def test_other_fields_of_a_server_that_lists_nothing(plan, made, placer, biofuse, tmp_path):
+    """Of FORMAT; and phase, of which none need be stored where there is none."""
+    store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
+    depth = np.arange(40 * 9, dtype=np.int32).reshape(40, 9)
+    add_field(store, "call_DP", depth, chunks=(CHUNK, 4), fill_value=-1)
+    # Without which nobody could know of DP.
+    zarr.consolidate_metadata(store)
+    there = placer.put("http", store)
+    options = ["--format", "bcf", "--bcf-fields", "GT,DP"]
+    saved = tmp_path / "x.plan"
+    for key in key_at(store, "call_DP", 3, 1), key_at(store, "call_genotype_phased", 3, 1):
+        there.delete(key)
+        lose(store, key)
+        more = []
+        if plan:
+            biofuse("plan", there.url, "-o", saved, *options)
+            more = ["--plan", saved]
+        with there.mount(biofuse, *options, *more) as mount:
+            mount.expect_log(f"{key} is not stored, which could not be told before")
+            mount.expect_log("is not stored, which could not be told before")
+            with pytest.raises(OSError, match="Input/output error"):
+                (mount.dir / "x.bcf").read_bytes()
+        options = ["--format", "bcf"]
+    for path in chunk_files(store, "call_genotype_phased"):
+        key = str(path.relative_to(store))
+        if (store / key).exists():
+            there.delete(key)
+            lose(store, key)
+    with biofuse.mount(store, *options) as mount:
+        expected = (mount.dir / "x.bcf").read_bytes()
+    if plan:
+        biofuse("plan", there.url, "-o", saved, *options)
+    with there.mount(biofuse, *options, *(["--plan", saved] if plan else [])) as mount:
+        assert (mount.dir / "x.bcf").read_bytes() == expected

@@ -1,5 +1,6 @@
 """Signals that end a program: SIGTERM of schedulers, SIGHUP of terminals."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -43,8 +44,9 @@ def end_on_interrupt(clean_up: Callable[[], None]) -> None:
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)
-        os.write(2, b"biofuse: interrupted\n")
         clean_up()
+        with contextlib.suppress(OSError):
+            os.write(2, b"biofuse: interrupted\n")
         os._exit(128 + number)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

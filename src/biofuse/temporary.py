@@ -1,10 +1,11 @@
 """Temporary folders, which go with the process that has made them.
 
 One that is killed removes nothing; so whoever begins next removes what it has left. A folder
-is in use as long as a process holds a lock on a file in it.
+is in use as long as a process holds a lock on a file in it, which tells the machine.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -17,6 +18,8 @@ from biofuse.mounts import list_mounts
 
 _NAME = re.compile(r"\.?biofuse-[a-z]+-[a-z0-9_]{8}")
 _LOCK = "lock"
+# Bytes of a machine's name.
+_LONGEST = 256
 
 # This process's folders, and the descriptors of their locks.
 _locks: dict[str, int | None] = {}
@@ -43,13 +46,34 @@ def make_folder(purpose: str, parent: str | None = None) -> str:
         path = os.path.join(parent, f".{name}")
     # It is known before it is there: an interrupt may come at any moment.
     _locks[path] = None
-    os.mkdir(path, 0o700)
+    try:
+        os.mkdir(path, 0o700)
+    except OSError:
+        del _locks[path]
+        raise
+    try:
+        _lock(path)
+    except OSError:
+        remove_folder(path)
+        raise
+    return path
+
+
+def _lock(path: str) -> None:
+    """Lock a new folder, and say whose it is: who sweeps finds both or nothing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    lock = _locks[path] = os.open(os.path.join(path, _LOCK), flags, 0o600)
+    new = os.path.join(path, f"{_LOCK}-new")
+    lock = _locks[path] = os.open(new, flags, 0o600)
     # Where files cannot be locked nothing is ever swept away.
     with contextlib.suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return path
+    os.write(lock, _machine())
+    os.rename(new, os.path.join(path, _LOCK))
+
+
+def _machine() -> bytes:
+    """This machine's name: locks of another one may not be seen here."""
+    return os.fsencode(os.uname().nodename)
 
 
 def remove_folder(path: str) -> None:
@@ -102,7 +126,7 @@ def sweep(parent: str | None = None) -> list[str]:
         for entry in entries:
             if not _NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                 continue
-            path = os.path.realpath(entry.path)
+            path = os.path.join(os.path.realpath(os.path.dirname(entry.path)), entry.name)
             with contextlib.suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_uid == os.geteuid() and not any(
                     mount.startswith(f"{path}/") for mount in mounted
@@ -118,12 +142,14 @@ def _remove_if_left(path: str) -> None:
     Raises
     ------
     OSError
-        If it is in use.
+        If it is in use, or may be: by another machine.
     """
-    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     lock = os.open(os.path.join(path, _LOCK), flags)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.pread(lock, _LONGEST, 0) != _machine():
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
         shutil.rmtree(path, ignore_errors=True)
     finally:
         os.close(lock)

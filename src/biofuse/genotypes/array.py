@@ -13,6 +13,15 @@ _ONE_COPY = {"none", "blosc", "zstd", "lz4", "vlen-utf8"}
 _TEXT_OBJECT = 64
 
 
+def not_stored(key: str, fill: object) -> BiofuseError:
+    """That a chunk is not stored, where no list of what is has told so before."""
+    return BiofuseError(
+        f"{key} is not stored, which could not be told before, since no list of what is was read: "
+        f"a copy lost it, or the writer left it out as all of it is {fill}; "
+        "--missing-chunks fill shows it as that"
+    )
+
+
 @dataclass(frozen=True)
 class GenotypeArray:
     """The shape and encoding of call_genotype, its phasing, or another field of calls.
@@ -122,11 +131,7 @@ class GenotypeArray:
         if self.absent is None:
             if self.shows_fill:
                 return
-            raise BiofuseError(
-                f"{self.key(chunk_row, sample_chunk)} is not stored, which could not be told "
-                "before, since there is no list of what is: a copy lost it, or the writer left "
-                f"it out as all of it is {self.fill}; --missing-chunks fill shows it as that"
-            )
+            raise not_stored(self.key(chunk_row, sample_chunk), self.fill)
         columns = -(-self.shape[1] // (self.chunks[1] * self.per_object[1]))
         row, column = chunk_row // self.per_object[0], sample_chunk // self.per_object[1]
         number = row * columns + column

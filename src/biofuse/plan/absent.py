@@ -16,7 +16,7 @@ from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED
 from biofuse.options import Selection
 from biofuse.plan.columns import Column
 from biofuse.plan.grid import Grid, Presence, presence
-from biofuse.stores import Store
+from biofuse.stores import Range, Store
 from biofuse.stores.members import Members
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _OPTIONAL = ("variant_id", "variant_length", "region_index", *CALL_FIELDS)
 _RUN = 1 << 19
 # Absent chunks of variant_contig that are looked at where each takes requests.
 _LOOKED_AT_FAR = 8
+# Chunks of phase that are looked at where nothing lists them.
+_LOOKED_AT_PHASE = 16
 
 
 class AbsentChunks:
@@ -58,13 +60,11 @@ class AbsentChunks:
     ----------
     warnings : list of str
         What the user should know.
-    unlisted : set of str
-        Fields of calls of which the store cannot tell what is absent, at a bounded cost.
     """
 
     def __init__(self, group: Members, store: Store, fill: bool = False):
         self.warnings: list[str] = []
-        self.unlisted: set[str] = set()
+        self._unlisted: dict[str, bool] = {}
         self._group = group
         self._store = store
         self._fill = fill
@@ -128,8 +128,8 @@ class AbsentChunks:
         """
         saved = getattr(self._store, "saved", None)
         if saved is not None and self._store.far:
-            self.warnings += saved.about["warnings"]
-            self.unlisted.update(saved.about["unlisted"])
+            for name in fields:
+                self.warnings += saved.about["warnings"].get(name, ())
             return {name: tuple(map(tuple, each)) for name, each in saved.about["absent"].items()}
         runs = {}
         for name in fields:
@@ -137,7 +137,6 @@ class AbsentChunks:
                 continue
             found = presence(self._store, self._group[name], ask=not self._store.far)
             if found is None:
-                self.unlisted.add(name)
                 continue
             # Chunks that part a call are read together, and have more numbers.
             if all(count == 1 for count in found.grid.counts[2:]):
@@ -153,6 +152,39 @@ class AbsentChunks:
             if found.absent and len(found.grid) - len(found.absent) >= some:
                 self._notice(found, f"shown as {shown_as(name, self._group[name])}")
         return runs
+
+    def is_unlisted(self, name: str) -> bool:
+        """Whether nothing tells which chunks of a field of calls are lost before they are read.
+
+        Those of phase are none that are missed where a store has none at all, as far as a look at
+        some of them tells.
+        """
+        if name not in self._unlisted:
+            self._unlisted[name] = self._cannot_tell(name)
+        return self._unlisted[name]
+
+    def _cannot_tell(self, name: str) -> bool:
+        if name not in self._group or not self._store.far:
+            return False
+        saved = getattr(self._store, "saved", None)
+        if saved is not None:
+            return name in saved.about["unlisted"]
+        if presence(self._store, self._group[name], ask=False) is not None:
+            return False
+        return name != PHASED or self._has_some(Grid(self._group[name]))
+
+    def _has_some(self, grid: Grid) -> bool:
+        """Whether any of some chunks is stored, from the first to the last."""
+        numbers = np.unique(np.linspace(0, max(0, len(grid) - 1), _LOOKED_AT_PHASE).astype(int))
+        keys = [grid.key(number) for number in numbers.tolist()] if len(grid) else []
+        try:
+            return self._store.get_many([Range(key, 0, 1) for key in keys]) != [None] * len(keys)
+        except BiofuseError:
+            return True
+
+    def fails(self, name: str) -> bool:
+        """Whether reads of chunks of a field of calls are to fail if those are not stored."""
+        return not self._fill and self.is_unlisted(name)
 
     def out_of_order(self, grid: Grid, absent: list[int]) -> list[int]:
         """Chunks of variant_contig that cannot be of the fill value: variants are out of order.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from biofuse.errors import BiofuseError
-from biofuse.formats.base import CALL_FIELDS, GENOTYPES, PHASED, Phase, Subject
+from biofuse.formats.base import CALL_FIELDS, GENOTYPES, Subject
 from biofuse.manifest import Plan
 from biofuse.open_files import check_open_files
 from biofuse.options import ViewOptions
@@ -80,7 +80,7 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     fingerprint = _fingerprint(location, group, options, more)
     absent = AbsentChunks(group, store, options.missing_chunks == "fill")
     absent.check_sites(options.selection)
-    resolved = resolve(location, group, store, options.selection, progress)
+    resolved = resolve(location, group, store, options.selection, progress, absent.fails)
     names = resolved.names
     if not names:
         raise BiofuseError(
@@ -156,13 +156,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
             variant_pass.contig_starts,
             look_at,
         )
-    # Of a store without phased calls none of these need be stored.
-    unphased = PHASED in absent.unlisted and findings.phase() is not Phase.YES
-    strict = absent.unlisted - ({PHASED} if unphased else set())
-    if options.missing_chunks == "fill":
-        strict = set()
     arrays = {
-        name: replace(array, absent=runs.get(name), shows_fill=name not in strict)
+        name: replace(array, absent=runs.get(name), shows_fill=not absent.fails(name))
         for name, array in arrays.items()
     }
     pack = Pack(directory)

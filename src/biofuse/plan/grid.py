@@ -172,7 +172,7 @@ def presence(store: Store, array: "zarr.Array[Any]", ask: bool = True) -> Presen
     if len(grid) > _MAX_CHUNKS:
         raise BiofuseError(f"{grid.name} is damaged: its metadata declares {len(grid):,} chunks")
     listing = None
-    if not store.far or len(grid) <= _MAX_LISTED_FAR:
+    if not store.far or len(grid) <= _MAX_LISTED_FAR or getattr(store, "knows_all", False):
         listing = store.listing(grid.name)
     if listing is None:
         return _probe(store, grid) if ask else None

@@ -14,6 +14,7 @@ from biofuse.formats.base import CALL_FIELDS
 from biofuse.options import Selection, ViewOptions
 from biofuse.plan.absent import AbsentChunks
 from biofuse.plan.build import build_plan
+from biofuse.plan.call_fields import format_names
 from biofuse.plan.checks import REQUIRED, check_fields
 from biofuse.plan.findings import CallFindings
 from biofuse.plan.grid import Grid
@@ -95,8 +96,13 @@ def _write(
     files: Any = group.files
     absent = AbsentChunks(group, store, fill=True)
     absent.check_sites(Selection())
-    told = len(absent.warnings)
-    runs = absent.check_calls([name for name in CALL_FIELDS if name in group])
+    fields = [name for name in CALL_FIELDS if name in group]
+    fields += [name for name in map("call_{}".format, format_names(group)) if name not in fields]
+    runs, warnings = {}, {}
+    for name in fields:
+        told = len(absent.warnings)
+        runs.update(absent.check_calls([name]))
+        warnings[name] = absent.warnings[told:]
     findings = CallFindings(location, group)
     wanted = [*_SAVED, *(site_fields(group) if need_sites(options) else [])]
     arrays = [name for name in dict.fromkeys(wanted) if name in group]
@@ -109,8 +115,8 @@ def _write(
         "arrays": arrays,
         "roots": _roots(location, group, store),
         "absent": runs,
-        "unlisted": sorted(absent.unlisted),
-        "warnings": absent.warnings[told:],
+        "unlisted": list(filter(absent.is_unlisted, fields)),
+        "warnings": warnings,
         "phase": findings.phase().name,
         "haploid": findings.haploid(),
     }

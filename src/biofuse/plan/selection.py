@@ -79,6 +79,7 @@ def resolve(
     store: Store,
     selection: Selection,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    fails: Callable[[str], bool] = lambda name: False,
 ) -> Resolved:
     """Resolve a selection.
 
@@ -92,6 +93,9 @@ def resolve(
     selection : Selection
     progress : callable
         Called with the variants looked at so far and their number.
+    fails : callable
+        Called with the name of a field of calls: whether chunks of it that are not stored are an
+        error.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def resolve(
     candidates, more = select_regions(group, store, selection, progress)
     warnings += more
     try:
-        variants = filter_variants(location, group, selection, samples, candidates, progress)
+        variants = filter_variants(location, group, selection, samples, candidates, progress, fails)
     except BiofuseError:
         raise
     except Exception as error:

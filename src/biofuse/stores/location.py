@@ -219,6 +219,8 @@ def open_store(
         return IcechunkStore(open_session(*location.joined()).store)
     from biofuse.stores.backends import backend_store
 
+    # Which tells what is there, and what cannot be reached.
+    open_group(location)
     assert location.backend is not None
     path, options = location.joined()
     return ZarrStore(backend_store(path, location.backend, options))

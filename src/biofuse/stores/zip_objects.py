@@ -99,6 +99,8 @@ class ZipObjects:
     """
 
     far = True
+    # The names of all that it has were read with its directory.
+    knows_all = True
     lists = True
 
     def __init__(self, store: ObjectStore, key: str):

@@ -21,6 +21,7 @@ def filter_variants(
     samples: np.ndarray | None,
     candidates: np.ndarray | None,
     progress: Progress = lambda done, total: None,
+    fails: Callable[[str], bool] = lambda name: False,
 ) -> np.ndarray | None:
     """Find the variants that a selection keeps, regions and targets aside.
 
@@ -40,6 +41,9 @@ def filter_variants(
         these are not read.
     progress : callable
         Called with the variants looked at so far and their number.
+    fails : callable
+        Called with the name of a field of calls: whether chunks of it that are not stored are an
+        error.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def filter_variants(
     """
     if not selection.has_filters:
         return candidates
-    fields = Fields(location, group, open_store(location), samples)
+    fields = Fields(location, group, open_store(location), samples, fails)
     wanted = conditions(selection, fields)
     if not wanted:
         return candidates

@@ -1,7 +1,7 @@
 """How often alleles occur in calls, from bit planes."""
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,16 +53,23 @@ class AlleleCounter:
         The same store.
     samples : ndarray of int64 or None
         None for all.
+    fails : bool
+        Whether chunks that are not stored are an error.
     """
 
     def __init__(
-        self, location: Location, group: Members, store: Store, samples: np.ndarray | None
+        self,
+        location: Location,
+        group: Members,
+        store: Store,
+        samples: np.ndarray | None,
+        fails: bool = False,
     ):
         cache = ByteCache(_CACHE)
         self._reader = GenotypeReader(
             store,
             WholeChunks(store, location, cache),
-            describe(group[GENOTYPES]),
+            replace(describe(group[GENOTYPES]), shows_fill=not fails),
             None if samples is None else samples.tolist(),
             cache,
             wide=True,

@@ -1,15 +1,20 @@
 """Fields of a store at some of its variants."""
 
+from collections.abc import Callable
 from functools import cached_property
+from itertools import product
+from typing import Any
 
 import numpy as np
 
 from biofuse.errors import BiofuseError, one_line
 from biofuse.formats.base import GENOTYPES
+from biofuse.genotypes.array import not_stored
 from biofuse.plan.columns import Column
 from biofuse.plan.filters.counts import AlleleCounter, Counts
+from biofuse.plan.grid import Grid
 from biofuse.plan.texts import as_text
-from biofuse.stores import Location, Store
+from biofuse.stores import Location, Range, Store
 from biofuse.stores.members import Members
 
 # Bytes of a field of calls that are held at a time, if a row is not larger.
@@ -29,10 +34,18 @@ class Fields:
         The same store.
     samples : ndarray of int64 or None
         Kept samples; None for all.
+    fails : callable
+        Called with the name of a field of calls: whether chunks of it that are not stored are an
+        error.
     """
 
     def __init__(
-        self, location: Location, group: Members, store: Store, samples: np.ndarray | None
+        self,
+        location: Location,
+        group: Members,
+        store: Store,
+        samples: np.ndarray | None,
+        fails: Callable[[str], bool] = lambda name: False,
     ):
         self.location = location
         self.group = group
@@ -46,6 +59,8 @@ class Fields:
         self.num_variants: int = group["variant_position"].shape[0]
         self._windows: dict[str, tuple[int, int, np.ndarray]] = {}
         self._columns: dict[str, Column] = {}
+        self._fails = fails
+        self._stored: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self.group
@@ -55,11 +70,13 @@ class Fields:
         """Counts alleles in the kept samples."""
         if GENOTYPES not in self.group:
             raise BiofuseError("the store has no call_genotype, in which alleles could be counted")
-        return AlleleCounter(self.location, self.group, self.store, self.samples)
+        return AlleleCounter(
+            self.location, self.group, self.store, self.samples, self._fails(GENOTYPES)
+        )
 
     def every_sample(self) -> "Fields":
         """The same fields, of all samples."""
-        return Fields(self.location, self.group, self.store, None)
+        return Fields(self.location, self.group, self.store, None, self._fails)
 
     def step(self, call_fields: list[str]) -> int:
         """Variants to look at at a time if these fields of calls are read."""
@@ -92,6 +109,8 @@ class Fields:
         start, stop = int(rows[0]), int(rows[-1]) + 1
         width = array.chunks[1]
         samples = np.arange(array.shape[1]) if self.samples is None else self.samples
+        if self._fails(name):
+            self._check_stored(array, (start, stop), samples)
         out = None
         for chunk in np.unique(samples // width):
             first = int(chunk) * width
@@ -106,6 +125,23 @@ class Fields:
         if out is None:
             out = np.empty((len(rows), 0, *array.shape[2:]), dtype=array.dtype)
         return out
+
+    def _check_stored(self, array: Any, rows: tuple[int, int], samples: np.ndarray) -> None:
+        """Raise `BiofuseError` if a chunk of calls at these variants is not stored."""
+        grid = Grid(array)
+        index = [
+            range(rows[0] // grid.size[0], -(-rows[1] // grid.size[0])),
+            np.unique(samples // grid.size[1]).tolist(),
+            *map(range, grid.counts[2:]),
+        ]
+        numbers = [int(np.ravel_multi_index(each, grid.counts)) for each in product(*index)]
+        keys = [key for key in map(grid.key, numbers) if key not in self._stored]
+        for key, piece in zip(
+            keys, self.store.get_many([Range(key, 0, 1) for key in keys]), strict=True
+        ):
+            if piece is None:
+                raise not_stored(key, array.fill_value)
+        self._stored.update(keys)
 
 
 class Slab:
