@@ -127,4 +127,4 @@ def test_a_backend_that_is_not_installed(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     name = module.partition(".")[0]
     with pytest.raises(BiofuseError, match=rf"needs the Python package {name}: pip install 'biof"):
-        backend_store("s3://bucket/x.vcz", name, {})
+        backend_store(Location("s3://bucket/x.vcz", backend=name))

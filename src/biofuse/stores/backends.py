@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zarr.storage
 from zarr.abc.store import Store
@@ -10,25 +10,26 @@ from zarr.abc.store import Store
 from biofuse.errors import BiofuseError
 from biofuse.stores.icechunk import open_session
 
+if TYPE_CHECKING:
+    from biofuse.stores.location import Location
 
-def backend_store(path: str, backend: str, options: dict[str, Any]) -> Store:
+
+def backend_store(location: "Location") -> Store:
     """What zarr-python reads a place through.
 
     Parameters
     ----------
-    path : str
-        A URL, or a whole path on this machine.
-    backend : str
-        "fsspec", "obstore" or "icechunk".
-    options : dict
-        For the backend: fsspec's storage options, arguments of obstore's store, or what
-        `stores.icechunk.open_session` takes.
+    location : Location
+        Whose options are the backend's: fsspec's storage options, arguments of obstore's store,
+        or what `stores.icechunk.open_session` takes.
 
     Raises
     ------
     BiofuseError
         If the backend is not installed, or has no such places.
     """
+    path, options = location.joined()
+    backend = location.backend
     is_url = "://" in path
     if backend == "fsspec":
         _load("fsspec", backend)

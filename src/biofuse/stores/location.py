@@ -213,17 +213,14 @@ def open_store(
     location.check()
     if location.engine == "obstore":
         return _open_far(location, opened_ns, pins, timeout)
+    from biofuse.stores.backends import backend_store
     from biofuse.stores.remote import IcechunkStore, ZarrStore
 
     if location.backend == "icechunk":
         return IcechunkStore(open_session(*location.joined()).store)
-    from biofuse.stores.backends import backend_store
-
     # Which tells what is there, and what cannot be reached.
     open_group(location)
-    assert location.backend is not None
-    path, options = location.joined()
-    return ZarrStore(backend_store(path, location.backend, options))
+    return ZarrStore(backend_store(location))
 
 
 def keep_chunks(store: Store, location: Location, parent: str, size: int) -> None:
@@ -472,10 +469,7 @@ def _zarr_group(location: Location, files: "StoreFiles | None") -> Any:
             return zarr.open_group(ReadOnlyStore(files, location.path), mode="r")
         from biofuse.stores.backends import backend_store
 
-        assert location.backend is not None
-        path, options = location.joined()
-        remote = backend_store(path, location.backend, options)
-        return zarr.open_group(remote, mode="r")
+        return zarr.open_group(backend_store(location), mode="r")
     except BiofuseError:
         raise
     except (zarr.errors.GroupNotFoundError, FileNotFoundError) as error:
