@@ -20,6 +20,8 @@ from biofuse.plan.file_text import find_lines, read_text, shown
 from biofuse.plan.texts import Array
 
 # How many names a message has.
+# Between columns, as Python splits bytes.
+_IS_BLANK = np.isin(np.arange(256), list(b" \t\r\v\f"))
 _NAMED = 5
 _EXPECTED = (
     "a genetic map has position, rate and centimorgans (PLINK), position, chromosome and "
@@ -300,9 +302,7 @@ def _blocks_of(file: NamedFile) -> dict[str | None, _Block]:
     if columns.chromosome is None:
         return {None: _Block(file.name, text, start, len(text), line, columns)}
     found: dict[str | None, _Block] = {}
-    for name, first_line, begin, end in _runs(text, columns.chromosome, line):
-        if not name:
-            raise BiofuseError(f"line {first_line} of {file.name} is not understood; {_EXPECTED}")
+    for name, first_line, begin, end in _runs(text, columns.chromosome, line, file.name):
         chromosome = chromosome_name(name)
         if chromosome in found:
             raise BiofuseError(
@@ -332,7 +332,9 @@ def _columns_of(header: Sequence[str] | None, fields: Sequence[str]) -> _Columns
     return _SHAPEIT if names_chromosome or _number(fields[1]) is None else _PLINK
 
 
-def _runs(text: bytes, column: int, first_line: int) -> Iterator[tuple[str, int, int, int]]:
+def _runs(
+    text: bytes, column: int, first_line: int, file: str
+) -> Iterator[tuple[str, int, int, int]]:
     """Runs of lines from one on that are of one chromosome, which is in a column.
 
     Yields its name, the number of the first line, where this begins and where the last one ends.
@@ -341,11 +343,15 @@ def _runs(text: bytes, column: int, first_line: int) -> Iterator[tuple[str, int,
     starts, ends = find_lines(text)
     starts, ends = starts[first_line - 1 :], ends[first_line - 1 :]
     numbers = np.arange(first_line, first_line + len(starts))
-    at = starts
+    at = first = _skip(data, starts, blank=True)
     for _ in range(column):
-        at = _skip(data, _skip(data, at, blank=True), blank=False)
-    at = _skip(data, at, blank=True)
-    there = np.flatnonzero(data[at] != ord("\n"))
+        at = _skip(data, _skip(data, at, blank=False), blank=True)
+    is_there = data[at] != ord("\n")
+    short = np.flatnonzero(~is_there & (data[first] != ord("\n")))
+    if len(short):
+        place = f"line {numbers[short[0]]} of {file}"
+        raise BiofuseError(f"{place} has not the column of the chromosome; {_EXPECTED}")
+    there = np.flatnonzero(is_there)
     at, starts, ends, numbers = at[there], starts[there], ends[there], numbers[there]
     # What tells the names apart, a character at a time of all that are so long.
     keys, left = np.zeros(len(at), np.uint64), np.arange(len(at))
@@ -357,8 +363,7 @@ def _runs(text: bytes, column: int, first_line: int) -> Iterator[tuple[str, int,
         keys[left] = keys[left] * np.uint64(1_000_003) + data[at[left] + i]
     begins = np.flatnonzero(np.diff(keys, prepend=keys[:1] + np.uint64(1)))
     for i, after in zip(begins.tolist(), [*begins[1:].tolist(), len(at)], strict=True):
-        # None, if nothing is there but what is neither a character nor between columns.
-        name = b"".join(text[at[i] : ends[i]].split(None, 1)[:1]).decode()
+        name = text[at[i] : ends[i]].split(None, 1)[0].decode()
         yield name, int(numbers[i]), int(starts[i]), int(ends[after - 1]) + 1
 
 
@@ -368,7 +373,7 @@ def _skip(data: Array, at: Array, blank: bool) -> Array:
     left = np.arange(len(at))
     while len(left):
         here = data[at[left]]
-        is_blank = (here == ord(" ")) | (here == ord("\t"))
+        is_blank = _IS_BLANK[here]
         left = left[(is_blank == blank) & (here != ord("\n"))]
         at[left] += 1
     return at
