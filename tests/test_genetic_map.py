@@ -278,9 +278,9 @@ ERRORS = {
         r"lines of chromosome 1 are at several places in .*m\.txt, again from line 4",
     ),
     "two-names": ("chr pos rate cM\n1 1000 0 0\nchr1 2000 0 1\n", "chromosome chr1 are at several"),
-    "no-name": ("h chr h\n1000 1 0.1\n1010\t\v\v\n", "line 3 of .* has not the column of the chr"),
+    "no-name": ("h chr h\n1000 1 0.1\n1010\t\v\v\n", r"line 3 of .* has the character U\+000B"),
+    "pasted": ("h chr h\n1000 1 0.1\n1010\u00a01 0.2\n", r"line 3 of .* the character U\+00A0"),
     "cut-short": ("h chr h\n1000 1 0.1\n2000 1 0.2\n30", "line 4 of .* has not the column"),
-    "no-names": ("h chr cM\n20m1\r0\2po\fe-3\n", "nothing of the view's contigs"),
     "order": (
         "h chr h\n1000 1 0.1\n2000 1 0.5\n1500 1 1.5\n",
         "position in line 4 of .*, 1500, is not after 2000",

@@ -7,6 +7,7 @@ before the first one the rate in its line holds, if there is one.
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,10 @@ from biofuse.plan.file_text import find_lines, read_text, shown
 from biofuse.plan.texts import Array
 
 # How many names a message has.
-# Between columns, as Python splits bytes.
-_IS_BLANK = np.isin(np.arange(256), list(b" \t\r\v\f"))
+# Between columns; what else Python takes for such is refused.
+_IS_BLANK = np.isin(np.arange(256), list(b" \t\r"))
+_ODD = (b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+_ODD_BLANK = re.compile(r"[^\S \t\r\n]")
 _NAMED = 5
 _EXPECTED = (
     "a genetic map has position, rate and centimorgans (PLINK), position, chromosome and "
@@ -289,6 +292,7 @@ def _blocks_of(file: NamedFile) -> dict[str | None, _Block]:
         If this is no map, or lines of a chromosome are at several places.
     """
     text = read_text(file)
+    _check_blanks(file.name, text)
     lines = _first_lines(text)
     first = next(lines, None)
     is_header = first is not None and _number(first[1][-1]) is None
@@ -330,6 +334,20 @@ def _columns_of(header: Sequence[str] | None, fields: Sequence[str]) -> _Columns
         return None
     names_chromosome = header is not None and len(header) == 3 and header[1].lower()[:3] == "chr"
     return _SHAPEIT if names_chromosome or _number(fields[1]) is None else _PLINK
+
+
+def _check_blanks(name: str, text: bytes) -> None:
+    """Raise `BiofuseError` if there are blanks of which not all agree that they part columns."""
+    if text.isascii() and not any(odd in text for odd in _ODD):
+        return
+    decoded = text.decode()
+    found = _ODD_BLANK.search(decoded)
+    if found is not None:
+        number = decoded.count("\n", 0, found.start()) + 1
+        raise BiofuseError(
+            f"line {number} of {name} has the character U+{ord(found[0]):04X}, which is neither a "
+            "space nor a tab, between what it says: write one of those"
+        )
 
 
 def _runs(
