@@ -7,6 +7,7 @@ what may be wrong is told.
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,11 +65,12 @@ class AbsentChunks:
 
     def __init__(self, group: Members, store: Store, fill: bool = False):
         self.warnings: list[str] = []
-        self._unlisted: dict[str, bool] = {}
         self._group = group
         self._store = store
         self._fill = fill
         self._columns: dict[str, Column] = {}
+        self._of_calls = cache(self._find_calls)
+        self._cannot_tell = cache(self._look_whether_unlisted)
 
     def check_sites(self, selection: Selection) -> None:
         """Look at the fields of variants, of contigs and of samples.
@@ -135,7 +137,7 @@ class AbsentChunks:
         for name in fields:
             if name not in self._group:
                 continue
-            found = presence(self._store, self._group[name], ask=not self._store.far)
+            found = self._of_calls(name)
             if found is None:
                 continue
             # Chunks that part a call are read together, and have more numbers.
@@ -159,17 +161,19 @@ class AbsentChunks:
         Those of phase are none that are missed where a store has none at all, as far as a look at
         some of them tells.
         """
-        if name not in self._unlisted:
-            self._unlisted[name] = self._cannot_tell(name)
-        return self._unlisted[name]
+        return self._cannot_tell(name)
 
-    def _cannot_tell(self, name: str) -> bool:
+    def _find_calls(self, name: str) -> Presence | None:
+        """Of a field of calls; None where a store at some distance has no list to tell."""
+        return presence(self._store, self._group[name], ask=not self._store.far)
+
+    def _look_whether_unlisted(self, name: str) -> bool:
         if name not in self._group or not self._store.far:
             return False
         saved = getattr(self._store, "saved", None)
         if saved is not None:
             return name in saved.about["unlisted"]
-        if presence(self._store, self._group[name], ask=False) is not None:
+        if self._of_calls(name) is not None:
             return False
         return name != PHASED or self._has_some(Grid(self._group[name]))
 

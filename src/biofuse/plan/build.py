@@ -141,25 +141,12 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     for each in views:
         arrays.update(each.view.fields)
     runs = absent.check_calls(arrays)
-    check_decoding(list(arrays.values()))
-    tables.finish(genotypes.shape[0])
-    look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
-    findings: CallFindings | SavedFindings
-    if saved is not None:
-        findings = SavedFindings(saved.about)
-    else:
-        findings = CallFindings(
-            location,
-            group,
-            None if tables.whole.written.variants is None else tables.whole.mapped(),
-            None if resolved.samples is None else resolved.samples.tolist(),
-            variant_pass.contig_starts,
-            look_at,
-        )
     arrays = {
         name: replace(array, absent=runs.get(name), shows_fill=not absent.fails(name))
         for name, array in arrays.items()
     }
+    check_decoding(list(arrays.values()))
+    tables.finish(genotypes.shape[0])
     pack = Pack(directory)
     streamed = [each.streamed() for each in files]
     if resolved.samples is not None:
@@ -196,6 +183,19 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
         why = "the store has none" if not genotypes.shape[0] else "the selection leaves none"
         plan.warnings.append(f"the view has no variants: {why}")
     plan.warnings.extend(variant_pass.notes())
+    look_at = (lambda keys: None) if fingerprint is None else fingerprint.add_files
+    findings: CallFindings | SavedFindings
+    if saved is not None:
+        findings = SavedFindings(saved.about)
+    else:
+        findings = CallFindings(
+            location,
+            group,
+            None if tables.whole.written.variants is None else tables.whole.mapped(),
+            None if resolved.samples is None else resolved.samples.tolist(),
+            variant_pass.contig_starts,
+            look_at,
+        )
     if options.name_template is not None:
         own = [[each.header, each.offsets, each.heads] for each in streamed]
         pack.add(dict.fromkeys(name for names in own for name in names if name is not None))

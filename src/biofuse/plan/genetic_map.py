@@ -20,11 +20,11 @@ from biofuse.options import NamedFile
 from biofuse.plan.file_text import find_lines, read_text, shown
 from biofuse.plan.texts import Array
 
-# How many names a message has.
 # Between columns; what else Python takes for such is refused.
 _IS_BLANK = np.isin(np.arange(256), list(b" \t\r"))
 _ODD = (b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _ODD_BLANK = re.compile(r"[^\S \t\r\n]")
+# How many names a message has.
 _NAMED = 5
 _EXPECTED = (
     "a genetic map has position, rate and centimorgans (PLINK), position, chromosome and "
