@@ -85,8 +85,9 @@ RULES: dict[str, Rule] = {
     "refused": Rule(frozenset({EIO, ESTALE}), log=_READ),
     # Of objects of a store at some distance.
     "object-replaced": Rule(frozenset({ESTALE}), log=_STALE),
-    # EIO where no list had told that it was there.
-    "object-missing": Rule(frozenset({EIO, ESTALE}), log=rf"{_STALE}|{_READ}.* is not stored"),
+    "object-missing": Rule(frozenset({ESTALE}), log=_STALE),
+    # Where no list had told that it was there.
+    "object-unlisted": Rule(frozenset({EIO, ESTALE}), log=rf"{_STALE}|{_READ}.* is not stored"),
     "server-fails": Rule(frozenset({EIO}), log=_READ, delay=1.5),
     "server-stalls": Rule(frozenset({EIO}), log=rf"{_READ}|{_LATE}", delay=1.5, deaths=1),
     "server-hiccups": Rule(delay=1.0),

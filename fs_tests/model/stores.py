@@ -189,7 +189,8 @@ class ServerFaults:
 
     def _delete(self, planned: Planned) -> None:
         key = chunk_key(planned.row, planned.column)
-        fault = self._history.began("object-missing", frozenset({planned.row}))
+        noted = "object-missing" if self._name == "s3" else "object-unlisted"
+        fault = self._history.began(noted, frozenset({planned.row}))
         self._place.delete(key)
         time.sleep(planned.seconds)
         self._put_back(key, fault)
