@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from support.program import Mount, Program, mounts_below, wait_until
-from support.users import NOBODY, ProgramOf, can_become_others, fuse_for_all, give
+from support.users import NOBODY, can_become_others, give, program_of
 
 from biofuse.mounts import is_dead
 
@@ -215,23 +215,20 @@ def test_a_mount_over_ones_own_dead_one(store, oracle, biofuse):
     biofuse("umount", directory)
 
 
-def test_the_dead_mount_of_another_user_is_left_alone(store, biofuse, tmp_path_factory):
+def test_the_dead_mount_of_another_user_is_left_alone(store, biofuse):
     assert can_become_others(), "root runs these tests"
-    fuse_for_all()
-    theirs = ProgramOf(tmp_path_factory.mktemp("p"), NOBODY)
-    copy = theirs.home / "x.vcz"
-    subprocess.run(["cp", "-r", store, copy], check=True)
-    give(copy, NOBODY)
-    os.chmod(theirs.home.parent, 0o711)
-    directory = theirs.new_directory()
-    theirs("mount", copy, directory)
-    for process in theirs.processes():
-        os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not theirs.processes(), "they are gone")
-    assert biofuse("status").stderr == ""
-    assert str(directory) in mounts_below(directory.parent)
-    assert CLEARED in theirs("status").stderr
-    theirs.check_nothing_left()
+    with program_of(NOBODY) as theirs:
+        copy = theirs.home / "x.vcz"
+        subprocess.run(["cp", "-r", store, copy], check=True)
+        give(copy, NOBODY)
+        directory = theirs.new_directory()
+        theirs("mount", copy, directory)
+        for process in theirs.processes():
+            os.kill(process.pid, signal.SIGKILL)
+        wait_until(lambda: not theirs.processes(), "they are gone")
+        assert biofuse("status").stderr == ""
+        assert str(directory) in mounts_below(directory.parent)
+        assert CLEARED in theirs("status").stderr
 
 
 def test_auto_unmount(store, biofuse):
