@@ -24,7 +24,7 @@ test: setup ## run the tests, a process a core (ARGS="-m slow": those that take 
 	.venv/bin/python -m pytest tests -n auto --dist loadfile -m "not slow" $(ARGS)
 
 fs-test: setup ## try to break mounts for half an hour (ARGS="--short": for a few minutes)
-	.venv/bin/python -m pytest fs_tests -n 0 $(ARGS)
+	.venv/bin/python -m pytest fs_tests -n auto --dist loadfile $(ARGS)
 
 fuzz: setup ## run every fuzz target for a minute (ARGS="--seconds 600": for ten)
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tests" .venv/bin/python -P -m fs_tests.fuzz $(ARGS)

@@ -1,5 +1,6 @@
 """What these tests share: how long they go on, and one store in each kind of place."""
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,10 +51,32 @@ def seed(pytestconfig) -> int:
 _SEED = pytest.StashKey[int]()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The short form in a process a core; the long one, which judges times, in one."""
+    return (os.cpu_count() or 1) if config.getoption("--short") else 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--seed")
+    if hasattr(config, "workerinput"):
+        given = config.workerinput["seed"]
     config.stash[_FIGURES] = []
     config.stash[_SEED] = random.SystemRandom().randrange(2**31) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["seed"] = node.config.stash[_SEED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_FIGURES].extend(getattr(node, "workeroutput", {}).get("figures", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = session.config.stash[_FIGURES]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

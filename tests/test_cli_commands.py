@@ -276,6 +276,16 @@ def test_foreground(how, store, biofuse):
     assert os.listdir(directory) == []
 
 
+def test_foreground_with_nobody_to_tell(store, biofuse):
+    """As under nohup, when the terminal is closed before the mount is ready."""
+    directory = biofuse.new_directory()
+    process = biofuse.popen("mount", store, directory, "--foreground", "--format", "plink")
+    process.stderr.close()
+    wait_mounted(directory, process)
+    biofuse("umount", directory)
+    assert process.wait(20) == 0
+
+
 # Every option of `mount-plink` in biofuse 0.1.0, in command lines that work.
 OPTIONS_OF_0_1_0 = {
     "long": "--basename old --no-bim --no-fam --regions 1,chr2 --targets 1 --samples S0004,no,S0001"

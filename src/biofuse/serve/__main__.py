@@ -5,6 +5,7 @@ standard input, so that it can be started while the plan is still being made. Wi
 `--private DIR` it is for a `biofuse run`, whose folder it removes if that is killed.
 """
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -30,13 +31,19 @@ def _say(fd: int | None, text: str) -> None:
     if fd is None:
         _, _, reason = text.partition(": ")
         if reason:
-            print(f"biofuse: cannot mount: {reason}", end="", file=sys.stderr)
+            _tell(f"biofuse: cannot mount: {reason}")
         return
     try:
         os.write(fd, text.encode())
         os.close(fd)
     except OSError:
         pass
+
+
+def _tell(line: str) -> None:
+    """Write a line to standard error, which may be a terminal that was closed."""
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode(errors="surrogateescape"))
 
 
 def _clean_up(private: str | None) -> None:
@@ -72,7 +79,7 @@ def main() -> int:
         nonlocal ready
         ready = True
         if config.ready_fd is None:
-            print(f"mounted at {config.mountpoint}", file=sys.stderr, flush=True)
+            _tell(f"mounted at {config.mountpoint}\n")
         _say(config.ready_fd, "ready\n")
         notify(f"READY=1\nSTATUS=mounted at {config.mountpoint}")
 
