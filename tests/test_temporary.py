@@ -1,0 +1,56 @@
+"""Temporary folders of processes that are gone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from biofuse import temporary
+
+BEGIN = """
+import os, sys
+from biofuse import temporary
+print(temporary.make_folder("plan", sys.argv[1]), end="", flush=True)
+os._exit(1)
+"""
+
+
+def left_behind(parent: Path) -> Path:
+    """A folder of a process that ended without removing it."""
+    command = [sys.executable, "-c", BEGIN, parent]
+    made = Path(subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout)
+    assert made.parent == parent
+    (made / "something").write_text("x")
+    return made
+
+
+def test_what_a_process_left_is_removed(tmp_path):
+    left = left_behind(tmp_path)
+    assert temporary.sweep(str(tmp_path)) == [str(left)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_in_use_stays(tmp_path):
+    with temporary.folder("plan", str(tmp_path)) as path:
+        assert temporary.sweep(str(tmp_path)) == []
+        assert Path(path).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_machine_left_stays(tmp_path):
+    """On a shared disk: its locks may not be seen here."""
+    left = left_behind(tmp_path)
+    (left / "lock").write_text(f"not-{(left / 'lock').read_text()}")
+    assert temporary.sweep(str(tmp_path)) == []
+    assert (left / "something").exists()
+
+
+def test_what_is_not_told_from_others_stays(tmp_path):
+    """A folder with such a name and no lock, and a link to one that was left."""
+    other = tmp_path / ".biofuse-plan-0123abcd"
+    other.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    left = left_behind(elsewhere)
+    (tmp_path / ".biofuse-plan-4567abcd").symlink_to(left)
+    assert temporary.sweep(str(tmp_path)) == []
+    assert other.exists() and (left / "something").exists()
