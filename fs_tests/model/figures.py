@@ -15,6 +15,7 @@ def figures(runs: list[dict[str, Any]]) -> str:
     columns = {
         "seconds": "seconds",
         "operations": "operations",
+        "without bursts": "without_bursts",
         "answered by the worker": "requests_answered_by_the_worker",
         "faults": "faults",
         "differences": "differences",

@@ -21,12 +21,13 @@ from typing import Any
 from fs_tests.model.faces import SLOW, ApiFace, Face, Got, Handle, MountFace
 from fs_tests.model.operations import Operation, operations
 from fs_tests.model.oracle import Oracle, ViewFile
+from fs_tests.model.plants import planted
 
 # Small reads in a row, by which the kernel's and the engine's shortest ways are tried often; fewer
 # where each of them goes to the worker.
 BURST, FEWER = 10_000, 200
-# Of what is wrong without end, so many are told.
-_MOST_TOLD = 2000
+# Seconds that a thread waits after an answer that is no right one: all of them are told.
+_PAUSE = 0.02
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Outcome:
         Which process, which thread of it, and its how-many-th operation.
     direct : bool
         Whether the kernel's cache was passed by.
+    asked : int
+        How many bytes were asked for.
     """
 
     face: str
@@ -69,6 +72,7 @@ class Outcome:
     thread: int = 0
     number: int = 0
     direct: bool = False
+    asked: int = 0
 
 
 class Teller:
@@ -79,7 +83,6 @@ class Teller:
         self.counts: Counter[str] = Counter()
         self.slowest = 0.0
         self._lock = threading.Lock()
-        self._told = 0
 
     def tell(self, **message: Any) -> None:
         line = json.dumps(message) + "\n"
@@ -87,10 +90,8 @@ class Teller:
             os.write(1, line.encode())
 
     def outcome(self, outcome: Outcome) -> None:
-        self._told += 1
         self.counts[f"not-right:{outcome.what}"] += 1
-        if self._told <= _MOST_TOLD or outcome.what == "wrong":
-            self.tell(outcome=asdict(outcome))
+        self.tell(outcome=asdict(outcome))
 
     def tell_counts(self) -> None:
         self.tell(counts=dict(self.counts), slowest=self.slowest)
@@ -268,8 +269,11 @@ class Walker:
                 self._thread,
                 self._number,
                 op.handle in self._direct,
+                op.size,
             )
         )
+        if what not in ("slow", "hang"):
+            time.sleep(_PAUSE)
 
     def hanging(self, seconds: float) -> None:
         """Tell if what is under way has been so for as long."""
@@ -291,6 +295,7 @@ def main() -> None:
         face = ApiFace(config["place"], config["options"])
     else:
         face = MountFace(Path(config["place"]))
+    face = planted(face, config.get("plant"))
     teller = Teller(config["face"])
     stopped = threading.Event()
     walkers = [Walker(face, oracle, teller, config, i) for i in range(config["threads"])]

@@ -5,8 +5,7 @@ the right bytes, within the deadline. Wrong bytes are never allowed, whatever is
 """
 
 import errno
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fs_tests.model.history import Happened
@@ -16,6 +15,12 @@ from fs_tests.model.reader import Outcome
 EIO, ESTALE = errno.EIO, errno.ESTALE
 BOTH, MOUNT = frozenset({"mount", "api"}), frozenset({"mount"})
 _PAGE = 4096
+# The kernel asks for so much at once, also ahead of what a program wants.
+_REQUEST = 1 << 20
+# What takes no worker.
+_AT_ONCE = frozenset({"open", "close", "stat", "listdir", "seek", "forget"})
+# Seconds beside a deadline that a worker which begins anew may take.
+_BEGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,9 @@ _READ = r"cannot read x\.(bed|bgen|pgen|bcf)[^:]*: "
 _KILLED = rf"{_DEATH}signal 9|{_READ}{_DEATH}signal 9"
 _LATE = rf"{_KILLED}|{_READ}(no answer from the store|not begun) (with)?in [\d.]+ s"
 _STALE = rf"{_READ}.*(chang|replaced|removed|gone|lost|is not there)"
-# Of a worker that gets no memory, and what Python and others say of that, which are no lines of
-# the log's own.
-_STARVED = (
-    rf"{_LATE}|{_DEATH}(exit code|signal)|{_READ}|a thread of the worker ends|"
-    r"^(?!\d{4}-\d\d-\d\d )"
-)
+# Of a worker that gets no memory; what Python says of that is not the log's own.
+STARVING = frozenset({"starved", "squeezed"})
+_STARVED = rf"{_LATE}|{_DEATH}(exit code|signal)|{_READ}|a thread of the worker ends"
 # Chunks of that are looked at once more in the other way.
 _ODD = "call_genotype has chunks that are not what its metadata says"
 
@@ -132,7 +134,9 @@ class Rules:
             return f"no answer for {took:.1f} s"
         if not allowed:
             return f"{outcome.what} {_name(outcome.errno)} where no fault explains one"
-        if outcome.what == "short" or (outcome.kind == "mmap" and outcome.errno == errno.EFAULT):
+        if outcome.what == "short":
+            return None if _by_parts(outcome) else "fewer bytes of what is asked for at once"
+        if outcome.kind == "mmap" and outcome.face == "mount" and outcome.errno == errno.EFAULT:
             return None
         if outcome.errno not in allowed:
             names = " or ".join(sorted(_name(code) for code in allowed))
@@ -175,23 +179,37 @@ class Rules:
     def limit(self, outcome: Outcome, file: ViewFile | None, history: Sequence[Happened]) -> float:
         """Seconds in which an answer must come.
 
-        The deadline. Where something fails, a read may be asked for again: by serve of the next
-        worker, and by the kernel, page by page, each time with a deadline of its own.
+        The deadline, and what faults hold up: of a read that is asked for again, by serve of the
+        next worker, another deadline; by the kernel, page by page, two more.
         """
-        once = self.timeout + self.slack
-        if file is None or not file.is_streamed:
+        if file is None or not file.is_streamed or outcome.kind in _AT_ONCE:
             return self.slack
-        held = any(
-            fault.overlaps(outcome.began - self.timeout, outcome.ended)
-            for fault in history
-            if outcome.face in RULES[fault.kind].faces
-        )
-        return once + (3 * (self.timeout + 0.5) if held else 0.0)
+        again = 3 if outcome.face == "mount" and not outcome.direct else 1
+        held = self._held(outcome, file, history)
+        return self.timeout + self.slack + min(held, again * (self.timeout + _BEGIN))
 
-    def unexplained(self, lines: Sequence[str], kinds: Collection[str]) -> list[str]:
-        """Lines of a log that no fault explains."""
-        patterns = [re.compile(RULES[kind].log) for kind in kinds]
-        return [line for line in lines if not any(p.search(line) for p in patterns)]
+    def _held(self, outcome: Outcome, file: ViewFile, history: Sequence[Happened]) -> float:
+        """Seconds for which faults may have held up an answer, one after another."""
+        around = 0 if outcome.face == "api" or outcome.direct else _REQUEST
+        rows = file.touched(outcome.first - around, outcome.last + around)
+        seconds = 0.0
+        for fault in history:
+            rule = RULES[fault.kind]
+            if not rule.delay or outcome.face not in rule.faces:
+                continue
+            if fault.rows is not None and not fault.rows & rows:
+                continue
+            if fault.overlaps(outcome.began - rule.delay, outcome.ended):
+                ended = outcome.ended if fault.end is None else min(fault.end, outcome.ended)
+                seconds += rule.delay + max(0.0, ended - max(fault.begin, outcome.began))
+        return seconds
+
+
+def _by_parts(outcome: Outcome) -> bool:
+    """Whether what is asked for is more than one request, of which the first may be answered."""
+    if outcome.face != "mount":
+        return False
+    return not outcome.direct or outcome.asked > _REQUEST - (_REQUEST >> 4)
 
 
 def _name(code: int | None) -> str:

@@ -27,7 +27,7 @@ STORE_FAULTS: dict[str, tuple[str, ...]] = {
     "icechunk": ("lost", "committed"),
 }
 # Seconds between faults of one kind of place, on average.
-_WORKER_PAUSE, _STORE_PAUSE = 0.7, 1.2
+WORKER_PAUSE, _STORE_PAUSE = 0.7, 1.2
 # Of a store's files that are spoilt for the rest of a mount: others are to be left.
 _MOST_ROWS = 4
 
@@ -57,9 +57,9 @@ class Planned(NamedTuple):
 
 
 def worker_schedule(
-    seed: int, seconds: float, timeout: float, kinds: Sequence[str]
+    seed: int, seconds: float, timeout: float, kinds: Sequence[str], pause: float = WORKER_PAUSE
 ) -> list[Planned]:
-    """Faults of a mount's processes, one after another."""
+    """Faults of a mount's processes, one after another, with a pause of so many seconds or so."""
     rng = random.Random(f"worker/{seed}")
     lasts = {
         "killed-often": (0.5, 2.0),
@@ -77,7 +77,7 @@ def worker_schedule(
         kind = rng.choices(kinds, weights)[0]
         lasting = rng.uniform(*lasts.get(kind, (0.0, 0.0)))
         found.append(Planned(at, kind, lasting, 0, 0, rng.random()))
-        at += lasting + rng.expovariate(1 / _WORKER_PAUSE)
+        at += lasting + rng.expovariate(1 / pause)
     return found
 
 

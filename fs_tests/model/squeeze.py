@@ -1,6 +1,7 @@
 """A control group that leaves a process little memory, where this user may make one."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,19 @@ def squeezed(pid: int, size: int) -> Iterator[bool]:
             _remove(group, parent)
         return
     yield False
+
+
+def is_possible() -> bool:
+    """Whether this user may make such groups here."""
+    for parent, version in _parents():
+        group = parent / "biofuse-squeezed"
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            try:
+                return os.access(group / _FILES[version], os.W_OK)
+            finally:
+                group.rmdir()
+    return False
 
 
 def _remove(group: Path, parent: Path) -> None:
