@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from fs_tests.model.history import Happened
-from fs_tests.model.logs import unexplained
+from fs_tests.model.logs import unexplained, unexplained_said
 from fs_tests.model.oracle import ViewFile
 from fs_tests.model.reader import Outcome
 from fs_tests.model.rules import RULES, Rules
@@ -51,6 +51,7 @@ ESTALE = {"what": "error", "errno": errno.ESTALE}
     [
         ({"what": "slow", "took": 5.9}, ()),
         ({"what": "slow", "took": 1.9, "kind": "stat"}, ()),
+        ({"what": "slow", "took": 5.9, "kind": "open", "face": "api"}, ()),
         (ESTALE, (fault("replaced", row=0),)),
         ({**ESTALE, "face": "api"}, (fault("replaced", row=0),)),
         ({"what": "short"}, (fault("replaced", row=0),)),
@@ -87,6 +88,7 @@ def test_what_faults_explain(given, history, file):
         ({"what": "slow", "took": 19}, (fault("replaced", 0, row=1),), "where 6.0 are allowed"),
         ({"what": "slow", "took": 19}, (fault("replaced", 0, row=0),), "where 6.0 are allowed"),
         ({"what": "slow", "took": 2.5, "kind": "stat"}, (fault("stuck"),), "where 2.0 are"),
+        ({"what": "slow", "took": 2.5, "kind": "open"}, (fault("stuck"),), "where 2.0 are"),
         ({"what": "slow", "took": 11, "direct": True}, (fault("stuck"),), "where 10.5 are"),
         ({"what": "slow", "took": 20}, (fault("stuck"),), "where 19.5 are"),
         ({"what": "slow", "took": 20, "face": "api"}, (fault("stuck"),), "where 6.0 are"),
@@ -128,6 +130,7 @@ INDEX = "cannot read x.bed, bytes 0 to 9: IndexError: list index out of range"
         ([logged("cannot read x.bed, variant 3: call_genotype/c/0 was changed")], "garbled"),
         ([*TRACEBACK, "RuntimeError: can't start new thread"], "starved"),
         ([*TRACEBACK, "MemoryError"], "squeezed"),
+        (["memory allocation of 65536 bytes failed", "stack backtrace:"], "starved"),
     ],
 )
 def test_lines_that_faults_explain(lines, kind):
@@ -150,6 +153,17 @@ def test_lines_that_no_fault_explains(lines, kinds):
     history = [each for kind in kinds if kind in RULES for each in just_now(kind)]
     [text] = unexplained(lines, Rules(TIMEOUT), history)
     assert text == "\n".join(lines)
+
+
+def test_what_a_reader_says():
+    """In Python a notice has no time."""
+    odd = "call_genotype has chunks that are not what its metadata says: they are decoded whole"
+    for kind, lines, found in (
+        ("lost", [odd], []),
+        ("killed", [odd], [odd]),
+        ("lost", ["OSError: [Errno 107] gone"], ["OSError: [Errno 107] gone"]),
+    ):
+        assert unexplained_said(lines, just_now(kind)) == found
 
 
 def test_each_kind_of_fault_has_a_rule():

@@ -13,7 +13,7 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) biofuse\[\d+\] ")
 # What is said for want of memory, by Python, by libraries and by biofuse itself.
 _WANT = re.compile(
     r"MemoryError|[Cc]annot allocate|[Cc]an't start new thread|failed to map segment|"
-    r"[Oo]ut of memory|Errno 12\b"
+    r"[Oo]ut of memory|Errno 12\b|memory allocation of \d+ bytes failed"
 )
 # What a program says that has a mistake in it.
 _MISTAKE = re.compile(r"Traceback|\b[A-Z]\w*(Error|Exception|Warning)\b")
@@ -53,6 +53,16 @@ def unexplained(lines: Sequence[str], rules: Rules, history: Sequence[Happened])
         entry.text
         for entry in entries(lines)
         if not any(_explains(fault, entry, rules) for fault in history)
+    ]
+
+
+def unexplained_said(lines: Sequence[str], history: Sequence[Happened]) -> list[str]:
+    """Of what a program says that reads by itself, and does not say when."""
+    patterns = [RULES[fault.kind].log for fault in history]
+    return [
+        line
+        for line in lines
+        if _MISTAKE.search(line) or not any(re.search(pattern, line) for pattern in patterns)
     ]
 
 

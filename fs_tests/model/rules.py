@@ -182,7 +182,9 @@ class Rules:
         The deadline, and what faults hold up: of a read that is asked for again, by serve of the
         next worker, another deadline; by the kernel, page by page, two more.
         """
-        if file is None or not file.is_streamed or outcome.kind in _AT_ONCE:
+        # The first file that a program opens opens the store.
+        opens = outcome.face == "api" and outcome.kind == "open"
+        if file is None or not file.is_streamed or (outcome.kind in _AT_ONCE and not opens):
             return self.slack
         again = 3 if outcome.face == "mount" and not outcome.direct else 1
         held = self._held(outcome, file, history)

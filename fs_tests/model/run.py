@@ -16,7 +16,7 @@ from support.stores import zip_store
 
 from fs_tests.model.history import History
 from fs_tests.model.inputs import CHUNKS, FORMATS, Inputs
-from fs_tests.model.logs import unexplained
+from fs_tests.model.logs import unexplained, unexplained_said
 from fs_tests.model.oracle import Oracle
 from fs_tests.model.processes import PATIENCE, ReaderProcess
 from fs_tests.model.reader import Outcome
@@ -374,7 +374,10 @@ class Episode:
     ) -> None:
         files = {file.name: file for file in self._model().files}
         for reader in readers:
-            self._complaints += [f"a reader said: {line}" for line in reader.said]
+            self._complaints += [
+                f"a reader said: {line}"
+                for line in unexplained_said(reader.said, self._history.faults)
+            ]
             counts = Counter(
                 {kind: n for kind, n in reader.counts.items() if not kind.startswith("not-right")}
             )
