@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from biofuse import native
+from biofuse import native, rights
 from biofuse.encode.fast import FastPath
 from biofuse.encode.opening import Opening
 from biofuse.encode.ranges import AnswerError, Buffer, Use
@@ -304,9 +304,8 @@ def main() -> None:
     table = Table(config["table"])
     report = RequestReport(table)
     location = Location.planned(plan.store)
-    if location.is_local and location.engine is None:
-        # Others keep chunks, and may run programs that know the credentials.
-        native.confine()
+    rights.gain_none(location)
+    rights.confine(location)
     opening = Opening(
         plan,
         location,

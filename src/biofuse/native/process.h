@@ -32,6 +32,12 @@ static inline int bf_die_with(int parent)
     return status;
 }
 
+/* Have this thread, and those that it starts, gain no right by a program that they run. */
+static inline int bf_gain_no_rights(void)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 /* Have this thread, and those that it starts, open no file for writing, make and remove none,
    and run no program; and gain no right by any. What is open stays as it is. Returns what kept
    the kernel from it: nothing (0), or that it has no Landlock, or not here (1). */
@@ -41,7 +47,7 @@ static inline int bf_confine(void)
     long version, ruleset;
     int refused;
 
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    bf_gain_no_rights();
     version = syscall(BF_LANDLOCK_CREATE_RULESET, NULL, 0, BF_LANDLOCK_VERSION);
     if (version < 1) {
         return 1;

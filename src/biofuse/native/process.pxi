@@ -1,5 +1,6 @@
 cdef extern from "process.h" nogil:
     int bf_die_with(int)
+    int bf_gain_no_rights()
     int bf_confine()
 
 
@@ -8,8 +9,13 @@ def die_with(int parent):
     bf_die_with(parent)
 
 
+def gain_no_rights():
+    """Have this thread, and those that it starts, gain no rights by programs that they run."""
+    bf_gain_no_rights()
+
+
 def confine():
-    """Have this thread, and those that it starts, change no files and run no programs.
+    """Have this thread, and those that it starts, change no files, run no programs and gain no rights.
 
     Returns
     -------

@@ -20,6 +20,8 @@ from typing import NoReturn
 from biofuse.errors import BiofuseError, NoRoomError, one_line
 from biofuse.open_files import allow_many_files
 from biofuse.options import ViewOptions
+from biofuse.rights import gain_none
+from biofuse.stores import Location
 from biofuse.stores.secrets import redact
 
 
@@ -71,6 +73,8 @@ def main() -> int:
     os.set_inheritable(told, False)
     request = json.loads(sys.stdin.readline())
     directory = request["directory"]
+    options = ViewOptions.from_json(request["options"])
+    gain_none(Location.planned(options.store))
     abandonment = _Abandonment(directory)
     said = 0.0
 
@@ -91,7 +95,7 @@ def main() -> int:
     try:
         from biofuse.plan.build import build_plan
 
-        build_plan(ViewOptions.from_json(request["options"]), directory, progress)
+        build_plan(options, directory, progress)
     except BiofuseError as error:
         say(error=str(error), full=isinstance(error, NoRoomError))
         return 1
