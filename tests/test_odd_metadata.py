@@ -152,3 +152,14 @@ def test_versions_of_odd_types(version, biofuse, tmp_path):
 )
 def test_stems(path, stem):
     assert store_stem(path) == stem
+
+
+@pytest.mark.parametrize("name", ["1i| ", "(,)i4", "(2,)i4,(", "99999999999999999999i4", "i4,"])
+@pytest.mark.parametrize("field", ["variant_position", "call_genotype"])
+def test_types_that_are_none(field, name, tmp_path):
+    """NumPy evaluates part of what it takes for a list of types."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 5))
+    change(store, f"{field}/.zarray", dtype=name)
+    said = what_comes(store, tmp_path / "v")
+    assert said is not None
+    assert field in said
