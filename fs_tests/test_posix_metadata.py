@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from support.mutations import MUTATIONS
+from support.mutations import LOOKED_AT_FIRST, MUTATIONS, OTHERWISE
 from support.oracles import run
 from support.stores import make_store, random_genotypes
 from support.syscalls import (
@@ -464,6 +464,16 @@ def test_whatever_would_change_something_is_refused(mount, view):
     assert view.path.read_bytes() == view.expected
 
 
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_is_refused_for_another_reason(name, mount, view):
+    mutation, error = OTHERWISE[name]
+    before = view.path.stat()
+    assert error_of(mutation, view.path) == error
+    assert view.path.stat() == before
+    assert sorted(os.listdir(mount.dir)) == list(FILES)
+    assert mount.dir.is_mount()
+
+
 def test_a_map_to_write_is_refused(fd):
     with pytest.raises(PermissionError):
         mmap.mmap(fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
@@ -477,8 +487,7 @@ def test_mounted_again_for_writing(placed, biofuse):
         assert (done.returncode == 0) == (os.geteuid() == 0), done.stderr
         expected = mount.bed.read_bytes()
         for name, mutation in MUTATIONS.items():
-            # For which the kernel looks at the file first.
-            error = "ENOTDIR" if name == "rmdir" and done.returncode == 0 else "EROFS"
+            error = LOOKED_AT_FIRST.get(name, "EROFS") if done.returncode == 0 else "EROFS"
             assert error_of(mutation, mount.bed) == error, name
         assert mount.bed.read_bytes() == expected
         assert sorted(os.listdir(mount.dir)) == ["x.bed", "x.bim", "x.fam"]

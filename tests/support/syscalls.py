@@ -53,6 +53,10 @@ def statx(path: bytes, flags: int, mask: int, fd: int = -100) -> dict[str, int]:
     return dict(zip(names.split(), _STATX.unpack_from(buffer), strict=True))
 
 
+def renameat2(old: bytes, new: bytes, flags: int) -> int:
+    return check(_libc.renameat2(-100, old, -100, new, ctypes.c_uint(flags)))
+
+
 def faccessat(path: bytes, mode: int, flags: int = 0, fd: int = -100) -> int:
     return check(_libc.faccessat(fd, path, mode, flags))
 
