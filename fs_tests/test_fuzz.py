@@ -3,6 +3,7 @@
 Those in C have tests of their own (`tests/native/test_fuzz.py`).
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.odd_metadata import paths
 
 from .corpus.case import flipped
 from .fuzz import __main__ as fuzz
+from .fuzz import plans
 from .fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[1]
@@ -68,18 +71,34 @@ def test_what_is_found_is_told(tmp_path, monkeypatch):
     assert fuzz.run("py/wire", tmp_path, []).findings[0].startswith("exit code 0")
 
 
-def test_a_lie_is_a_finding(monkeypatch):
+def test_a_manifest_that_was_changed_is_a_finding(monkeypatch):
     [seed, *_] = TARGETS["manifest"].seeds()
-    other = seed.replace(b'"num_samples": 23', b'"num_samples": 22')
-    TARGETS["manifest"].run(other)
-    monkeypatch.setattr("biofuse.manifest.checksum_of", lambda value: None)
-    monkeypatch.setattr("biofuse.manifest.json.loads", _without_checksum)
+    TARGETS["manifest"].run(seed)
+    value = json.loads(seed[1:])["checksum"]
+    monkeypatch.setattr("biofuse.manifest.checksum_of", lambda _: value)
     with pytest.raises(AssertionError, match="that was changed is taken"):
-        TARGETS["manifest"].run(other)
+        TARGETS["manifest"].run(seed)
 
 
-def _without_checksum(text):
-    import json
+def edit(name: str, new: object) -> bytes:
+    """An input of the manifests' target that has one value for another."""
+    where = [path for path in paths(plans.made()[0].sound) if path[0] != "checksum"]
+    number = next(i for i, path in enumerate(where) if "/".join(map(str, path)) == name)
+    return bytes([2, number >> 8, number & 255, plans.NEW.index(new)])
 
-    value = json.JSONDecoder().decode(text.decode())
-    return {key: each for key, each in value.items() if key != "checksum"}
+
+@pytest.mark.parametrize(("name", "new"), [("static/0/size", 2**31), ("modified_ns", "x")])
+def test_a_lie_of_a_manifest_is_a_finding(name, new, monkeypatch):
+    """One that has the right checksum, where nothing looks at what it says."""
+    data = edit(name, new)
+    TARGETS["manifest"].run(data)
+    monkeypatch.setattr("biofuse.manifest.check_plan", lambda plan, sizes: None)
+    with pytest.raises((AssertionError, TypeError)):
+        TARGETS["manifest"].run(data)
+
+
+def test_wrong_bytes_of_a_sound_plan_are_a_finding(monkeypatch):
+    TARGETS["manifest"].run(b"\2")
+    monkeypatch.setattr("biofuse.encode.maker.Maker.read_into", lambda *_: None)
+    with pytest.raises(AssertionError):
+        TARGETS["manifest"].run(b"\2")

@@ -124,7 +124,8 @@ def test_a_manifest_with_a_path_is_refused(field, path, plan):
     if path is None and field in ("offsets", "samples"):
         read_plan(json.dumps(value))
         return
-    with pytest.raises(ValueError, match="where the name of a file is to be"):
+    why = "where the name of a file is to be" if isinstance(path, str) else f"{field} is {path}"
+    with pytest.raises(BiofuseError, match=why):
         read_plan(json.dumps(value))
 
 

@@ -37,6 +37,12 @@ def test_a_whole_store_has_its_own_time(modified):
     assert modified("--memory", "32MiB") == own
 
 
+def test_a_store_of_before_1970(modified):
+    for path in (modified.store, *modified.store.rglob("*")):
+        os.utime(path, ns=(-(10**18), -(10**18) + 7))
+    assert modified() == -(10**18) + 7
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def run(name: str, folder: Path, options: list[str]) -> Result:
     before = set(findings.iterdir())
     begun = time.monotonic()
     log = folder / "log"
-    with open(log, "wb") as out:
+    # libFuzzer ends a process without its leave.
+    with open(log, "wb") as out, tempfile.TemporaryDirectory() as env["TMPDIR"]:
         done = subprocess.run(
             [
                 *words,

@@ -1,8 +1,7 @@
-"""Targets of what is read from disks: Zarr metadata, zip files, manifests of plans."""
+"""Targets of what is read from stores: Zarr metadata, zip files."""
 
 import io
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 
-from biofuse.manifest import Plan, StaticFile, StreamedFile, read_plan
 from biofuse.stores import Location, limits, open_store
 from biofuse.stores.arrays import open_plain
 from biofuse.stores.base import Piece, Range
@@ -162,32 +160,4 @@ def zip_seeds() -> list[bytes]:
                 archive.writestr("call_genotype/0.0", bytes(range(60)) * 2)
                 archive.writestr("é/0", b"")
             seeds.append(out.getvalue())
-    return seeds
-
-
-def manifest(data: bytes) -> None:
-    """A manifest is what was written, or refused; none that was changed is taken."""
-    try:
-        plan = read_plan(data)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return
-    assert plan in _plans(), "a manifest that was changed is taken"
-
-
-def _plans() -> list[Plan]:
-    static = [StaticFile("x.bim", "0.bim", 10, "plink")]
-    streamed = [StreamedFile("x.bed", "plink", "0.header", 3, 33, 5, 6, 6, fields=["a"])]
-    return [
-        Plan("x", {"path": "/x"}, {}, 23, 5, 12, static, streamed),
-        Plan("y", {"path": "/é"}, {}, 1, 0, 0, [], [], warnings=["x"], left_out={"bgen": "no"}),
-    ]
-
-
-def manifest_seeds() -> list[bytes]:
-    seeds = []
-    for plan in _plans():
-        with tempfile.TemporaryDirectory() as folder:
-            plan.write(folder)
-            with open(os.path.join(folder, "plan.json"), "rb") as file:
-                seeds.append(file.read())
     return seeds

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import spoken, stored, texts
+from . import plans, spoken, stored, texts
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Target:
 TARGETS = {
     "metadata": Target(stored.metadata, stored.metadata_seeds),
     "zip": Target(stored.zip_file, stored.zip_seeds),
-    "manifest": Target(stored.manifest, stored.manifest_seeds),
+    "manifest": Target(plans.manifest, plans.manifest_seeds),
     "wire": Target(spoken.wire, spoken.wire_seeds),
     "router": Target(spoken.router, spoken.router_seeds),
     "worker": Target(spoken.worker, spoken.worker_seeds),

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.trust import UntrustedError, is_plain_name, open_file, open_folder, read_file
+from biofuse.manifest_check import check_plan
+from biofuse.trust import UntrustedError, open_file, open_folder, read_file
 
 MANIFEST = "plan.json"
 # What of the store a plan that is kept depends on; without it, it is not used again.
@@ -231,24 +232,40 @@ def read_plan(text: str | bytes) -> Plan:
 
     Raises
     ------
-    ValueError
-        If it was written in another format, is not what was written, or has paths where names
-        are to be.
+    BiofuseError
+        If it was written in another format, is not what was written, or says what is of no plan,
+        as paths where names are to be.
     """
-    value = json.loads(text)
+    return _read(text)[0]
+
+
+def _read(text: str | bytes) -> tuple[Plan, dict[str, int]]:
+    """The plan, and how large its directory's files were when it was written."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged("its manifest is no JSON") from error
     if not isinstance(value, dict) or value.pop("format", None) != PLAN_FORMAT:
-        raise ValueError("the plan is of another format")
+        raise _damaged("it is of another format")
     if value.pop("checksum", None) != checksum_of(value):
-        raise ValueError("the plan's manifest is damaged")
-    value.pop("sizes", None)
-    value["packed"] = {name: tuple(place) for name, place in value["packed"].items()}
-    value["static"] = [StaticFile(**f) for f in value["static"]]
-    value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
-    plan = Plan(**value)
-    for name in (*plan.on_disk(plan.file_names()), *plan.shown_names()):
-        if not is_plain_name(name):
-            raise ValueError(f"the plan has {name!r} where the name of a file is to be")
-    return plan
+        raise _damaged("its manifest is not as it was written")
+    try:
+        sizes = value.pop("sizes")
+        value["packed"] = {name: tuple(place) for name, place in value["packed"].items()}
+        value["static"] = [StaticFile(**f) for f in value["static"]]
+        value["streamed"] = [StreamedFile(**f) for f in value["streamed"]]
+        plan = Plan(**value)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _damaged("its manifest has other fields than those of a plan") from error
+    try:
+        check_plan(plan, sizes)
+    except ValueError as error:
+        raise _damaged(str(error)) from error
+    return plan, sizes
+
+
+def _damaged(why: str) -> BiofuseError:
+    return BiofuseError(f"the plan is damaged, which --no-cache makes anew: {why}")
 
 
 class PlanFolder:
@@ -270,19 +287,14 @@ class PlanFolder:
     ------
     UntrustedError
         If another user can have made or changed it.
-    OSError, ValueError, KeyError, TypeError
+    OSError, BiofuseError
         If there is no manifest that can be read.
     """
 
     def __init__(self, path: str):
         self.fd = open_folder(path)
         try:
-            text = read_file(MANIFEST, self.fd)
-            self.plan = read_plan(text)
-            self._sizes: dict[str, int] = json.loads(text)["sizes"]
-            ends = (start + size for start, size in self.plan.packed.values())
-            if self._sizes.get(PACK, 0) < max(ends, default=0):
-                raise ValueError(f"{PACK} of the plan is shorter than what is in it")
+            self.plan, self._sizes = _read(read_file(MANIFEST, self.fd))
         except BaseException:
             os.close(self.fd)
             raise

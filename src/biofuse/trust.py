@@ -20,11 +20,13 @@ class UntrustedError(BiofuseError):
 
 def is_plain_name(name: object) -> bool:
     """Whether this is the name of a file, and no path to another folder."""
-    return (
-        isinstance(name, str)
-        and name not in ("", ".", "..")
-        and not any(character in name for character in "/\0")
-    )
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        return False
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return not any(character in encoded for character in b"/\0")
 
 
 def open_folder(path: str) -> int:

@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import cast
 
 from biofuse.encode.budget import Shares, share_budget
+from biofuse.encode.choice import check_arrays
 from biofuse.encode.encoder import Encoder
 from biofuse.encode.fast import FastPath
 from biofuse.encode.ranges import Answers
 from biofuse.encode.tables import MappedTables
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError
 from biofuse.manifest import Plan
 from biofuse.stores import FarStore, Location, Store, keep_chunks, open_store
 from biofuse.stores.link import LinkUse
@@ -77,7 +78,9 @@ class Opening:
 
     @cached_property
     def _shares(self) -> Shares:
-        return share_budget(self.plan, self.memory)
+        with _of_a_sound_plan():
+            check_arrays(self.plan)
+            return share_budget(self.plan, self.memory)
 
     def store(self) -> Store:
         """The store; one at some distance is the same for all who open it here.
@@ -154,5 +157,6 @@ def _of_a_sound_plan() -> Iterator[None]:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise BiofuseError(
-            f"the plan is damaged, which --no-cache makes anew: {one_line(error)}"
+            "the plan is damaged, which --no-cache makes anew: its files, or the arrays that it "
+            "tells of, are not what it says"
         ) from error

@@ -30,6 +30,11 @@ class Records:
         The store's index of each record, ascending.
     first : int
         Else, that of the first one; others follow.
+
+    Raises
+    ------
+    ValueError
+        If they do not lie between the header and the file's end.
     """
 
     def __init__(self, streamed: StreamedFile, tables: Mapping[str, memoryview]):
@@ -39,6 +44,9 @@ class Records:
         self.stream = streamed.stream
         self._record_size = streamed.record_size or 0
         self._offsets = tables[streamed.offsets].cast("Q") if streamed.offsets else None
+        end = streamed.size if self.stream is None else self.stream
+        if (self.start(0), self.start(self.count)) != (self.header_size, end):
+            raise ValueError(f"the records of {streamed.name} are at other places")
         self.first = streamed.first
         self.variants = None
         if streamed.variants:

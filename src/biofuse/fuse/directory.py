@@ -277,6 +277,8 @@ def _no_link(request: Request) -> bytes:
 
 def _attributes(node: int, mode: int, size: int, modified_ns: int) -> bytes:
     seconds, nanoseconds = divmod(modified_ns, 10**9)
+    # Before 1970 it is below 0, which the kernel takes in two's complement.
+    seconds %= 1 << 64
     return wire.ATTR.pack(
         node,
         size,

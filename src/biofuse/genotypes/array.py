@@ -6,11 +6,17 @@ from math import prod
 from typing import Any
 
 from biofuse.errors import BiofuseError
+from biofuse.manifest_check import check_types
+from biofuse.stores.limits import MAX_CHUNK
 
 # Codecs that write a chunk once. Others join pieces, or hand it on to a next step.
 _ONE_COPY = {"none", "blosc", "zstd", "lz4", "vlen-utf8"}
 # Of a text that is an object of Python's, beside its bytes.
 _TEXT_OBJECT = 64
+# Of struct, and that of texts.
+_CODES = (*"?bBhHiIqQefds",)
+# Chunks of samples: each has a place in memory.
+_MOST_COLUMNS = 1 << 22
 
 
 def not_stored(key: str, fill: object) -> BiofuseError:
@@ -147,8 +153,27 @@ class GenotypeArray:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "GenotypeArray":
+        """What `to_json` has made.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError
+            If it is of no array that can be read.
+        """
         tuples = {name: tuple(value[name]) for name in ("shape", "chunks", "per_object")}
         absent = value.get("absent")
         if absent is not None:
             absent = tuple((first, end) for first, end in absent)
-        return cls(**{**value, **tuples, "absent": absent})
+        made = cls(**{**value, **tuples, "absent": absent})
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        check_types(self)
+        columns = -(-self.shape[1] // max(1, self.chunks[1]))
+        if min(*self.chunks, *self.per_object, self.item_size) < 1 or columns > _MOST_COLUMNS:
+            raise ValueError(f"{self.path} has chunks that cannot be")
+        if self.decoded_size > MAX_CHUNK:
+            raise ValueError(f"{self.path} has chunks of 2 GiB and more")
+        if self.code not in _CODES:
+            raise ValueError(f"{self.path} has values of no known kind")

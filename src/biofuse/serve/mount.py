@@ -181,6 +181,14 @@ class MountedView:
         """Mount, unless another process was faster, and give up the lock."""
         config = self._config
         try:
+            # First of all: what a plan says wrongly leaves no dead mount.
+            directory = Directory(
+                [(os.fsencode(file.name), file.size) for file in self._files],
+                self.plan.modified_ns,
+                self._read,
+                self._is_direct,
+                self._interrupt,
+            )
             if find_mount(config.mountpoint) is not None:
                 raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
             # First, so that there is never a mount of which nothing is known.
@@ -197,13 +205,6 @@ class MountedView:
             raise
         finally:
             os.close(lock)
-        directory = Directory(
-            [(os.fsencode(file.name), file.size) for file in self._files],
-            self.plan.modified_ns,
-            self._read,
-            self._is_direct,
-            self._interrupt,
-        )
         return Session(fd, directory.handlers)
 
     def _shown_stem(self) -> str:
