@@ -86,6 +86,22 @@ def test_in_an_object_store(biofuse, store, tmp_path, s3, in_front):
                 assert contents(mount.dir) == files
 
 
+def test_a_web_server_has_not_all_that_it_is_asked_for(biofuse, placer, tmp_path):
+    """Which tells of no arrays: of one that is not there nothing is said, and nothing saved."""
+    store = make_store(tmp_path / "x.vcz", random_genotypes(30, 5))
+    there = placer.put("http", store)
+    biofuse.env.update(there.env)
+    options = ("--format", "bcf", "--format", "plink2")
+    plan = tmp_path / "x.plan"
+    assert biofuse("plan", there.url, "-o", plan, *options).stderr == ""
+    expected = shown(biofuse, store, *options)
+    for more in ((), ("--plan", plan)):
+        words = (there.url, biofuse.new_directory(), "--no-cache", *options, *more)
+        assert biofuse("mount", *words).stderr == ""
+        assert contents(words[1]) == expected
+        biofuse("umount", words[1])
+
+
 def test_what_it_is_made_with_is_shown_where_nothing_else_is_asked_for(biofuse, store, tmp_path):
     plan = tmp_path / "x.plan"
     biofuse("plan", store, "-o", plan, "-r", "chr2", "--contig-names", "store")

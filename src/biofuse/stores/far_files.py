@@ -153,8 +153,9 @@ class FarFiles(StoreFiles):
         """Names of the folders at the root."""
         if not self._consolidated:
             if not self.store.lists:
-                # A web server does not tell: those that are known.
-                known = {key.partition("/")[0] for key in self._read if "/" in key}
+                # A web server does not tell: those that are known, not all that were asked for.
+                found = (key for key, data in self._read.items() if data is not None)
+                known = {key.partition("/")[0] for key in found if "/" in key}
                 return sorted({*_USUAL, *known})
             folders = super().list_folders()
             self._hint_arrays(folders[:_MOST])
