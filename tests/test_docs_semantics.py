@@ -11,7 +11,8 @@ REFERENCE = re.compile(r"`(test_\w+)::(test_\w+)`")
 
 
 def items() -> list[str]:
-    return [line.removeprefix("- ") for line in PAGE.splitlines() if line.startswith("- ")]
+    _, _, first, *rest = PAGE.splitlines()
+    return [first, *(line.removeprefix("- ") for line in rest if line.startswith("- "))]
 
 
 def module(name: str) -> Path:

@@ -100,10 +100,13 @@ def test_an_error_is_logged_once_and_counted_every_time(biofuse, fresh_store):
     with biofuse.mount(store) as mount:
         mount.expect_log(key_of(store, chunk))
         for _ in range(3):
+            # The page that this is in begins within the 228th.
             assert error_of(mount.bed, 3 + ROW + 9000, 50) == errno.EIO
         assert mount.status()["counters"]["errors"] >= 3
         (line,) = mount.log_text().splitlines()
     assert "ERROR" in line
+    assert "cannot read x.bed from variant 228 of the view: " in line
+    assert key_of(store, chunk) in line
 
 
 def test_programs_see_the_error(biofuse, fresh_store, tmp_path):

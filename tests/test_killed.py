@@ -106,7 +106,7 @@ def test_a_dead_mount_that_was_unmounted_by_hand(store, biofuse):
 
 
 def test_a_store_that_does_not_answer_while_the_plan_is_made(store, biofuse):
-    """A pipe that nobody writes to stands for a disk that is gone."""
+    """A process that was stopped stands for one that waits for a disk that is gone."""
     process = biofuse.popen("mount", store, biofuse.new_directory(), "--timeout", "2", "--no-cache")
     plan = wait_until(lambda: role(biofuse, "plan"), "a plan is begun")
     os.kill(plan, signal.SIGSTOP)

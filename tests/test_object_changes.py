@@ -1,13 +1,14 @@
 """Objects that are replaced or removed under a mount: old bytes or ESTALE, never a mixture."""
 
 import errno
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from support import reference
-from support.damage import read_everywhere, read_uncached
+from support.damage import error_of, read_everywhere, read_uncached
 from support.places import PLAIN, consolidated
 from support.program import wait_until
 from support.stores import chunk_files, copy_store, make_store, random_genotypes, zip_store
@@ -227,6 +228,37 @@ def test_metadata_that_was_replaced(place, pair, placer, biofuse):
             there.replace(key, longer)
         errors = read_everywhere(mount.bed, BED, 3 * RECORD)
         assert set(errors.values()) == {errno.ESTALE}
+
+
+@pytest.mark.parametrize("place", ["http", pytest.param("s3", marks=pytest.mark.slow)])
+def test_metadata_is_looked_at_once_a_second_while_something_is_fetched(
+    place, made, placer, biofuse
+):
+    """Of more than the worker can keep, which is read again and again."""
+    genotypes = random_genotypes(1500, 2300, seed=23)
+    expected = reference.bed(genotypes)
+    store = made("changed-large", make(genotypes, "v2-none", (100, 2300)))
+    there = placer.put(place, store)
+    offsets = itertools.cycle(range(3, len(expected) - 100, 100 * RECORD))
+
+    def read_next() -> None:
+        offset = next(offsets)
+        assert read_uncached(mount.bed, offset, 100) == expected[offset : offset + 100]
+
+    with there.mount(biofuse, "--format", "plink", "--memory", "4MiB") as mount:
+        mount.expect_log("changed")
+        read_next()
+        worker = mount.pid("encode")
+        there.proxy.clear()
+        began = time.monotonic()
+        while time.monotonic() - began < 2.5:
+            read_next()
+        looks = there.proxy.traffic.of("*/.z*").paths()
+        assert looks
+        assert all(2 <= times <= time.monotonic() - began + 1 for times in looks.values())
+        there.replace(".zmetadata", (store / ".zmetadata").read_bytes() + b" ")
+        wait_until(lambda: error_of(mount.bed, next(offsets), 100) == errno.ESTALE, "it is seen")
+        assert mount.pid("encode") == worker
 
 
 @pytest.mark.parametrize("place", PLAIN)

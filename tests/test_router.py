@@ -231,6 +231,24 @@ def test_what_a_dead_worker_had_is_asked_again_once(bench):
     assert bench.router.under_way == 0
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_read_is_done_with_after_two_deadlines(answered, bench):
+    """The longest that one takes: its worker dies when the time has almost passed."""
+    unique = bench.read()
+    for _ in range(2):
+        bench.wait(TIMEOUT - 1)
+        assert bench.failed == {}
+        assert bench.router.under_way == 1
+        if len(bench.sent) == 1:
+            bench.die()
+    if answered:
+        bench.answer(unique)
+    bench.wait(2)
+    assert bench.router.under_way == 0
+    assert bench.failed == ({} if answered else {unique: errno.EIO})
+    assert len(bench.sent) == 2
+
+
 def test_what_a_dead_worker_was_not_told_of_is_not_held_against_it(bench):
     bench.link.room = 1
     told, untold = bench.read(), bench.read()

@@ -163,6 +163,37 @@ def test_a_reader_that_is_killed_goes_at_once(number, store, biofuse):
         assert mount.status()["counters"]["errors"] == 0
 
 
+def test_a_direct_reader_that_is_killed_goes_when_it_is_answered(store, biofuse):
+    """The signal has come, and the kernel waits, not to be interrupted."""
+    with biofuse.mount(store, "--format", "plink", "--timeout", "500") as mount:
+        command = ["python3", "-c", READ.replace("RDONLY", "RDONLY | os.O_DIRECT"), mount.bed]
+        with stopped(mount) as pid, subprocess.Popen(command, stdout=subprocess.PIPE) as reader:
+            assert reader.stdout.readline()
+            wait_until(lambda: cannot_be_interrupted(reader.pid), "it waits")
+            reader.kill()
+            wait_until(lambda: has_yet_to_take(reader.pid, signal.SIGKILL), "the signal has come")
+            with pytest.raises(subprocess.TimeoutExpired):
+                reader.wait(0.5)
+            assert cannot_be_interrupted(reader.pid)
+            os.kill(pid, signal.SIGCONT)
+            assert reader.wait(60) == -signal.SIGKILL
+        assert mount.status()["counters"]["errors"] == 0
+
+
+def told_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def cannot_be_interrupted(pid: int) -> bool:
+    return told_of(pid)["State"].startswith("D")
+
+
+def has_yet_to_take(pid: int, number: int) -> bool:
+    told = told_of(pid)
+    return bool((int(told["SigPnd"], 16) | int(told["ShdPnd"], 16)) >> (number - 1) & 1)
+
+
 def test_a_signal_that_is_handled_does_not_disturb_a_read(store, biofuse):
     """The read goes on, and has its bytes."""
     with biofuse.mount(store, "--format", "plink", "--timeout", "500") as mount:
