@@ -45,7 +45,7 @@ ENCODINGS = ["v2-blosc-zstd-bit", "v2-blosc-lz4-bit", "v2-gzip", "v3-gzip", "v3-
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("row", [0, 37, 113, 199])
 def test_one_phased_variant_is_found(row, encoding, tmp_path, monkeypatch):
-    monkeypatch.setattr(phase, "_CHUNKS", 1000)
+    monkeypatch.setattr(phase, "CHUNKS", 1000)
     store = phased_store(tmp_path / "x.vcz", rows(row), encoding)
     assert notice(store, tmp_path / "plan") == HAS
 
@@ -53,7 +53,7 @@ def test_one_phased_variant_is_found(row, encoding, tmp_path, monkeypatch):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_no_phased_variant(encoding, tmp_path, monkeypatch):
     """All calls but one of every variant are phased, in each chunk of samples in turn."""
-    monkeypatch.setattr(phase, "_CHUNKS", 1000)
+    monkeypatch.setattr(phase, "CHUNKS", 1000)
     phased = np.ones((VARIANTS, SAMPLES), dtype=bool)
     phased[np.arange(VARIANTS), np.arange(VARIANTS) % SAMPLES] = False
     store = phased_store(tmp_path / "x.vcz", phased, encoding)
@@ -89,19 +89,19 @@ def test_what_it_may_cost_is_bounded(tmp_path, monkeypatch):
     phased = rng.random((VARIANTS, SAMPLES)) < 0.5
     phased[:, 0] = False
     store = phased_store(tmp_path / "x.vcz", phased)
-    monkeypatch.setattr(phase, "_CHUNKS", 10)
+    monkeypatch.setattr(phase, "CHUNKS", 10)
     assert notice(store, tmp_path / "all") is None
-    monkeypatch.setattr(phase, "_CHUNKS", 9)
+    monkeypatch.setattr(phase, "CHUNKS", 9)
     assert notice(store, tmp_path / "most") == MAY
     # Chunks that are alike cost one.
     store = phased_store(tmp_path / "same.vcz", rows(110))
-    monkeypatch.setattr(phase, "_CHUNKS", 2)
+    monkeypatch.setattr(phase, "CHUNKS", 2)
     assert notice(store, tmp_path / "same") == HAS
-    monkeypatch.setattr(phase, "_ROWS", 9)
-    monkeypatch.setattr(phase, "_CHUNKS", 64)
+    monkeypatch.setattr(phase, "ROWS", 9)
+    monkeypatch.setattr(phase, "CHUNKS", 64)
     store = phased_store(tmp_path / "none.vcz", rows())
     assert notice(store, tmp_path / "rows") == MAY
-    monkeypatch.setattr(phase, "_ROWS", 10)
+    monkeypatch.setattr(phase, "ROWS", 10)
     assert notice(store, tmp_path / "more-rows") is None
 
 
@@ -128,7 +128,7 @@ HIDES = "the store has phased variants, and the .bgen shows them as unphased"
 
 
 # Said of every store that has phase, whatever is asked of the `.bgen`.
-OF_PGEN = "biofuse: the store has phased variants, and the .pgen shows them as unphased"
+OF_PGEN = "biofuse: the store has phased calls, and the .pgen shows them as unphased"
 
 
 def said(biofuse, command, store, *words) -> str:

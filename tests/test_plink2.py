@@ -136,7 +136,7 @@ def test_phase_is_told_to_be_lost(phased, tmp_path):
     store = make_store(tmp_path / "x.vcz", random_genotypes(12, 5), chunks=(5, 5))
     add_field(store, "call_genotype_phased", np.full((12, 5), phased), chunks=(5, 5))
     plan = plan_view(store, tmp_path / "plan", "--format", "plink2")
-    said = "the store has phased variants, and the .pgen shows them as unphased"
+    said = "the store has phased calls, and the .pgen shows them as unphased"
     found = plan.notices.get("plink2", [])
     assert len(found) == phased
     assert all(line.startswith(said) for line in found)

@@ -338,6 +338,10 @@ class Findings(Protocol):
         """Whether the store says that variants of the view are phased."""
         ...
 
+    def phased_calls(self) -> bool:
+        """Whether phased heterozygous calls were found; they may be where nobody looked."""
+        ...
+
     def haploid(self) -> bool:
         """Whether haploid calls were found; they may be where nobody looked."""
         ...

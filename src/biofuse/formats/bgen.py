@@ -254,7 +254,7 @@ def notices(options: Options, findings: Findings) -> list[str]:
                 "(BOLT-LMM 2.4 does); REGENIE looks at the first one only, and where others "
                 "differ its numbers are wrong: give --unphased for those"
             )
-        elif phase is Phase.YES:
+        elif phase is Phase.YES and findings.phased_calls():
             found.append(
                 "the store has phased variants, and the .bgen shows them as unphased, as REGENIE "
                 "and SAIGE want it: --phased shows their phase, --unphased ends this notice"

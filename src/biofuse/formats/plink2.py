@@ -2,8 +2,8 @@
 
 Specifications: https://github.com/chrchang/plink-ng/tree/master/pgen_spec and
 https://www.cog-genomics.org/plink/2.0/formats. All records of a `.pgen` are of one size: hard
-calls are storage mode 0x02, as `plink2 --make-pgen format=2` writes it, and dosages mode 0x10
-with a dosage for every sample, since programs crash on mode 0x03.
+calls are storage mode 0x02, as `plink2 --make-pgen format=2` writes it. Dosages are mode 0x10, as
+plink2 stores them but for zeros that fill up a record, since programs crash on mode 0x03.
 """
 
 import struct
@@ -17,7 +17,6 @@ from biofuse.formats.base import (
     File,
     Findings,
     Layout,
-    Phase,
     SampleTable,
     Sidecar,
     Subject,
@@ -47,8 +46,8 @@ _KNOWN_REF = 0x40
 # Types of records are of a byte, which is one less than what is added to the bytes that the
 # length of a record takes.
 _BYTE_TYPES = 4
-# A dosage for every sample.
-_DOSAGES = b"\x40"
+# Whose dosages there are, and these.
+_DOSAGES = b"\x60"
 _BLOCK = 1 << 16
 _MAX_SAMPLES = 2**31 - 2
 
@@ -173,9 +172,9 @@ def _psam(ids: "native.Texts", table: SampleTable) -> "tuple[str, Sequence[nativ
 
 def notices(options: Options, findings: Findings) -> list[str]:
     """That the phase of calls is not in the `.pgen`."""
-    if findings.phase() is not Phase.YES:
+    if not findings.phased_calls():
         return []
     return [
-        "the store has phased variants, and the .pgen shows them as unphased: records of one size "
+        "the store has phased calls, and the .pgen shows them as unphased: records of one size "
         "have no room for phase"
     ]

@@ -6,9 +6,11 @@ from functools import cache
 
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import GENOTYPES, PHASED, Phase
+from biofuse.genotypes.array import GenotypeArray
 from biofuse.plan.fields import describe_field
 from biofuse.plan.haploid import find_haploid
 from biofuse.plan.phase import PhaseSearch
+from biofuse.plan.phased_calls import PhasedCallSearch
 from biofuse.stores import Location
 from biofuse.stores.members import Members
 
@@ -53,16 +55,13 @@ class CallFindings:
         self._look_at = look_at
         self._opened_ns = time.time_ns()
         self.phase = cache(self._phase)
+        self.phased_calls = cache(self._phased_calls)
         self.haploid = cache(self._haploid)
 
     def _phase(self) -> Phase:
         """Whether there are variants of which all calls are phased."""
-        if PHASED not in self._group:
-            return Phase.NO
-        try:
-            phased = describe_field(self._group, PHASED)
-        except BiofuseError:
-            # No view can show it, and that is told where one is to.
+        phased = self._phased()
+        if phased is None:
             return Phase.NO
         search = PhaseSearch(
             self._location, phased, self._variants, self._samples, self._opened_ns, self._look_at
@@ -71,6 +70,39 @@ class CallFindings:
         if search.error is not None:
             self.errors.append(search.error)
         return found
+
+    def _phased_calls(self) -> bool:
+        """Whether phased heterozygous calls were found."""
+        phased = self._phased()
+        if phased is None:
+            return False
+        try:
+            genotypes = describe_field(self._group, GENOTYPES)
+        except BiofuseError:
+            return False
+        search = PhasedCallSearch(
+            self._location,
+            phased,
+            genotypes,
+            self._variants,
+            self._samples,
+            self._opened_ns,
+            self._look_at,
+        )
+        found = search.find()
+        if search.error is not None:
+            self.errors.append(search.error)
+        return found
+
+    def _phased(self) -> GenotypeArray | None:
+        """The store's call_genotype_phased, if it has one that can be shown."""
+        if PHASED not in self._group:
+            return None
+        try:
+            return describe_field(self._group, PHASED)
+        except BiofuseError:
+            # No view can show it, and that is told where one is to.
+            return None
 
     def _haploid(self) -> bool:
         """Whether haploid calls were found."""

@@ -10,7 +10,7 @@ from biofuse.errors import BiofuseError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.plan.grid import Grid
 from biofuse.plan.haploid import LOOKS_SLOW
-from biofuse.plan.phase import ROWS_REMOTE, spread
+from biofuse.plan.phase_chunks import ROWS_REMOTE, spread
 from biofuse.stores import Store
 from biofuse.stores.members import Members
 

@@ -118,6 +118,7 @@ def _write(
         "unlisted": list(filter(absent.is_unlisted, fields)),
         "warnings": warnings,
         "phase": findings.phase().name,
+        "phased_calls": findings.phased_calls(),
         "haploid": findings.haploid(),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -73,6 +73,10 @@ class SavedFindings:
         """Whether there are variants of which all calls are phased."""
         return Phase[self._about["phase"]]
 
+    def phased_calls(self) -> bool:
+        """Whether phased heterozygous calls were found."""
+        return bool(self._about["phased_calls"])
+
     def haploid(self) -> bool:
         """Whether haploid calls were found."""
         return bool(self._about["haploid"])

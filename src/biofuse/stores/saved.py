@@ -7,9 +7,10 @@ has it asks the store itself for calls only.
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from biofuse.errors import BiofuseError
+from biofuse.manifest_check import fits
 from biofuse.stores.base import Part, Piece, Range, Store
 from biofuse.stores.files import StoreFiles
 from biofuse.stores.listing import Listing
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
 MANIFEST = "biofuse-plan.json"
 PINS = "pins.u64"
 # Changes whenever a file made by one version cannot be used by another.
-FORMAT = 3
+FORMAT = 4
+# What a manifest says, and of which type.
+_KINDS: dict[str, Any] = {
+    "made": int | float,
+    "options": dict[str, Any],
+    "folders": list[str],
+    "arrays": list[str],
+    "roots": dict[str, str],
+    "absent": dict[str, list[list[int]]],
+    "unlisted": list[str],
+    "warnings": dict[str, list[str]],
+    "phase": Literal["YES", "NO", "UNKNOWN"],
+    "haploid": bool,
+}
 
 
 def with_checksum(about: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +85,11 @@ class SavedPlan:
         found = self.about.pop("checksum", None)
         if with_checksum(self.about)["checksum"] != found:
             raise BiofuseError(f"the plan {name} is damaged: {MANIFEST} is not as it was written")
+        for key, kind in _KINDS.items():
+            if not fits(self.about.get(key), kind):
+                raise BiofuseError(
+                    f"the plan {name} is damaged: {key} in {MANIFEST} is not of its kind"
+                )
 
     def pins(self) -> bytes:
         """The versions of the store's objects; none if empty."""
