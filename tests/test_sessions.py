@@ -2,10 +2,13 @@
 
 import errno
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +20,15 @@ from support import reference
 from support.commands import finish
 from support.program import mounts_below, wait_until
 from support.stores import make_store, random_genotypes
-from support.users import NOBODY, command_as, give, program_of
+from support.users import (
+    NOBODY,
+    SOMEBODY,
+    ProgramOf,
+    can_become_others,
+    command_as,
+    give,
+    program_of,
+)
 
 GENOTYPES = random_genotypes(2400, 1003, seed=31)
 BED = reference.bed(GENOTYPES)
@@ -339,28 +350,110 @@ def test_a_helper_that_fails_is_one_line(name, store, biofuse, path_of):
     assert said in line
 
 
-def test_others_are_let_in_only_where_that_is_allowed(store):
+LOOK_AROUND = """
+import errno, os, sys
+folder = sys.argv[1]
+path = folder + "/x.bed"
+for call in (
+    lambda: os.listdir(folder),
+    lambda: os.stat(folder),
+    lambda: os.stat(path),
+    lambda: os.close(os.open(folder, os.O_RDONLY)),
+    lambda: os.close(os.open(path, os.O_RDONLY)),
+    lambda: os.close(os.open(path, os.O_RDONLY | os.O_DIRECT)),
+    lambda: os.chdir(folder),
+    lambda: os.readlink(path),
+):
+    try:
+        call()
+    except OSError as error:
+        print(errno.errorcode[error.errno], end=" ")
+    else:
+        print("OK", end=" ")
+print(os.statvfs(folder).f_blocks)
+"""
+
+
+def as_user(uid: int, *command: object) -> bytes:
+    """What a command prints that a user runs."""
+    words = command_as(uid, command)
+    return subprocess.run(words, capture_output=True, check=True, cwd="/").stdout
+
+
+@pytest.fixture
+def copy_of(store) -> Callable[[ProgramOf], Path]:
+    """Makes a copy of the store for a user."""
+    return lambda biofuse: give(shutil.copytree(store, biofuse.home / "x.vcz"), biofuse.uid)
+
+
+ROOT = 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [(ROOT, SOMEBODY), (ROOT, NOBODY), (NOBODY, SOMEBODY), (NOBODY, ROOT)],
+    ids=["root's-somebody", "root's-nobody", "nobody's-somebody", "nobody's-root"],
+)
+def test_other_users_are_kept_out(owner, other, copy_of):
+    """Of whatever they try, but that there is a file system; and the one whose it is goes on."""
+    if not can_become_others():
+        return
+    with program_of(owner) as biofuse, biofuse.mount(copy_of(biofuse)) as mount:
+        tried = as_user(other, sys.executable, "-S", "-c", LOOK_AROUND, mount.dir).split()
+        assert tried == [*[b"EACCES"] * 8, b"0"]
+        assert as_user(owner, "cat", mount.bed) == BED
+
+
+def test_root_lets_others_in(copy_of):
+    if not can_become_others():
+        return
+    with program_of(ROOT) as biofuse, biofuse.mount(copy_of(biofuse), "--allow-other") as mount:
+        for uid in (SOMEBODY, NOBODY, ROOT):
+            assert as_user(uid, "cat", mount.bed) == BED
+            assert b"EACCES" not in as_user(uid, sys.executable, "-S", "-c", LOOK_AROUND, mount.dir)
+
+
+# In a mount namespace with a configuration of its own, as a user; and then others read.
+MOUNT_FOR_OTHERS = """
+set -e
+mount --bind "$1" /etc/fuse.conf
+shift
+"$@"
+"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_others_are_let_in_only_where_that_is_allowed(allowed, copy_of, tmp_path):
+    """To users who are not root by the administrator's line, and else not at all."""
+    if not can_become_others():
+        return
+    conf = tmp_path / "fuse.conf"
+    conf.write_text("user_allow_other\n" if allowed else "# user_allow_other\n")
     with program_of(NOBODY) as biofuse:
-        copy = give(shutil.copytree(store, biofuse.home / "x.vcz"), NOBODY)
-        directory = biofuse.new_directory()
-        conf = Path("/etc/fuse.conf")
-        if conf.exists() and "\nuser_allow_other" in f"\n{conf.read_text()}":
-            biofuse("mount", copy, directory, "--allow-other")
-            biofuse("umount", directory)
+        copy, directory = copy_of(biofuse), biofuse.new_directory()
+
+        def shell(*lines: list[str]) -> subprocess.CompletedProcess[bytes]:
+            text = "\n".join(shlex.join(line) for line in lines)
+            command = ["unshare", "-m", "sh", "-c", MOUNT_FOR_OTHERS, "sh", conf]
+            return subprocess.run(
+                [*command, "sh", "-ec", text], env=biofuse.env, capture_output=True, timeout=120
+            )
+
+        mount = biofuse.command("mount", copy, directory, "--allow-other")
+        reads = [command_as(uid, ["cat", directory / "x.bed"]) for uid in (SOMEBODY, ROOT)]
+        done = shell(mount, *reads, biofuse.command("umount", directory))
+        if allowed:
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == BED * 2
         else:
-            said = biofuse.fails("mount", copy, directory, "--allow-other")
-            assert "user_allow_other" in said
+            assert done.returncode == 1
+            assert b"user_allow_other" in done.stderr
+            assert done.stdout == b""
 
 
-def test_an_ordinary_user(store):
-    with program_of(NOBODY) as biofuse:
-        copy = give(shutil.copytree(store, biofuse.home / "x.vcz"), NOBODY)
-        with biofuse.mount(copy) as mount:
-            command = command_as(NOBODY, ["cat", mount.bed])
-            assert subprocess.run(command, capture_output=True, check=True).stdout == BED
-            # Root is another, and not let in.
-            with pytest.raises(PermissionError):
-                mount.bed.read_bytes()
+def test_an_ordinary_user(copy_of):
+    with program_of(NOBODY) as biofuse, biofuse.mount(copy_of(biofuse)) as mount:
+        assert as_user(NOBODY, "cat", mount.bed) == BED
 
 
 @pytest.mark.parametrize("helper", [True, False])
