@@ -3,30 +3,38 @@
 The figures are printed with pytest's -s, and are in docs/reliability.md.
 """
 
+import ast
 import contextlib
 import errno
+import hashlib
 import os
 import random
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.program import wait_until
+from support.syscalls import statx
 
 from biofuse.api.live import read_status
 from biofuse.protocol import Request
 from biofuse.serve.counters import Counters
 from biofuse.serve.router import Router, Wanted
 from biofuse.table import Table
-from fs_tests.conftest import ALL_FORMATS
+from fs_tests.conftest import ALL_FORMATS, STREAMED
 
 READERS = 64
+# Of them, those that compare what they read.
+COMPARING = 8
+AT_FORCE_SYNC, STATX_BASIC = 0x2000, 0x7FF
 # Seconds within which 99 of 100 must be answered.
 SOON = 0.05
 DAY = 86_400
@@ -60,6 +68,62 @@ def readers(paths: list[Path], number: int = READERS) -> Iterator[list[subproces
             each.wait()
 
 
+# Reads a file past the page cache, again and again, and holds its hash against one that is known.
+# It prints how often it was right, wrong, and which errors it had instead.
+_COMPARE = """
+import collections, errno, hashlib, os, signal, sys, time
+path, right = sys.argv[1:]
+going = True
+def stop(*_):
+    global going
+    going = False
+signal.signal(signal.SIGTERM, stop)
+counts = collections.Counter()
+print(flush=True)
+while going:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        try:
+            found = hashlib.sha256()
+            while data := os.read(fd, 1 << 20):
+                found.update(data)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        counts[errno.errorcode[error.errno]] += 1
+        time.sleep(0.1)
+    else:
+        counts["right" if found.hexdigest() == right else "wrong"] += 1
+print(dict(counts))
+"""
+
+
+@contextlib.contextmanager
+def comparing(mount: Path, oracle: Path, names: list[str]) -> Iterator[Counter]:
+    """Programs that read as `readers` do, and compare; what they found is known afterwards."""
+    found = []
+    for i in range(COMPARING):
+        name = names[i % len(names)]
+        right = hashlib.sha256((oracle / name).read_bytes()).hexdigest()
+        command = [sys.executable, "-S", "-c", _COMPARE, mount / name, right]
+        found.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    counts: Counter = Counter()
+    try:
+        for each in found:
+            assert each.stdout is not None
+            each.stdout.readline()
+        yield counts
+        for each in found:
+            each.terminate()
+        for each in found:
+            counts.update(ast.literal_eval(each.communicate(timeout=120)[0]))
+            assert each.returncode == 0
+    finally:
+        for each in found:
+            each.kill()
+            each.wait()
+
+
 class Times:
     """How long each kind of operation took."""
 
@@ -90,6 +154,9 @@ def look_around(mount, times: Times, chooser: random.Random) -> None:
     # Which nobody has asked for before, so that the kernel does not know it.
     times.measure("lookup", lambda: (directory / f"no{chooser.random()}").exists())
     times.measure("stat", lambda: os.stat(mount.bed))
+    # Past the kernel's cache.
+    path = os.fsencode(mount.bed)
+    times.measure("statx", lambda: statx(path, AT_FORCE_SYNC, STATX_BASIC))
     times.measure("sidecar", lambda: read_anew(mount.bim, chooser.randrange(10)))
     times.measure("status", lambda: read_status(str(directory)))
 
@@ -138,66 +205,118 @@ def mount_worker(mount) -> int | None:
     return next((each["pid"] for each in found if each["role"] == "encode"), None)
 
 
-def test_what_is_answered_under_load(seed, is_long, placed, biofuse, tell):
+def test_what_is_answered_under_load(seed, is_long, placed, oracle, biofuse, tell):
     """64 readers of streamed files, while the worker is stopped, killed and started.
+
+    What is read is right; a read that two workers died of, and no other, is an error.
 
     How soon is told, and judged in the long form alone, which needs a machine to itself.
     """
     chooser = random.Random(seed)
     times = Times()
     with placed("local").mount(biofuse, *ALL_FORMATS) as mount:
-        # A read that two workers died of is an error.
         mount.expect_log("the encoder process ended unexpectedly")
-        streamed = [mount.dir / name for name in ("x.bed", "x.bgen", "x.pgen", "x.bcf")]
-        with readers(streamed), troubled(mount, random.Random(seed)) as done:
+        streamed = [mount.dir / name for name in STREAMED]
+        with (
+            readers(streamed, READERS - COMPARING),
+            comparing(mount.dir, oracle, list(STREAMED)) as compared,
+            troubled(mount, random.Random(seed)) as done,
+        ):
             until = time.monotonic() + (120 if is_long else 8)
             while time.monotonic() < until:
                 look_around(mount, times, chooser)
                 time.sleep(0.01)
-        answered = mount.status()["counters"]["reads"]
+        counters = mount.status()["counters"]
+        answered = counters["reads"]
     tell(f"load: {times.report()}; reads {answered}; worker {len(done)} times in trouble")
+    tell(f"load: files that were compared {dict(compared)}, errors {counters['errors']}")
     assert len(done) >= 3
+    assert compared["right"] > 0
+    # Whoever has an error has it from the mount, which has counted it.
+    assert set(compared) <= {"right", "EIO"}
+    assert compared["EIO"] <= counters["errors"]
+    assert done.count("killed") >= 2 or counters["errors"] == 0
     assert answered > READERS
     if is_long:
         assert {name: value for name, value in times.worst().items() if value > SOON} == {}
 
 
-def test_a_block_that_is_stuck(seed, is_long, store, placed, biofuse, tell):
+def want_the_end(path: Path, failed: list[tuple[str, int | None]]) -> None:
+    """Read what the last chunk row has for a file; note with which error that ends."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    began = time.monotonic()
+    code = None
+    try:
+        os.pread(fd, 4096, (os.fstat(fd).st_size - 8192) // 4096 * 4096)
+    except OSError as error:
+        code = error.errno
+    finally:
+        os.close(fd)
+    failed.append((path.name, code))
+    assert 3 < time.monotonic() - began < 12
+
+
+class Elsewhere:
+    """Reads of all streamed files, of any chunk row but the last ones.
+
+    Parameters
+    ----------
+    mount, oracle : Path
+        Folders of the same files.
+    """
+
+    def __init__(self, mount: Path, oracle: Path):
+        self._mount = mount
+        self._expected = {name: (oracle / name).read_bytes() for name in STREAMED}
+        self._seen: set[tuple[str, int]] = set()
+
+    def read(self, times: Times, chooser: random.Random, is_first_round: bool) -> None:
+        """Read a page and compare it; where chunks may have to come first is a kind of its own."""
+        name = chooser.choice(STREAMED)
+        expected = self._expected[name]
+        page = chooser.randrange(len(expected) * 10 // 12 // 4096)
+        row = (name, page * 4096 * 12 // len(expected))
+        is_known = row in self._seen and not is_first_round
+        kind = "streamed" if is_known else "streamed, at first"
+        self._seen.add(row)
+        found: list[bytes] = []
+        times.measure(kind, lambda: found.append(read_anew(self._mount / name, page)))
+        assert found == [expected[4096 * page :][:4096]]
+
+
+def test_a_block_that_is_stuck(seed, is_long, placed, oracle, biofuse, tell):
     """It fails those who want it, when their time is over, and holds up nobody else."""
     place = placed("s3")
-    with place.mount(biofuse, "--format", "plink", "--timeout", "4", "--no-cache") as mount:
-        mount.expect_log("x.bed")
-        # The last chunk row, of which nothing is read ahead of the first.
+    with place.mount(biofuse, *ALL_FORMATS, "--timeout", "4", "--no-cache") as mount:
+        for name in STREAMED:
+            mount.expect_log(f"cannot read {name}")
+        # The last chunk row.
         place.proxy.fault("stall", path="*/call_genotype/c/11/*", times=None, seconds=600)
-        size = mount.bed.stat().st_size
-        times = Times()
-        failed: list[int | None] = []
-
-        def want() -> None:
-            fd = os.open(mount.bed, os.O_RDONLY | os.O_DIRECT)
-            began = time.monotonic()
-            try:
-                os.pread(fd, 4096, (size - 8192) // 4096 * 4096)
-                failed.append(None)
-            except OSError as error:
-                failed.append(error.errno)
-            finally:
-                os.close(fd)
-            assert 3 < time.monotonic() - began < 12
-
-        waiting = [threading.Thread(target=want) for _ in range(8)]
-        for each in waiting:
-            each.start()
-        chooser = random.Random(seed)
-        while any(each.is_alive() for each in waiting):
-            look_around(mount, times, chooser)
-            times.measure("streamed", lambda: read_anew(mount.bed, chooser.randrange(10)))
-            time.sleep(0.01)
-        assert failed == [errno.EIO] * 8
+        times, chooser = Times(), random.Random(seed)
+        elsewhere = Elsewhere(mount.dir, oracle)
+        failed: list[tuple[str, int | None]] = []
+        rounds = 5 if is_long else 1
+        for turn in range(rounds):
+            waiting = [
+                threading.Thread(target=want_the_end, args=(mount.dir / name, failed))
+                for name in STREAMED * 2
+            ]
+            for each in waiting:
+                each.start()
+            while any(each.is_alive() for each in waiting):
+                look_around(mount, times, chooser)
+                elsewhere.read(times, chooser, turn == 0)
+                time.sleep(0.01)
+        assert sorted(failed) == sorted((name, errno.EIO) for name in STREAMED * 2 * rounds)
+        counters = mount.status()["counters"]
         tell(f"beside a block that is stuck: {times.report()}")
-        worst = times.worst(0.9)
         place.proxy.clear()
+    # Of nobody else.
+    assert counters["errors"] == len(failed)
+    assert counters["worker_deaths"] == 0
     if is_long:
+        worst = times.worst()
+        del worst["streamed, at first"]
         assert {name: value for name, value in worst.items() if value > SOON} == {}
 
 
@@ -309,11 +428,12 @@ def test_a_day_of_idle_cycles():
     live(2000)
     tracemalloc.start()
     live(2000)
-    before = tracemalloc.get_traced_memory()[0]
+    before, had = tracemalloc.get_traced_memory()[0], held(os.getpid())
     live(DAY)
-    after = tracemalloc.get_traced_memory()[0]
+    after, has = tracemalloc.get_traced_memory()[0], held(os.getpid())
     tracemalloc.stop()
     assert failed == []
     assert worker.starts == (4000 + DAY) // 20
     assert worker.pid is None
     assert after - before < 20_000
+    assert (has["descriptors"], has["threads"]) == (had["descriptors"], had["threads"])
