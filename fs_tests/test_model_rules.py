@@ -3,7 +3,8 @@
 import errno
 import mmap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -123,34 +124,43 @@ TRACEBACK = ["Traceback (most recent call last):", '  File "x.py", line 3, in y'
 INDEX = "cannot read x.bed, bytes 0 to 9: IndexError: list index out of range"
 
 
+def now(lines: Sequence[str | Callable[[], str]]) -> list[str]:
+    """Lines, some of which have the time of this test."""
+    return [line() if callable(line) else line for line in lines]
+
+
 @pytest.mark.parametrize(
     ("lines", "kind"),
     [
-        ([logged(KILLED)], "killed"),
-        ([logged("cannot read x.bed, variant 3: call_genotype/c/0 was changed")], "garbled"),
+        ([partial(logged, KILLED)], "killed"),
+        (
+            [partial(logged, "cannot read x.bed, variant 3: call_genotype/c/0 was changed")],
+            "garbled",
+        ),
         ([*TRACEBACK, "RuntimeError: can't start new thread"], "starved"),
         ([*TRACEBACK, "MemoryError"], "squeezed"),
         (["memory allocation of 65536 bytes failed", "stack backtrace:"], "starved"),
     ],
 )
 def test_lines_that_faults_explain(lines, kind):
-    assert unexplained(lines, Rules(TIMEOUT), just_now(kind)) == []
+    assert unexplained(now(lines), Rules(TIMEOUT), just_now(kind)) == []
 
 
 @pytest.mark.parametrize(
     ("lines", "kinds"),
     [
-        ([logged(KILLED)], ["stopped-never"]),
+        ([partial(logged, KILLED)], ["stopped-never"]),
         # Long after.
-        ([logged(KILLED, ago=60)], ["killed"]),
-        ([logged("something else")], [*RULES]),
-        ([logged(INDEX)], [*RULES]),
+        ([partial(logged, KILLED, ago=60)], ["killed"]),
+        ([partial(logged, "something else")], [*RULES]),
+        ([partial(logged, INDEX)], [*RULES]),
         ([*TRACEBACK, "IndexError: list index out of range"], [*RULES]),
         (["something without a time"], [*RULES]),
     ],
 )
 def test_lines_that_no_fault_explains(lines, kinds):
     history = [each for kind in kinds if kind in RULES for each in just_now(kind)]
+    lines = now(lines)
     [text] = unexplained(lines, Rules(TIMEOUT), history)
     assert text == "\n".join(lines)
 

@@ -33,7 +33,7 @@ from support.program import Program, wait_until
 from fs_tests.model.history import History
 from fs_tests.model.inputs import CHUNKS, Inputs, made_inputs
 from fs_tests.model.processes import ReaderProcess
-from fs_tests.model.schedule import STORE_FAULTS, Planned, store_schedule, worker_schedule
+from fs_tests.model.schedule import FILE_FAULTS, Planned, store_schedule, worker_schedule
 from fs_tests.model.stores import FileFaults
 from fs_tests.model.workers import WorkerFaults
 
@@ -228,11 +228,10 @@ class Trial:
     ) -> None:
         history = History()
         shape = (-(-self._inputs.shape[0] // CHUNKS[0]), -(-self._inputs.shape[1] // CHUNKS[1]))
-        kinds = STORE_FAULTS["local"]
         tracks: list[tuple[Sequence[Planned], Callable[[Planned], bool]]] = [
             (worker_schedule(seed, seconds - 5, _TIMEOUT, _KINDS), shown.faults(history).do),
             (
-                store_schedule(seed, "local", seconds - 5, _TIMEOUT, shape, kinds),
+                store_schedule(seed, "local", seconds - 5, _TIMEOUT, shape, FILE_FAULTS),
                 FileFaults(store, self._inputs.spare, history).do,
             ),
         ]

@@ -111,6 +111,8 @@ class Walker:
         self._handles: dict[int, Handle] = {}
         self._positions: dict[int, int] = {}
         self._direct: set[int] = set()
+        # Whether the mount takes all handles for such.
+        self._all_direct = config.get("direct", False)
         self._number = 0
         # What is under way, and since when: for who looks whether it hangs.
         self.now: tuple[Operation, float] | None = None
@@ -138,7 +140,7 @@ class Walker:
             )
             self._positions[op.handle] = 0
             self._direct.discard(op.handle)
-            if op.direct:
+            if op.direct or self._all_direct:
                 self._direct.add(op.handle)
             return
         handle = self._handles[op.handle]

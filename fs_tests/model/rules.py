@@ -50,7 +50,7 @@ class Rule:
 
 
 _DEATH = "the encoder process ended unexpectedly: "
-_READ = r"cannot read x\.(bed|bgen|pgen|bcf)[^:]*: "
+_READ = r"cannot read x(_\d)?\.(bed|bgen|pgen|bcf)[^:]*: "
 _KILLED = rf"{_DEATH}signal 9|{_READ}{_DEATH}signal 9"
 _LATE = rf"{_KILLED}|{_READ}(no answer from the store|not begun) (with)?in [\d.]+ s"
 _STALE = rf"{_READ}.*(chang|replaced|removed|gone|lost|is not there)"
@@ -58,7 +58,7 @@ _STALE = rf"{_READ}.*(chang|replaced|removed|gone|lost|is not there)"
 STARVING = frozenset({"starved", "squeezed"})
 _STARVED = rf"{_LATE}|{_DEATH}(exit code|signal)|{_READ}|a thread of the worker ends"
 # Chunks of that are looked at once more in the other way.
-_ODD = "call_genotype has chunks that are not what its metadata says"
+_ODD = r"call_\w+ has chunks that are not what its metadata says"
 
 # Faults of a mount's processes. A worker's start takes up to a second and a half on a machine
 # that has much to do.
@@ -85,17 +85,26 @@ RULES: dict[str, Rule] = {
     "replaced": Rule(frozenset({ESTALE}), log=rf"{_STALE}|{_ODD}"),
     "rewritten": Rule(frozenset({ESTALE}), log=rf"{_STALE}|{_ODD}"),
     "refused": Rule(frozenset({EIO, ESTALE}), log=_READ),
+    # Of what is not read once a view is planned, and of what tells whether a store is what it was.
+    "others-spoilt": Rule(),
+    "metadata-changed": Rule(frozenset({ESTALE}), log=_STALE),
     # Of objects of a store at some distance.
     "object-replaced": Rule(frozenset({ESTALE}), log=_STALE),
     "object-missing": Rule(frozenset({ESTALE}), log=_STALE),
+    "object-truncated": Rule(frozenset({ESTALE}), log=_STALE),
+    "object-garbled": Rule(frozenset({ESTALE}), log=_STALE),
     # Where no list had told that it was there.
     "object-unlisted": Rule(frozenset({EIO, ESTALE}), log=rf"{_STALE}|{_READ}.* is not stored"),
+    # Of its version, and with other bytes, as frames tell.
+    "answers-truncated": Rule(frozenset({EIO}), log=rf"{_READ}|{_ODD}", delay=1.5),
+    "answers-garbled": Rule(frozenset({EIO}), log=rf"{_READ}|{_ODD}", delay=1.5),
     "server-fails": Rule(frozenset({EIO}), log=_READ, delay=1.5),
     "server-stalls": Rule(frozenset({EIO}), log=rf"{_READ}|{_LATE}", delay=1.5, deaths=1),
     "server-hiccups": Rule(delay=1.0),
     "server-restarted": Rule(delay=1.5),
     # Of an Icechunk repository, whose objects have no versions but are never written again.
     "lost": Rule(frozenset({EIO}), log=rf"{_READ}|{_ODD}"),
+    "held": Rule(frozenset({EIO}), log=rf"{_READ}|{_LATE}", delay=1.5, deaths=1),
     "committed": Rule(),
 }
 

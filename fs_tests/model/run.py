@@ -15,7 +15,7 @@ from support.program import Mount, Program
 from support.stores import zip_store
 
 from fs_tests.model.history import History
-from fs_tests.model.inputs import CHUNKS, FORMATS, Inputs
+from fs_tests.model.inputs import Inputs
 from fs_tests.model.logs import unexplained, unexplained_said
 from fs_tests.model.oracle import Oracle
 from fs_tests.model.processes import PATIENCE, ReaderProcess
@@ -35,9 +35,9 @@ from fs_tests.model.stores import (
     ServerFaults,
     StoreFaults,
     ZipFaults,
-    chunk_key,
     spoil,
 )
+from fs_tests.model.views import QUICK
 from fs_tests.model.workers import WorkerFaults
 
 PLACES = tuple(STORE_FAULTS)
@@ -107,6 +107,12 @@ class Settings:
     def deadline(self) -> float:
         return _DEADLINES[self.place] if self.timeout is None else self.timeout
 
+    def view(self, number: int) -> int:
+        """Of an episode, the number of its view: one that is soon made, where that is all."""
+        if self.plant is not None:
+            return 0
+        return self.seed % QUICK if self.seconds < _EPISODE else self.seed + number
+
     @property
     def memory(self) -> str:
         """The mount's: little, where what is dropped is soon had again."""
@@ -171,6 +177,7 @@ class Episode:
         self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path
     ):
         self._inputs, self._settings = inputs, settings
+        self._view = inputs.view(settings.view(number))
         self._seed = settings.seed * 1000 + number
         self._seconds = seconds
         self._folder = folder
@@ -192,7 +199,8 @@ class Episode:
         shown = self._damage_before(place)
         settings = self._settings
         more = ("--timeout", str(settings.deadline), "--memory", settings.memory, "--threads", "2")
-        with place.mount(self._program, *FORMATS, *more) as mount:
+        options, self._keywords = self._view.options(self._program, place, self._folder)
+        with place.mount(self._program, *options, *more) as mount:
             # What stands in the log is judged here.
             mount.expect_log("")
             self._read(place, mount, shown, results)
@@ -214,7 +222,7 @@ class Episode:
         results.faults.update(self._faults)
         results.logs += self._logs
         where = f"--seed {self._settings.seed} --place {self._settings.place}, episode "
-        where += f"{self._seed % 1000}"
+        where += f"{self._seed % 1000} ({self._view.view.name})"
         results.differences += [f"{where}: {text}" for text in self._complaints]
 
     def _look_at_log(self, lines: Sequence[str]) -> None:
@@ -230,10 +238,10 @@ class Episode:
         """A copy of the store, in its place."""
         name = self._settings.place
         self._store = self._folder / "x.vcz"
-        shutil.copytree(self._inputs.store, self._store)
+        shutil.copytree(self._view.store, self._store)
         if self._settings.plant == "chunk":
-            key = chunk_key(5, 1)
-            (self._store / key).write_bytes((self._inputs.spare / key).read_bytes())
+            key = self._view.layout.key(5, 1)
+            (self._store / key).write_bytes((self._view.spare / key).read_bytes())
         if name == "local":
             return Place(str(self._store))
         if name == "zip":
@@ -243,12 +251,12 @@ class Episode:
     def _damage_before(self, place: Place) -> Place:
         """In some episodes a chunk is damaged from the beginning."""
         if self._settings.place == "local" and "damaged" in self._kinds and self._seed % 2:
-            row = 1 + self._seed % 7
+            row = 1 + self._seed % (self._view.layout.rows - 1)
             self._planned["damaged"] += 1
             self._faults["damaged"] += 1
             self._history.began("damaged", frozenset({row}))
             planned = Planned(0, "truncated", 0, row, 0, 0.5)
-            spoil(self._store / chunk_key(row, 0), planned, b"")
+            spoil(self._store / self._view.layout.key(row, 0), planned, b"")
         return place
 
     def _read(self, place: Place, mount: Mount, shown: Place, results: Results) -> None:
@@ -279,19 +287,19 @@ class Episode:
         self, face: str, number: int, place: Place, mount: Mount, listed: dict[str, int]
     ) -> ReaderProcess:
         settings = self._settings
-        oracle = self._inputs.oracle
+        oracle = self._view.oracle
         if settings.plant == "oracle":
             oracle = _with_other_bit(oracle, self._folder / "oracle")
         config = {
             "face": face,
             "place": str(mount.dir) if face == "mount" else place.url,
             "options": {
-                "formats": FORMATS[1::2],
+                **self._keywords,
                 "timeout": settings.deadline,
                 "memory": settings.memory,
             },
             "oracle": str(oracle),
-            "store_shape": self._inputs.shape,
+            "store_shape": self._view.shape,
             "listed": listed,
             "seed": self._seed,
             "reader": number,
@@ -299,6 +307,7 @@ class Episode:
             "operations": settings.operations,
             "patience": _SOON if settings.plant == "hang" else PATIENCE,
             "plant": settings.plant,
+            "direct": face == "mount" and "--direct-io" in self._view.view.words,
         }
         return ReaderProcess(config, self._program.env)
 
@@ -318,7 +327,7 @@ class Episode:
                 workers.do,
             )
         ]
-        shape = (-(-self._inputs.shape[0] // CHUNKS[0]), -(-self._inputs.shape[1] // CHUNKS[1]))
+        shape = self._view.layout.shape
         planned = store_schedule(
             self._seed, settings.place, breaking, settings.deadline, shape, self._kinds
         )
@@ -360,14 +369,14 @@ class Episode:
 
     def _store_faults(self, place: Place, history: History) -> StoreFaults:
         name = self._settings.place
-        spare = self._inputs.spare
+        spare, layout = self._view.spare, self._view.layout
         if name == "local":
-            return FileFaults(self._store, spare, history)
+            return FileFaults(self._store, spare, history, layout)
         if name == "zip":
             return ZipFaults(Path(place.url), spare, history)
         if name == "icechunk":
-            return IcechunkFaults(place, self._store, spare, history)
-        return ServerFaults(place, name, self._store, spare, history)
+            return IcechunkFaults(place, self._store, spare, history, layout)
+        return ServerFaults(place, name, self._store, spare, history, layout)
 
     def _judge(
         self, readers: list[ReaderProcess], results: Results, listed: dict[str, int]
@@ -406,7 +415,7 @@ class Episode:
         )
 
     def _model(self) -> Oracle:
-        return Oracle.of(self._inputs.oracle, *self._inputs.shape)
+        return Oracle.of(self._view.oracle, *self._view.shape)
 
     def _look_at_all(self, mount: Mount) -> None:
         """Every byte of the mount that no fault was about that stays; no fault is in force."""

@@ -16,16 +16,29 @@ WORKER_FAULTS = (
     "barred",
     "caches-dropped",
 )
-_FILE_FAULTS = ("missing", "truncated", "garbled", "replaced", "rewritten", "refused")
+FILE_FAULTS = ("missing", "truncated", "garbled", "replaced", "rewritten", "refused")
 _SERVER_FAULTS = ("server-fails", "server-stalls", "server-hiccups", "server-restarted")
+_OBJECT_FAULTS = ("object-replaced", "object-missing", "object-truncated", "object-garbled")
+# What comes of an object, as it is on its way, is not what is there.
+_ANSWER_FAULTS = ("answers-truncated", "answers-garbled")
+# Nothing but calls is read once a view is planned.
+_OTHERS = "others-spoilt"
 STORE_FAULTS: dict[str, tuple[str, ...]] = {
-    "local": _FILE_FAULTS,
-    "zip": ("missing", "truncated", "garbled", "replaced", "rewritten"),
-    "s3": (*_SERVER_FAULTS, "object-replaced", "object-missing"),
-    "http": (*_SERVER_FAULTS, "object-replaced", "object-missing"),
-    "s3-icechunk": (*_SERVER_FAULTS, "committed"),
-    "icechunk": ("lost", "committed"),
+    # A slow one is of no use: nothing makes a file of this machine slow but for who holds its
+    # disk, and a pipe in its place is refused.
+    "local": (*FILE_FAULTS, _OTHERS, "metadata-changed"),
+    "zip": FILE_FAULTS,
+    "s3": (*_SERVER_FAULTS, *_OBJECT_FAULTS, *_ANSWER_FAULTS, _OTHERS, "metadata-changed"),
+    "http": (*_SERVER_FAULTS, *_OBJECT_FAULTS, *_ANSWER_FAULTS, _OTHERS, "metadata-changed"),
+    "s3-icechunk": (*_SERVER_FAULTS, *_OBJECT_FAULTS[1:], *_ANSWER_FAULTS, "committed"),
+    "icechunk": ("lost", "refused", "held", "committed"),
 }
+# Those that all of a mount is about, and which stay: the last of an episode, in a part of those
+# that have so many seconds for faults.
+_LAST = {"metadata-changed": 0.3}
+_LONG = 5.0
+# Kinds that last, and are over when the next begins.
+_LASTING = ("server", "object", "answers", "others", "lost", "held")
 # Seconds between faults of one kind of place, on average.
 WORKER_PAUSE, _STORE_PAUSE = 0.7, 1.2
 # Of a store's files that are spoilt for the rest of a mount: others are to be left.
@@ -99,17 +112,18 @@ def store_schedule(
     seconds : float
     timeout : float
     shape : tuple of int and int
-        Chunk rows, and chunks in each.
+        Rows of chunks, and chunks in each; see `layout.Layout`.
     kinds : sequence of str
     """
     rng = random.Random(f"store/{place}/{seed}")
-    kinds = [kind for kind in STORE_FAULTS[place] if kind in kinds]
+    chosen = [kind for kind in STORE_FAULTS[place] if kind in kinds]
+    kinds = [kind for kind in chosen if kind not in _LAST]
     found: list[Planned] = []
     rows: set[int] = set()
     at = rng.uniform(0.1, 1.0)
     if place == "zip":
         # One file: all that follows is of a store that is not there any more.
-        at = rng.uniform(0.6, 0.9) * seconds
+        at = rng.uniform(0.3, 0.9) * seconds
     while kinds and at < seconds:
         kind = rng.choice(kinds)
         lasting = {
@@ -123,8 +137,11 @@ def store_schedule(
         rows.add(row)
         found.append(Planned(at, kind, lasting, row, column, rng.random()))
         at += rng.expovariate(1 / _STORE_PAUSE)
-        if kind.startswith(("server", "object", "lost")):
+        if kind.startswith(_LASTING):
             at += lasting
         if place == "zip":
             break
-    return found
+    for kind in chosen:
+        if rng.random() < _LAST.get(kind, 0.0) and seconds > _LONG:
+            found.append(Planned(rng.uniform(0.7, 0.9) * seconds, kind, 0.0, 0, 0, rng.random()))
+    return sorted(found)

@@ -3,31 +3,31 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from support.faults import GARBLED
 from support.places import Place
 from support.proxy import Proxy
 from support.stores import zip_store
 
 from fs_tests.model.history import Happened, History
+from fs_tests.model.inputs import PLAIN
+from fs_tests.model.layout import Layout
 from fs_tests.model.schedule import Planned
 
 # Seconds after which what was spoilt is as it was; a mount still knows that it was changed.
 _MOST_SPOILT = 1.0
 _ANSWERS = (500, 503, 429, 403)
+_ROOT = "zarr.json"
 
 
 class StoreFaults(Protocol):
     """Does faults to a store and notes them; returns when they are over, where they are."""
 
     def do(self, planned: Planned) -> bool: ...
-
-
-def chunk_key(row: int, column: int) -> str:
-    """Of a chunk of calls."""
-    return f"call_genotype/c/{row}/{column}/0"
 
 
 class FileFaults:
@@ -38,13 +38,25 @@ class FileFaults:
     store, spare : Path
         The store, and one of the same shape with other calls.
     history : History
+    layout : Layout
     """
 
-    def __init__(self, store: Path, spare: Path, history: History):
+    def __init__(self, store: Path, spare: Path, history: History, layout: Layout = PLAIN):
         self._store, self._spare, self._history = store, spare, history
+        self._layout = layout
+        self._others = layout.others(store)
 
     def do(self, planned: Planned) -> bool:
-        key = chunk_key(planned.row, planned.column)
+        if planned.kind == "metadata-changed":
+            self._history.began(planned.kind)
+            path = self._store / self._layout.arrays[0][0] / _ROOT
+            path.with_name("new").write_bytes(path.read_bytes())
+            path.with_name("new").rename(path)
+            return True
+        if planned.kind == "others-spoilt":
+            self._spoil_others(planned)
+            return True
+        key = self._layout.key(planned.row, planned.column)
         path = self._store / key
         if not path.is_file():
             return False
@@ -53,10 +65,46 @@ class FileFaults:
         self._history.began(planned.kind, frozenset({planned.row}))
         spoil(path, planned, (self._spare / key).read_bytes())
         time.sleep(min(planned.seconds, _MOST_SPOILT))
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        path.write_bytes(data)
+        _put(path, data)
         return True
+
+    def _spoil_others(self, planned: Planned) -> None:
+        path = self._store / _chosen(self._others, planned)
+        data = path.read_bytes()
+        with self._history.during(planned.kind):
+            spoilt = _spoilt(planned, data)
+            if spoilt is None:
+                path.unlink()
+            else:
+                path.write_bytes(spoilt)
+            time.sleep(min(planned.seconds, _MOST_SPOILT))
+            _put(path, data)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A file, anew."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    path.write_bytes(data)
+
+
+def _chosen(keys: list[str], planned: Planned) -> str:
+    return keys[int(planned.choice * len(keys))]
+
+
+def _spoilt(planned: Planned, data: bytes) -> bytes | None:
+    """What becomes of an object, in one of three ways; None of one that is removed."""
+    ways = ("object-missing", "object-truncated", "object-garbled")
+    return _changed(ways[int(planned.choice * 997) % 3], planned.choice, data)
+
+
+def _changed(kind: str, choice: float, data: bytes) -> bytes | None:
+    if kind == "object-missing":
+        return None
+    if kind == "object-truncated":
+        return data[: int(choice * len(data))]
+    # Of what is a frame, one that is none: else nobody could tell where there is no version.
+    return (GARBLED + data[len(GARBLED) :])[: len(data)]
 
 
 def spoil(path: Path, planned: Planned, other: bytes) -> None:
@@ -110,32 +158,53 @@ class ServerFaults:
     store, spare : Path
         What is there, and what else might be.
     history : History
+    layout : Layout
     """
 
-    def __init__(self, place: Place, name: str, store: Path, spare: Path, history: History):
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        store: Path,
+        spare: Path,
+        history: History,
+        layout: Layout = PLAIN,
+    ):
         assert place.proxy is not None
         self._place, self._name = place, name
         self._proxy: Proxy = place.proxy
         self._store, self._spare, self._history = store, spare, history
+        self._layout = layout
+        self._others = layout.others(store)
+        self._is_icechunk = name == "s3-icechunk"
+        self._by_content = {}
+        if self._is_icechunk:
+            assert place.read is not None
+            self._by_content = _by_content(place.read("chunks/"))
 
     def do(self, planned: Planned) -> bool:
-        acts: dict[str, Callable[[Planned], None]] = {
+        acts: dict[str, Callable[[Planned], bool | None]] = {
             "server-fails": self._fail,
             "server-stalls": self._stall,
             "server-hiccups": self._hiccup,
             "server-restarted": self._restart,
-            "object-replaced": self._replace,
-            "object-missing": self._delete,
+            "object-replaced": self._spoil,
+            "object-missing": self._spoil,
+            "object-truncated": self._spoil,
+            "object-garbled": self._spoil,
+            "answers-truncated": self._spoil_answers,
+            "answers-garbled": self._spoil_answers,
+            "others-spoilt": self._spoil_others,
+            "metadata-changed": self._change_metadata,
             "committed": self._commit,
         }
-        acts[planned.kind](planned)
-        return True
+        return acts[planned.kind](planned) is not False
 
     def _of(self, planned: Planned) -> tuple[str, frozenset[int] | None]:
         """Which requests, and which rows those are for."""
-        if planned.row % 2 or self._name == "s3-icechunk":
+        if planned.row % 2 or self._is_icechunk:
             return "*", None
-        return f"*/call_genotype/c/{planned.row}/*", frozenset({planned.row})
+        return self._layout.pattern(planned.row), frozenset({planned.row})
 
     def _ways(self, planned: Planned) -> tuple[str, dict[str, object]]:
         kind = ("answer", "reset", "truncate", "answer")[int(planned.choice * 4)]
@@ -148,7 +217,7 @@ class ServerFaults:
         pattern, rows = self._of(planned)
         kind, more = self._ways(planned)
         # Icechunk tries again by itself, for longer than a deadline: to who reads, that is a stall.
-        noted = "server-stalls" if self._name == "s3-icechunk" else "server-fails"
+        noted = "server-stalls" if self._is_icechunk else "server-fails"
         with self._history.during(noted, rows):
             self._have(planned.seconds, kind, pattern, times=None, **more)
 
@@ -169,6 +238,16 @@ class ServerFaults:
         with self._history.during("server-hiccups", rows):
             self._have(planned.seconds, kind, pattern, times=2, **more)
 
+    def _spoil_answers(self, planned: Planned) -> None:
+        """Have bytes come, of chunks, that are not the object's, though it has its version."""
+        pattern, rows = self._of(planned)
+        if pattern == "*":
+            pattern = "*/chunks/*" if self._is_icechunk else "*/c/*"
+        kind = "short" if planned.kind == "answers-truncated" else "garble"
+        more = {"after": int(100 * planned.choice)} if kind == "short" and planned.column else {}
+        with self._history.during(planned.kind, rows):
+            self._have(planned.seconds, kind, pattern, method="GET", times=None, **more)
+
     def _have(self, lasting: float, kind: str, pattern: str, **more: object) -> None:
         fault = self._proxy.fault(kind, pattern, **more)
         time.sleep(lasting)
@@ -180,31 +259,66 @@ class ServerFaults:
             time.sleep(planned.seconds)
             self._proxy.up()
 
-    def _replace(self, planned: Planned) -> None:
-        key = chunk_key(planned.row, planned.column)
-        fault = self._history.began("object-replaced", frozenset({planned.row}))
-        self._place.replace(key, (self._spare / key).read_bytes())
+    def _spoil(self, planned: Planned) -> bool:
+        """Do something to an object."""
+        key = self._layout.key(planned.row, planned.column)
+        data = (self._store / key).read_bytes()
+        where = self._by_content.get(data) if self._is_icechunk else key
+        if where is None:
+            return False
+        if planned.kind == "object-replaced":
+            other: bytes | None = (self._spare / key).read_bytes()
+        else:
+            other = _changed(planned.kind, planned.choice, data)
+        fault = self._history.began(self._noted(planned.kind), frozenset({planned.row}))
+        self._write(where, other)
         time.sleep(planned.seconds)
-        self._put_back(key, fault)
+        self._put_back(where, data, fault)
+        return True
 
-    def _delete(self, planned: Planned) -> None:
-        key = chunk_key(planned.row, planned.column)
-        noted = "object-missing" if self._name == "s3" else "object-unlisted"
-        fault = self._history.began(noted, frozenset({planned.row}))
-        self._place.delete(key)
-        time.sleep(planned.seconds)
-        self._put_back(key, fault)
+    def _noted(self, kind: str) -> str:
+        if self._is_icechunk:
+            return "lost"
+        if kind == "object-missing" and self._name == "http":
+            return "object-unlisted"
+        return kind
 
-    def _put_back(self, key: str, fault: Happened) -> None:
-        self._place.replace(key, (self._store / key).read_bytes())
-        if self._name == "s3":
+    def _write(self, key: str, data: bytes | None) -> None:
+        if data is None:
+            self._place.delete(key)
+        else:
+            self._place.replace(key, data)
+
+    def _put_back(self, key: str, data: bytes, fault: Happened) -> None:
+        self._place.replace(key, data)
+        if self._name != "http":
             # An ETag is of the bytes; elsewhere it is of the time.
             fault.end = time.monotonic()
+
+    def _spoil_others(self, planned: Planned) -> None:
+        key = _chosen(self._others, planned)
+        data = (self._store / key).read_bytes()
+        with self._history.during(planned.kind):
+            self._write(key, _spoilt(planned, data))
+            time.sleep(min(planned.seconds, _MOST_SPOILT))
+            self._place.replace(key, data)
+
+    def _change_metadata(self, planned: Planned) -> None:
+        self._history.began(planned.kind)
+        self._place.replace(_ROOT, (self._store / _ROOT).read_bytes() + b"\n")
 
     def _commit(self, planned: Planned) -> None:
         assert self._place.commit is not None
         with self._history.during("committed"):
             self._place.commit(self._spare)
+
+
+def _by_content(files: dict[str, bytes]) -> dict[bytes, str]:
+    """Names by what is in them, where no two have the same."""
+    found: dict[bytes, str | None] = {}
+    for name, data in files.items():
+        found[data] = None if data in found else name
+    return {data: name for data, name in found.items() if name is not None}
 
 
 class IcechunkFaults:
@@ -213,11 +327,13 @@ class IcechunkFaults:
     Nobody but Icechunk knows which file has which chunk: they are told by what is in them.
     """
 
-    def __init__(self, place: Place, store: Path, spare: Path, history: History):
+    def __init__(
+        self, place: Place, store: Path, spare: Path, history: History, layout: Layout = PLAIN
+    ):
         self._place, self._spare, self._history = place, spare, history
-        self._chunks = [path for path in (Path(place.url) / "chunks").rglob("*") if path.is_file()]
-        self._by_content = {path.read_bytes(): path for path in self._chunks}
-        self._store = store
+        chunks = (path for path in (Path(place.url) / "chunks").rglob("*") if path.is_file())
+        self._by_content = _by_content({str(path): path.read_bytes() for path in chunks})
+        self._store, self._layout = store, layout
 
     def do(self, planned: Planned) -> bool:
         if planned.kind == "committed":
@@ -225,21 +341,66 @@ class IcechunkFaults:
             with self._history.during("committed"):
                 self._place.commit(self._spare)
             return True
-        data = (self._store / chunk_key(planned.row, planned.column)).read_bytes()
-        path = self._by_content.get(data)
-        if path is None:
+        data = (self._store / self._layout.key(planned.row, planned.column)).read_bytes()
+        name = self._by_content.get(data)
+        if name is None:
             # A small one, which is in the manifest.
             return False
-        with self._history.during("lost", frozenset({planned.row})):
-            if planned.choice < 0.3:
-                path.unlink()
-            elif planned.choice < 0.6:
-                os.truncate(path, int(planned.choice * len(data)))
-            else:
-                # What is no frame any more: one that still is one, nobody can tell.
-                path.with_name("new").write_bytes(bytes(len(data)))
-                path.with_name("new").rename(path)
+        path = Path(name)
+        noted = "held" if planned.kind == "held" else "lost"
+        acts: dict[str, Callable[[Path, Planned, bytes], AbstractContextManager[None]]] = {
+            "lost": self._lost,
+            "refused": self._refused,
+            "held": self._held,
+        }
+        with (
+            self._history.during(noted, frozenset({planned.row})),
+            acts[planned.kind](path, planned, data),
+        ):
             time.sleep(planned.seconds)
             path.with_name("new").write_bytes(data)
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
             path.with_name("new").rename(path)
         return True
+
+    @staticmethod
+    @contextmanager
+    def _lost(path: Path, planned: Planned, data: bytes) -> Iterator[None]:
+        if planned.choice < 0.3:
+            path.unlink()
+        elif planned.choice < 0.6:
+            os.truncate(path, int(planned.choice * len(data)))
+        else:
+            # What is no frame any more: one that still is one, nobody can tell.
+            path.with_name("new").write_bytes(bytes(len(data)))
+            path.with_name("new").rename(path)
+        yield
+
+    @staticmethod
+    @contextmanager
+    def _refused(path: Path, planned: Planned, data: bytes) -> Iterator[None]:
+        """What nobody can read, root neither: a folder, or a link that leads to itself."""
+        path.unlink()
+        if planned.choice < 0.5:
+            path.mkdir()
+        else:
+            path.symlink_to(path.name)
+        yield
+
+    @staticmethod
+    @contextmanager
+    def _held(path: Path, planned: Planned, data: bytes) -> Iterator[None]:
+        """A pipe: whoever opens it waits until the end, and gets nothing then."""
+        os.mkfifo(path.with_name("new"))
+        path.with_name("new").rename(path)
+        pipe = path.with_name("pipe")
+        os.link(path, pipe)
+        try:
+            yield
+        finally:
+            # With somebody there who might write, and then not any more.
+            writer = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+            time.sleep(0.1)
+            os.close(writer)
+            pipe.unlink()

@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 
 from support.traffic import Request
 
+# Bytes in place of those that a body begins with: of no frame's head, and of no block's size.
+GARBLED = b"\xff" * 16
 # What servers write, of S3's form.
 _CODES = {
     400: "ExpiredToken",
@@ -39,6 +41,11 @@ class Fault:
         truncate
             The connection is closed, in all order, after `after` bytes of the body, by
             default half of them; the header has told of all.
+        short
+            No more than `after` bytes of the body come, by default half of them, and the header
+            tells of no more; the ETag is the object's.
+        garble
+            The first bytes of the body are others, see `GARBLED`; the ETag is the object's.
         whole
             The range asked for is not heeded: the whole object comes with status 200.
         changed
@@ -80,6 +87,10 @@ class Fault:
             return False
         self.happened += 1
         return True
+
+    def stop(self, size: int) -> int:
+        """Where in a body of so many bytes it lies."""
+        return size // 2 if self.after is None else min(self.after, size)
 
     @property
     def name(self) -> str:

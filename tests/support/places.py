@@ -43,7 +43,10 @@ class Place:
     options : tuple of str
         What has to be typed beside it.
     write : callable or None
-        Writes or removes the object of a key, or of a zip.
+        Writes or removes the object of a key, or of a zip; of an Icechunk repository, a file of
+        its own.
+    read : callable or None
+        Of an Icechunk repository, all files whose names begin so, with what is in them.
     commit : callable or None
         Commits another store to an Icechunk repository.
     """
@@ -54,6 +57,7 @@ class Place:
     base: str = ""
     options: tuple[str, ...] = ()
     write: Callable[[str, bytes | None], None] | None = None
+    read: Callable[[str], dict[str, bytes]] | None = None
     commit: Callable[[Path], None] | None = None
 
     def mount(
@@ -132,6 +136,8 @@ class Placer:
                 env,
                 proxy,
                 f"/{name}/x.icechunk",
+                write=self._object_writer(name, "x.icechunk"),
+                read=self._object_reader(name, "x.icechunk"),
                 commit=lambda store: write_icechunk(store, storage, False),
             )
         url = self.s3.upload(store, name)
@@ -182,6 +188,17 @@ class Placer:
                 obstore.put(self.s3.bucket(bucket), target, data)
 
         return write
+
+    def _object_reader(self, bucket: str, name: str) -> Callable[[str], dict[str, bytes]]:
+        def read(prefix: str) -> dict[str, bytes]:
+            objects = self.s3.bucket(bucket)
+            listed = obstore.list(objects, prefix=f"{name}/{prefix}").collect()
+            return {
+                each["path"][len(name) + 1 :]: bytes(obstore.get(objects, each["path"]).bytes())
+                for each in listed
+            }
+
+        return read
 
 
 def write_icechunk(store: Path, storage: icechunk.Storage, new: bool = True) -> None:

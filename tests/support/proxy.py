@@ -9,12 +9,14 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from support.faults import Fault, error_answer
+from support.faults import GARBLED, Fault, error_answer
 from support.traffic import Request, Traffic, decoded
 
 _PIECE = 64 << 10
 _LINGER_NONE = struct.pack("ii", 1, 0)
 _CONNECTIONS = 1024
+# Of answers that have bytes of an object.
+_WITH_BYTES = (200, 206)
 
 
 class _GivenUpError(Exception):
@@ -258,6 +260,10 @@ class Proxy:
                     source = _read_from(whole)
                     answer.put("Transfer-Encoding", None)
                     length = str(len(whole))
+                if fault is not None and fault.kind == "short" and request.status in _WITH_BYTES:
+                    length = str(fault.stop(int(length)))
+                    # What else the server sends is for nobody.
+                    reusable = False
                 answer.put("Content-Length", length)
             if length == "0":
                 request.ended = time.monotonic()
@@ -306,11 +312,12 @@ class Proxy:
     ) -> None:
         """Send a body on, up to where a fault lies in it, and beyond if that is all."""
         stop = None
-        if fault is not None and fault.kind in ("reset", "stall", "truncate"):
-            if fault.after is not None:
-                stop = min(fault.after, size)
-            elif fault.kind == "truncate":
-                stop = size // 2
+        if fault is not None and (
+            fault.kind == "truncate"
+            or (fault.kind in ("reset", "stall") and fault.after is not None)
+        ):
+            stop = fault.stop(size)
+        is_garbled = fault is not None and fault.kind == "garble" and request.status in _WITH_BYTES
         sent = 0
         while True:
             if sent == stop and fault is not None:
@@ -323,6 +330,8 @@ class Proxy:
             if not data:
                 raise _GivenUpError
             await self._pace(len(data))
+            if is_garbled and sent < len(GARBLED):
+                data = GARBLED[sent:][: len(data)] + data[len(GARBLED) - sent :]
             sent += len(data)
             request.size += len(data)
             if sent == size and stop is None:
