@@ -11,7 +11,8 @@ from support import bgen
 from support.multiallelic import normalised, with_others_missing, write_vcf
 from support.oracles import plink2, run
 from support.plink2 import body, make_pgen
-from support.stores import add_field, convert
+from support.stores import add_field, convert, vcf_store
+from support.vcf import Site, Vcf
 from support.views import make_files, open_fast_path, parse, plan_view
 
 import biofuse
@@ -131,6 +132,51 @@ def test_shared_ids_are_told(stores, tmp_path):
     plan = plan_view(stores["fast"], tmp_path / "plan", "--multiallelic", "split")
     (told,) = [text for text in plan.warnings if "IDs" in text or "ID that others have" in text]
     assert "--variant-id-template" in told
+
+
+SITES = [
+    # The same alleles in two records, in one, and a stored ID that is what would be made.
+    *((10, "A", "G", "."), (10, "A", "G,T", "m")),
+    (50, "A", "C,C", "."),
+    *((60, "A", "C", "1:60:A:T"), (60, "A", "G,T", ".")),
+    # Stored IDs that are shared are what the store says.
+    *((70, "A", "C", "rs1"), (70, "A", "G", "rs1"), (80, "A", "G", "rs1"), (90, "A", "G", ".")),
+]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_ids_that_are_shared_with_a_template_are_told(chunk, tmp_path):
+    sites = [Site("1", position, ["0/1"], *texts) for position, *texts in SITES]
+    _, store = vcf_store(Vcf(["S0"], sites), tmp_path, variants_chunk_size=chunk)
+    words = ("--variant-id-template", "@:#:$r:$a")
+    for policy, count in (("split", 6), ("drop", 0)):
+        plan = plan_view(store, tmp_path / policy, "--multiallelic", policy, *words)
+        told = [text for text in plan.warnings if "ID that another one at" in text]
+        assert [text.split(" ")[0] for text in told] == [str(count)] * bool(count)
+        assert not any("makes IDs" in text for text in plan.warnings)
+    made = make_files(store, tmp_path / "made", "--multiallelic", "split", *words)
+    ids = [line.split("\t")[1] for line in made.with_suffix(".bim").read_text().splitlines()]
+    assert sum(ids.count(name) > 1 for name in ids if name != "rs1") == 6
+    plan = plan_view(store, tmp_path / "no-template", "--multiallelic", "split")
+    (told,) = [text for text in plan.warnings if "makes IDs of position and alleles" in text]
+    assert told.startswith("2 records")
+
+
+def test_ids_that_plink2_takes(tmp_path):
+    """Of long alleles, which stay what they are."""
+    alleles = ["A" * 20_000, "A" * 19_999 + "C", "G"]
+    sites = [Site("1", 5, ["1/2"], "A", ",".join(alleles)), Site("1", 6, ["0/1"])]
+    _, store = vcf_store(Vcf(["S0"], sites), tmp_path)
+    words = ("--format", "plink2", "--variant-id-template", "@:#:$r:$a", "--multiallelic", "split")
+    made = make_files(store, tmp_path / "made", *words)
+    plink2("--pfile", made, "--write-snplist", "--out", tmp_path / "its")
+    ids = (tmp_path / "its.snplist").read_text().splitlines()
+    assert len(set(ids)) == 4 and ids[2:] == ["1:5:A:G", "1:6:A:G"]
+    plan = plan_view(store, tmp_path / "plan", *words)
+    (told,) = [text for text in plan.warnings if "16,000 bytes" in text]
+    assert told.startswith("2 IDs that --variant-id-template makes")
+    pvar = made.with_suffix(".pvar").read_text().splitlines()
+    assert [line.split("\t")[4] for line in pvar if line[0] != "#"][:3] == alleles
 
 
 def test_a_store_without_such_sites_has_the_same_tables(tmp_path):

@@ -1,5 +1,7 @@
 """Missing variant IDs, filled in from a template. Against plink2: test_selection.py."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from biofuse import native
 from biofuse.errors import BiofuseError
 from biofuse.native import Texts
-from biofuse.plan.ids import fill_missing, parse_template
+from biofuse.plan.ids import MAX_ID, fill_missing, parse_template
+from biofuse.plan.shared_ids import SharedIds
 from biofuse.plan.texts import TextArray
 
 TEMPLATES = {
@@ -28,7 +31,7 @@ def filled(ids: TextArray, template: str | None, rows: list[tuple]) -> list[str]
     parts = parse_template(template) if template is not None else None
     numbers = np.array(positions, dtype=np.int64).data
     columns = [Texts.of(texts) for texts in (chroms, refs, alts)]
-    return list(fill_missing(ids, parts, columns[0], numbers, *columns[1:]).column())
+    return list(fill_missing(ids, parts, columns[0], numbers, *columns[1:]).ids.column())
 
 
 def fill(template: str, *row) -> str:
@@ -104,3 +107,44 @@ def test_variants_that_no_id_is_made_of(row, position):
     rows, numbers = np.array([row], dtype=np.uint64), np.array([position])
     with pytest.raises(native.NativeError, match="no ID"):
         native.variant_ids(["@"], text, numbers, text, text, rows)
+
+
+def test_ids_that_are_too_long():
+    """They are told apart by their last alleles still, and stored ones stay."""
+    start = len("1:5:A:")
+    rows = [("1", 5, "A", "C" * (MAX_ID - start + more)) for more in (0, 1, 1)]
+    rows[2] = (*rows[2][:3], rows[2][3][:-1] + "G")
+    ids = filled(TextArray.of(["", "", "."]), "@:#:$r:$a", rows)
+    assert ids[0] == f"1:5:A:{rows[0][3]}" and len(ids[0]) == MAX_ID
+    assert len(set(ids)) == 3
+    assert all(name.startswith("1:5:A:CCCC") and name[-17] == "~" for name in ids[1:])
+    assert all(len(name) < 100 for name in ids[1:])
+    assert ids == filled(TextArray.of(["", "", "."]), "@:#:$r:$a", rows)
+    long = "x" * (MAX_ID + 1)
+    assert filled(TextArray.of([long]), "@:#", ROWS[:1]) == [long]
+    # Characters are not cut through.
+    (cut,) = filled(TextArray.of([""]), "@#$a", [("é" * 50, 1, "A", "C" * MAX_ID)])
+    assert cut.startswith("é" * 40 + "~")
+
+
+NAMES = st.sampled_from(["", "1:5:A:C", "1:5:A:G", "x" * 30 + "a", "y" + "x" * 29 + "a"])
+RECORDS = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(1, 3), NAMES, st.booleans()), max_size=30
+)
+
+
+_COLUMNS = [(0, np.int32), (1, np.int64), (3, bool)]
+
+
+@given(RECORDS.map(sorted), st.lists(st.integers(0, 30), max_size=4).map(sorted))
+def test_shared_ids_are_counted_in_any_batches(records, cuts):
+    """Those of a position that are the same, of which one is made."""
+    shared = SharedIds()
+    for start, stop in zip([0, *cuts], [*cuts, 30], strict=True):
+        part = records[start:stop]
+        columns = [np.array([record[i] for record in part], dtype) for i, dtype in _COLUMNS]
+        names = TextArray.of([record[2] for record in part])
+        shared.add(columns[0], columns[1], names, columns[2])
+    counts = Counter(record[:3] for record in records)
+    made = {record[:3] for record in records if record[3]}
+    assert shared.count() == sum(n for key, n in counts.items() if n > 1 and key in made)

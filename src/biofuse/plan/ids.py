@@ -1,12 +1,38 @@
 """Variant IDs made from a template, in plink2's syntax."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 
 from biofuse.errors import BiofuseError
 from biofuse.native import Texts, variant_ids
-from biofuse.plan.texts import TextArray
+from biofuse.plan.texts import Array, TextArray
+
+# Bytes of the longest ID that plink and plink2 take.
+MAX_ID = 16_000
+# Of a longer one so many bytes stay, before a checksum of all.
+_KEPT = 80
+_CHECKSUM = 8
+
+
+class Filled(NamedTuple):
+    """IDs of records.
+
+    Attributes
+    ----------
+    ids : TextArray
+        Empty where missing.
+    made : ndarray of bool
+        Which of them are made from a template.
+    shortened : int
+        How many would be longer than plink2 takes.
+    """
+
+    ids: TextArray
+    made: Array
+    shortened: int = 0
 
 
 def parse_template(template: str, splits: bool = False) -> list[str]:
@@ -61,11 +87,28 @@ def fill_missing(
     positions: memoryview,
     refs: Texts,
     alts: Texts,
-) -> TextArray:
-    """IDs with `.` and empty ones filled in, or made empty if there is no template."""
+) -> Filled:
+    """IDs with `.` and empty ones filled in, or made empty if there is no template.
+
+    Those that would be longer than `MAX_ID` are their first bytes, `~` and a checksum: so they
+    tell sites apart, and are the same in every view.
+    """
     dots = ids.are(".")
+    made = np.zeros(len(ids), bool)
     if template is None:
-        return ids.replaced(dots, TextArray.of([""] * len(dots)))
+        return Filled(ids.replaced(dots, TextArray.of([""] * len(dots))), made)
     missing = np.concatenate([dots, np.flatnonzero(ids.sizes == 0)]).astype(np.uint64)
-    made = variant_ids(template, chroms, positions, refs, alts.or_else("."), missing)
-    return ids.replaced(missing, TextArray.from_column(made))
+    made[missing] = True
+    found = TextArray.from_column(
+        variant_ids(template, chroms, positions, refs, alts.or_else("."), missing)
+    )
+    long = np.flatnonzero(found.sizes > MAX_ID)
+    if len(long):
+        found = found.replaced(long, TextArray.of(list(map(_shortened, found[long].column()))))
+    return Filled(ids.replaced(missing, found), made, len(long))
+
+
+def _shortened(text: str) -> str:
+    data = text.encode()
+    checksum = blake2b(data, digest_size=_CHECKSUM).hexdigest()
+    return f"{data[:_KEPT].decode(errors='ignore')}~{checksum}"

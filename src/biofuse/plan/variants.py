@@ -15,8 +15,9 @@ from biofuse.native import Texts
 from biofuse.options import SPLITTING, ViewOptions
 from biofuse.plan.columns import Column
 from biofuse.plan.genetic_map import GeneticMap
-from biofuse.plan.ids import fill_missing, parse_template
+from biofuse.plan.ids import MAX_ID, fill_missing, parse_template
 from biofuse.plan.selection import Resolved, read_field
+from biofuse.plan.shared_ids import SharedIds
 from biofuse.plan.sites import SiteReader
 from biofuse.plan.split import Split, split_alts
 from biofuse.plan.texts import Array, TextArray
@@ -101,7 +102,7 @@ class VariantPass:
     dropped, split : int
         Sites of more than two alleles that were left out, or split, until now.
     shared_ids : int
-        Records of sites that were split whose IDs others have.
+        Records of sites that were split whose IDs others have, as the store has them.
     contig_starts : list of int
         The view's variants, of those read until now, with which a contig begins.
     """
@@ -134,6 +135,9 @@ class VariantPass:
         self._template = parse_template(template, self._splits) if template is not None else None
         self._progress = progress
         self._show_fill = options.missing_chunks == "fill"
+        self._template_text = template
+        self._made_ids = SharedIds()
+        self._shortened = 0
         self.dropped = self.split = self.shared_ids = 0
         self.contig_starts: list[int] = []
         self._count = 0
@@ -168,7 +172,7 @@ class VariantPass:
             yield from batches
 
     def notes(self) -> list[str]:
-        """What became of sites of more than two alleles, a line each."""
+        """What became of sites of more than two alleles, and of IDs, a line each."""
         found = []
         if self.dropped == 1:
             found.append("1 site of more than two alleles is left out")
@@ -177,7 +181,20 @@ class VariantPass:
         if self.shared_ids:
             found.append(
                 f"{self.shared_ids} records of sites that were split have an ID that others have: "
-                "--variant-id-template '@:#:$r:$a' makes them unique"
+                "--variant-id-template '@:#:$r:$a' makes IDs of position and alleles for them"
+            )
+        shared = self._made_ids.count()
+        if shared:
+            found.append(
+                f"{shared} records have an ID that another one at their position has, with "
+                f"--variant-id-template {self._template_text!r} too: programs that want unique IDs "
+                "stop at them"
+            )
+        if self._shortened:
+            found.append(
+                f"{self._shortened} IDs that --variant-id-template makes are of more than "
+                f"{MAX_ID:,} bytes, which plink and plink2 do not take: they end in a checksum, "
+                "after ~"
             )
         return found
 
@@ -255,23 +272,23 @@ class VariantPass:
         """What is shown of some sites."""
         empty = sites.alleles.sizes.shape[1] < 2
         first = sites.alleles[:, 0].blank() if empty else sites.alleles[:, 1]
-        whole = self._rows(sites, None, first)
+        found = split_alts(sites.alleles) if self._splits else None
+        whole = self._rows(sites, None, first, found is None)
         if self._sites is not None:
             columns = self._sites.read(sites.index, *sites.columns)
             whole = replace(whole, variants=replace(whole.variants, sites=columns))
         split = whole
         if self._splits:
-            found = split_alts(sites.alleles)
             if found is not None:
-                split = self._rows(sites.of(found.rows), found, found.texts)
+                split = self._rows(sites.of(found.rows), found, found.texts, True)
             if self._split_sites is not None:
                 columns = self._split_sites.read(sites.index, *sites.columns, found)
                 split = replace(split, variants=replace(split.variants, sites=columns))
         contig = self._contigs[sites.contig[:1]].column()
         return Batch(whole, split, refusal, contig[0] if len(sites.index) else "")
 
-    def _rows(self, sites: "_Sites", split: Split | None, shown: TextArray) -> Rows:
-        """Records of sites that show these ALTs."""
+    def _rows(self, sites: "_Sites", split: Split | None, shown: TextArray, is_told: bool) -> Rows:
+        """Records of sites that show these ALTs, whose IDs may be told of in `notes`."""
         alts = None if split is None else split.alts
         ref = self._without_empty(
             sites.alleles[:, 0], "variant_allele", "an empty REF", sites.index
@@ -284,7 +301,10 @@ class VariantPass:
         if alts is not None and self._template is not None:
             # An ID that several records have tells none of them.
             ids = ids.replaced(np.flatnonzero(alts), TextArray.of([""] * int((alts > 0).sum())))
-        ids = fill_missing(ids, self._template, chrom, positions, ref, alt)
+        ids, made, shortened = fill_missing(ids, self._template, chrom, positions, ref, alt)
+        if is_told and self._template is not None:
+            self._made_ids.add(sites.contig, sites.position, ids, made)
+            self._shortened += shortened
         if alts is not None:
             self.shared_ids += int(((alts > 0) & (ids.sizes > 0)).sum()) * (self._template is None)
         cm = None
