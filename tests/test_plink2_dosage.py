@@ -38,19 +38,18 @@ CALLS = {
 }
 
 
-def same(ours, theirs) -> None:
-    """The same values, as pgenlib reads them, but for monomorphic variants' marks."""
+def packed(stem, out) -> bytes:
+    """The `.pgen` that plink2 makes of another, with no phase."""
+    plink2("--pfile", stem, "--make-pgen", "erase-phase", "--out", out)
+    return out.with_suffix(".pgen").read_bytes()
+
+
+def same(ours, theirs, folder) -> None:
+    """The same values, as pgenlib reads them, and the same file once plink2 has packed it."""
     made, wanted = (read_pgen(stem.with_suffix(".pgen")) for stem in (ours, theirs))
     assert np.array_equal(made.calls, wanted.calls)
-    check_marked(made.dosages, wanted.dosages)
-
-
-def check_marked(found, wanted) -> None:
-    """Of a variant of which all dosages are 0, or 2, one is a 16384th off, and nothing else is."""
-    for made, row in zip(found, wanted, strict=True):
-        shown = set(row[row != MISSING].tolist())
-        off = np.abs(made - row)
-        assert off.sum() == off.max(initial=0) == (shown in ({0}, {32768}))
+    assert np.array_equal(made.dosages, wanted.dosages)
+    assert packed(ours, folder / "packed") == packed(theirs, folder / "theirs-packed")
 
 
 @pytest.mark.parametrize("field", CALLS)
@@ -72,13 +71,7 @@ def test_values_are_plink2s(field, tmp_path):
     path, store = vcf_store(Vcf(sample_names(count), sites), tmp_path, variants_chunk_size=7)
     ours = make_files(store, tmp_path / "ours", "--format", "plink2", "--dosage", field)
     words = field if field == "DS" else "GP-force"
-    same(ours, make_pgen(path, tmp_path / "theirs", dosage=words))
-    plink2("--pfile", ours, "--validate", "--out", tmp_path / "out")
-    # Whatever plink2 makes of it has the same values.
-    plink2("--pfile", ours, "--make-pgen", "--out", tmp_path / "again")
-    again, made = (read_pgen(stem.with_suffix(".pgen")) for stem in (tmp_path / "again", ours))
-    assert np.array_equal(again.dosages, made.dosages)
-    assert np.array_equal(again.calls, made.calls)
+    same(ours, make_pgen(path, tmp_path / "theirs", dosage=words), tmp_path)
 
 
 def imputed(folder, num_variants=70_000, num_samples=23):
@@ -113,12 +106,20 @@ def files(made):
 
 
 @pytest.mark.parametrize(
-    "command", ["--validate", "--freq", "--hardy", "--make-rel", "--pca 3", "--make-pgen"]
+    "command", ["--pgen-info", "--freq", "--hardy", "--make-rel", "--pca 3", "--make-pgen"]
 )
 def test_plink2_takes_it(command, files, tmp_path):
     """Sites of one allele, of which every dosage is whole, among them."""
     _, stem = files
     plink2("--pfile", stem, *command.split(), "--bad-freqs", "--out", tmp_path / "out")
+
+
+def test_plink2_finds_fault_with_padding_alone(files, tmp_path):
+    _, stem = files
+    with pytest.raises(AssertionError, match=r"Extra byte\(s\) in \(0-based\) variant record #0"):
+        plink2("--pfile", stem, "--validate", "--out", tmp_path / "out")
+    plink2("--pfile", stem, "--make-pgen", "--out", tmp_path / "packed")
+    plink2("--pfile", tmp_path / "packed", "--validate", "--out", tmp_path / "out")
 
 
 def test_values_in_every_block(files):
@@ -128,7 +129,7 @@ def test_values_in_every_block(files):
     values = group["call_DS"][...].astype(float)
     missing = np.isnan(values)
     wanted = np.where(missing, MISSING, np.floor(np.nan_to_num(values) * 16384 + 0.5)).astype(int)
-    check_marked(found.dosages, wanted)
+    assert np.array_equal(found.dosages, wanted)
     nearest = np.floor(wanted / 16384 + 0.5).astype(int)
     near = np.abs(wanted - 16384 * nearest) < 1638.4
     assert np.array_equal(found.calls, np.where(missing | ~near, MISSING, nearest))

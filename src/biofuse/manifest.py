@@ -21,7 +21,7 @@ DEPENDENCIES = "store.json"
 # Small files of a plan of many filesets, one after another.
 PACK = "pack"
 # Changes whenever a plan made by one version cannot be served by another.
-PLAN_FORMAT = 15
+PLAN_FORMAT = 16
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from biofuse import native
 from . import reference, strategies
 from .test_plink1 import NARROW, packed_rows
 
-MISSING, NO_DOSAGE, ALLELE = 3, 65535, 16384
+MISSING, ALLELE = 3, 16384
 FILL = np.array(0x7F800002, np.uint32).view(np.float32)
 NAN = np.array(0x7F800001, np.uint32).view(np.float32)
 
@@ -70,26 +70,29 @@ def dosage_of(value: list[Fraction | None]) -> int | None:
     return int(copies * ALLELE + Fraction(1, 2))
 
 
-def expected_dosages(calls, values, use_calls: bool, record: int) -> bytes:
-    codes, dosages = [], []
-    for call, value in zip(calls, values, strict=True):
+def with_dosages(codes: list[int], stored: dict[int, int]) -> bytes:
+    """A record of which the dosages of some samples are stored, and zeros in place of others'."""
+    present = np.zeros(len(codes), bool)
+    present[list(stored)] = True
+    dosages = np.zeros(len(codes), "<u2")
+    dosages[: len(stored)] = list(stored.values())
+    bits = np.packbits(present, bitorder="little")
+    return packed(codes) + bits.tobytes() + dosages.tobytes()
+
+
+def expected_dosages(calls, values, use_calls: bool) -> bytes:
+    codes, stored = [], {}
+    for sample, (call, value) in enumerate(zip(calls, values, strict=True)):
         dosage, code = dosage_of(value), hard_call(call)
         if dosage is None:
             code = code if use_calls else MISSING
-            dosage = NO_DOSAGE if code == MISSING else code * ALLELE
         else:
             nearest = (dosage + ALLELE // 2) // ALLELE
             code = nearest if abs(dosage - nearest * ALLELE) * 10 <= ALLELE else MISSING
+            if dosage != nearest * ALLELE:
+                stored[sample] = dosage
         codes.append(code)
-        dosages.append(dosage)
-    known = {d for d in dosages if d != NO_DOSAGE}
-    if known in ({0}, {2 * ALLELE}):
-        # Else plink2 gives up; it is another sample's from record to record.
-        all_ = known.pop()
-        order = [(record + i) % len(dosages) for i in range(len(dosages))]
-        at = next(i for i in order if dosages[i] == all_)
-        dosages[at] += 1 if all_ == 0 else -1
-    return packed(codes) + np.array(dosages, dtype="<u2").tobytes()
+    return with_dosages(codes, stored)
 
 
 @st.composite
@@ -125,7 +128,7 @@ def test_dosages(row, use_calls, record):
     rows = packed_rows(np.array([calls], dtype=np.int8))
     encoder = native.Plink2Encoder("DS" if each == 1 else "GP", use_calls)
     (found,) = records(rows, encoder, [0], len(calls), record, flat, each)
-    assert found == expected_dosages(calls, values, use_calls, record)
+    assert found == expected_dosages(calls, values, use_calls)
 
 
 def test_haploid_probabilities():
@@ -135,7 +138,7 @@ def test_haploid_probabilities():
     (found,) = records(
         packed_rows(calls), native.Plink2Encoder("GP"), [0], 3, values=values, each=3
     )
-    assert found == packed([0, 3, 2]) + np.array([0, 24576, 32768], "<u2").tobytes()
+    assert found == with_dosages([0, 3, 2], {1: 24576})
 
 
 @pytest.mark.parametrize("value", [-0.01, 2.01, np.inf])
@@ -150,7 +153,7 @@ def test_what_is_no_dosage(value):
 
 def test_sizes():
     assert [native.Plink2Encoder().record_size(n) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]
-    assert [native.Plink2Encoder("DS").record_size(n) for n in (0, 1, 4, 5)] == [0, 3, 9, 12]
+    assert [native.Plink2Encoder("DS").record_size(n) for n in (0, 1, 4, 5)] == [0, 4, 10, 13]
     with pytest.raises(KeyError):
         native.Plink2Encoder("PL")
 
@@ -161,7 +164,7 @@ def test_arguments():
     with pytest.raises(native.NativeError, match="another size"):
         rows.encode(native.Plink2Encoder(), one, 0, 3, bytearray(3))
     with pytest.raises(native.NativeError, match="was given none"):
-        rows.encode(native.Plink2Encoder("DS"), one, 0, 12, bytearray(12))
+        rows.encode(native.Plink2Encoder("DS"), one, 0, 13, bytearray(13))
     triploid = packed_rows(np.zeros((1, 5, 3), dtype=np.int8))
     with pytest.raises(native.NativeError, match="another size"):
         triploid.encode(native.Plink2Encoder(), one, 0, 2, bytearray(2))

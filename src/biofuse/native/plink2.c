@@ -1,6 +1,7 @@
 #include "plink2.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "two_bit.h"
 
@@ -8,7 +9,6 @@
 #define ALLELE 16384
 /* How far a dosage may be from that of its hard call: 0.1, rounded down. */
 #define HARD_CALL 1638
-#define NO_DOSAGE 65535
 #define MISSING 3u
 
 static inline uint64_t
@@ -40,12 +40,18 @@ hard_size(uint32_t num_samples)
     return ((uint64_t) num_samples + 3) / 4;
 }
 
+static uint64_t
+present_size(uint32_t num_samples)
+{
+    return ((uint64_t) num_samples + 7) / 8;
+}
+
 uint64_t
 bf_plink2_record_size(const bf_plink2 *self, uint32_t num_samples)
 {
-    uint64_t dosages = self->field == BF_FIELD_GT ? 0 : 2 * (uint64_t) num_samples;
+    uint64_t dosages = present_size(num_samples) + 2 * (uint64_t) num_samples;
 
-    return hard_size(num_samples) + dosages;
+    return hard_size(num_samples) + (self->field == BF_FIELD_GT ? 0 : dosages);
 }
 
 static void
@@ -79,31 +85,16 @@ put16(uint8_t *out, uint32_t x)
     out[1] = (uint8_t) (x >> 8);
 }
 
-/* Where all dosages are none or two alleles, have one differ by a 16384th: plink2 gives up if
- * dosages are stored of a variant whose frequency is 0 or 1. It is another sample's from record
- * to record, so that no sample's sums tell of it. */
-static void
-mark_monomorphic(uint8_t *out, uint32_t num_samples, uint64_t record, uint32_t all)
-{
-    for (uint64_t i = 0; i < num_samples; i++) {
-        uint8_t *at = out + 2 * ((record + i) % num_samples);
-
-        if ((at[0] | (uint32_t) at[1] << 8) == all) {
-            put16(at, all == 0 ? 1 : all - 1);
-            return;
-        }
-    }
-}
-
-/* Write dosages to out, and their hard calls in place of the row's. */
+/* Write to present, which is all zeros up to the record's end, whose dosage is stored, and those
+ * dosages after it; and the hard calls of all dosages in place of the row's. */
 static bf_status
-write_dosages(const bf_plink2 *self, const bf_row *row, uint64_t record, uint8_t *hard,
-    uint8_t *out, bf_error *err)
+write_dosages(
+    const bf_plink2 *self, const bf_row *row, uint8_t *hard, uint8_t *present, bf_error *err)
 {
-    uint32_t least = NO_DOSAGE, most = 0;
+    uint8_t *out = present + present_size(row->num_samples);
 
     for (uint64_t s = 0; s < row->num_samples; s++) {
-        uint32_t code = hard[s / 4] >> 2 * (s % 4) & 3, dosage = NO_DOSAGE, nearest;
+        uint32_t code = hard[s / 4] >> 2 * (s % 4) & 3;
         bf_call_value call;
 
         if (bf_call_value_get(row, self->field, s, &call, err) != BF_OK) {
@@ -111,24 +102,21 @@ write_dosages(const bf_plink2 *self, const bf_row *row, uint64_t record, uint8_t
             return err->status;
         }
         if (!call.missing) {
-            dosage = dosage_of(&call);
-            nearest = (dosage + ALLELE / 2) / ALLELE;
-            code = abs((int) (dosage - nearest * ALLELE)) <= HARD_CALL ? nearest : MISSING;
+            uint32_t dosage = dosage_of(&call);
+            uint32_t nearest = (dosage + ALLELE / 2) / ALLELE;
+            int off = (int) dosage - (int) (nearest * ALLELE);
+
+            code = abs(off) <= HARD_CALL ? nearest : MISSING;
+            if (off != 0) {
+                present[s / 8] |= (uint8_t) (1u << s % 8);
+                put16(out, dosage);
+                out += 2;
+            }
         } else if (call.missing == BF_ZERO_VALUES || !self->calls) {
             code = MISSING;
-        } else if (code != MISSING) {
-            dosage = code * ALLELE;
         }
         hard[s / 4] &= (uint8_t) ~(3u << 2 * (s % 4));
         hard[s / 4] |= (uint8_t) (code << 2 * (s % 4));
-        put16(out + 2 * s, dosage);
-        if (dosage != NO_DOSAGE) {
-            least = dosage < least ? dosage : least;
-            most = dosage > most ? dosage : most;
-        }
-    }
-    if (least != NO_DOSAGE && (most == 0 || least == 2 * ALLELE)) {
-        mark_monomorphic(out, row->num_samples, record, least);
     }
     return BF_OK;
 }
@@ -138,7 +126,9 @@ bf_plink2_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
     uint64_t size, bf_error *err)
 {
     const bf_plink2 *self = encoder;
+    uint64_t hard = hard_size(row->num_samples);
 
+    (void) record;
     if (size != bf_plink2_record_size(self, row->num_samples) || row->ploidy == 0
         || row->ploidy > 2) {
         return bf_fail(err, BF_ERR_ARGUMENT, "the record is of another size");
@@ -155,5 +145,6 @@ bf_plink2_encode(const void *encoder, const bf_row *row, uint64_t record, uint8_
     if (self->field == BF_FIELD_GT) {
         return BF_OK;
     }
-    return write_dosages(self, row, record, out, out + hard_size(row->num_samples), err);
+    memset(out + hard, 0, size - hard);
+    return write_dosages(self, row, out, out + hard, err);
 }
