@@ -173,7 +173,7 @@ def test_who_is_told(biofuse, tmp_path):
 def test_haploid_calls_are_told(biofuse, tmp_path):
     """Of one sample, on one contig of three."""
     store = make_store(tmp_path / "x.vcz", HAPLOID_FREE, chunks=(20, 8), contigs=("1", "X", "2"))
-    told = "the .bgen has haploid calls, which REGENIE does not take"
+    told = "the .bgen has haploid calls, which REGENIE, SAIGE and BOLT-LMM do not take"
     assert said(biofuse, "mount", store) == ""
     assert told not in biofuse("info", store).stdout
     genotypes = zarr.open_group(store, mode="r+")["call_genotype"]

@@ -33,7 +33,7 @@ PRODUCTS = {
         *("chr20.bed", "small.bgen", "small.bgen.bgi", "result.afreq"),
     ],
     "python.md": ["freq.afreq"],
-    "bcf.md": ["region.vcf", "bcf.afreq", "depths.txt"],
+    "bcf.md": ["region.vcf", "bcf.afreq", "calls.txt"],
     "pgen.md": ["pgen.afreq"],
     "sites.md": ["split.afreq", "freq_20.afreq"],
     "presets.md": ["freq.afreq", "stats.txt"],

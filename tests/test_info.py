@@ -116,6 +116,13 @@ def test_sizes_without_sites_of_more_than_two_alleles(many, tmp_path):
         assert ("sites of more than two alleles" in view["left_out"]) == (name in HOLD_TWO)
 
 
+def test_one_such_site_is_one(two):
+    _, store = two
+    value = about(store) | {"max_alleles": 3}
+    value["sites"] |= {"more_than_two_alleles": 1, "more_than_two_alleles_exact": True}
+    assert " 1 site of more than two alleles\n" in text_of(value)
+
+
 def test_sites_are_counted_as_bcftools_does(many):
     vcf, store = many
     source = vcf.with_suffix(".vcf.gz")

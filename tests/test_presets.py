@@ -14,6 +14,7 @@ import zlib
 from contextlib import closing
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from support.bgen import parse
@@ -251,6 +252,7 @@ CONTRADICTIONS = [
     ("regenie", ["--phased"], "--phased does not go with --for regenie: REGENIE reads unphased"),
     ("saige", ["--phased"], "--phased does not go with --for saige: SAIGE reads unphased"),
     ("saige", ["--bits", "16"], "--bits 16 does not go with --for saige: SAIGE reads prob"),
+    ("saige", ["--no-header-samples"], "--no-header-samples does not go with --for saige: SAIGE"),
     ("bolt", ["--bits", "16"], "--bits 16 does not go with --for bolt: BOLT-LMM reads"),
     ("bolt", ["--format", "plink2"], "BOLT-LMM reads .bed and .bgen, and no .pgen"),
     ("bolt", ["--dosage", "DS"], "--dosage DS does not go with --for bolt"),
@@ -258,6 +260,8 @@ CONTRADICTIONS = [
     ("bcftools", ["--format", "plink"], "bcftools reads .bcf, and no .bed"),
     ("bcftools", ["--phased"], "--phased does not go with --for bcftools"),
     ("regenie", ["--format", "plink", "--bits", "16"], "--bits is for --format bgen"),
+    ("bcftools", ["--contig-names", "plink2"], "names plink2 is for .bed, .bgen and .pgen, none"),
+    ("regenie", ["--for", "saige"], "--for regenie and --for saige: files are for one program"),
     ("bcftools", ["--multiallelic", "split"], "split is for .bed, .bgen and .pgen, none of which"),
 ]
 
@@ -265,9 +269,53 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("name", "options", "said"), CONTRADICTIONS, ids=str)
 def test_contradictions(name, options, said, data):
     _, store = data
-    with pytest.raises(BiofuseError) as caught:
+    with pytest.raises((BiofuseError, click.UsageError)) as caught:
         parse_options(store, "--for", name, *options, formats=())
     assert said in str(caught.value)
+
+
+def test_names_of_contigs_that_something_has(data):
+    """That are no contradiction: of files, and of IDs that are made."""
+    _, store = data
+    for words in (["--per-contig"], ["--variant-id-template", TEMPLATE], ["--format", "plink"]):
+        options = ("--format", "bcf", "--contig-names", "plink2", *words)
+        assert parse_options(store, *options).contig_names == "plink2"
+    assert parse_options(store, "--format", "bcf").contig_names == "plink2"
+    named = parse_options(store, "--for", "bcftools", "--contig-names", "store", formats=())
+    assert named.contig_names == "store"
+
+
+FAM_TABLE = "".join(f"0 S{i:04} 0 0 {1 + i % 2} {1 + i % 2}\n" for i in range(23))
+TSV_TABLE = "IID\tSEX\ty\n" + "".join(f"S{i:04}\t1\t{i}.5\n" for i in range(23))
+
+
+@pytest.mark.parametrize(
+    ("table", "words", "sixth"),
+    [(FAM_TABLE, [], "2"), (TSV_TABLE, ["--pheno-name", "y"], "1.5"), (TSV_TABLE, [], "-9")],
+)
+def test_the_sample_file_of_saige_has_four_columns(table, words, sixth, data, biofuse, tmp_path):
+    """It refuses more; the .fam has the phenotype, and other programs the column."""
+    _, store = data
+    path = tmp_path / "table"
+    path.write_text(table)
+    said = "the .sample has no phenotypes, since SAIGE takes its four columns only"
+    for name in ("saige", "bolt"):
+        options = ("--for", name, "--samples-table", path, *words)
+        done = biofuse("export", store, tmp_path / name, *options, "--no-cache")
+        lines = (tmp_path / f"{name}.sample").read_text().splitlines()
+        more = name == "bolt" and sixth != "-9"
+        assert {len(line.split()) for line in lines} == {5 if more else 4}
+        assert (tmp_path / f"{name}.fam").read_text().splitlines()[1].split()[5] == sixth
+        assert (said in done.stderr) == (name == "saige" and sixth != "-9")
+
+
+def test_a_phenotype_that_saige_sees_nowhere(data, tmp_path):
+    _, store = data
+    path = tmp_path / "table"
+    path.write_text(TSV_TABLE)
+    words = ("--for", "saige", "--samples-table", path, "--pheno-name", "y")
+    with pytest.raises(BiofuseError, match=r"--pheno-name is for .*, none of which"):
+        parse_options(store, *words, "--format", "bgen", formats=())
 
 
 @pytest.mark.parametrize("command", ["mount", "export", "plan", "run"])
@@ -378,7 +426,7 @@ def test_help_has_the_commands_that_fit(command, biofuse):
     text = biofuse(command, "--help").stdout
     assert "--for [regenie|saige|bolt|plink2|bcftools]" in text
     flat = " ".join(text.replace("\\\n", " ").split())
-    stem = {"mount": "mnt/cohort", "export": "out/cohort"}.get(command)
+    stem = {"mount": "mnt/cohort", "export": "out"}.get(command)
     for name, commands in example_commands(stem):
         for line in commands:
             assert f"--for {name}" in flat

@@ -247,7 +247,7 @@ class Options:
             basename=self.basename,
             multiallelic=self.multiallelic,
             variant_id_template=self.variant_id_template,
-            contig_names=self.contig_names,
+            contig_names=None if self.contig_names == "plink2" else self.contig_names,
             missing_chunks=self.missing_chunks,
             per_contig=self.per_contig,
             name_template=self.name_template,

@@ -103,10 +103,14 @@ PRESETS = {
         formats=("plink", "bgen"),
         reads=("plink", "bgen", "plink2", "bcf"),
         variant_id_template=_IDS,
-        options={"bgen": {**_PLAIN_CALLS, "bits": 8}, "plink2": {"no_pvar_info": True}},
+        options={
+            "bgen": {**_PLAIN_CALLS, "bits": 8, "no_phenotypes": True},
+            "plink2": {"no_pvar_info": True},
+        },
         refuses=(
             Refusal("bgen", "phased", True, "reads unphased variants only"),
             Refusal("bgen", "bits", 16, _BYTES),
+            Refusal("bgen", "no_header_samples", True, "reads the IDs of samples there"),
         ),
         compressions=("zlib",),
         commands=(
@@ -231,7 +235,8 @@ def with_preset(
         for option, value in wanted.items():
             if option in found.get(format_name, {}):
                 continue
-            words += option_words(format_name, option, value)
+            if fields[option].metadata["text"]:
+                words += option_words(format_name, option, value)
             if value != fields[option].default:
                 found.setdefault(format_name, {})[option] = value
     return found, words

@@ -69,7 +69,9 @@ class ViewChoices:
     multiallelic : str
     variant_id_template : str or None
         `NO_TEMPLATE` for none, whatever a preset says.
-    contig_names, missing_chunks : str
+    contig_names : str or None
+        None is plink2's.
+    missing_chunks : str
     per_contig : bool
         Whether there is a fileset for each contig.
     name_template : str or None
@@ -88,7 +90,7 @@ class ViewChoices:
     basename: str | None = None
     multiallelic: str = "error"
     variant_id_template: str | None = None
-    contig_names: str = "plink2"
+    contig_names: str | None = None
     missing_chunks: str = "error"
     per_contig: bool = False
     name_template: str | None = None

@@ -4,20 +4,27 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biofuse import formats
 from biofuse.api.presets import check_preset, find_preset, option_words, preset_line, with_preset
 from biofuse.api.settings import NO_TEMPLATE, FormatOptions, ViewChoices
 from biofuse.errors import BiofuseError
+from biofuse.manifest_check import check_types
 from biofuse.options import SPLITTING, Selection, ViewOptions
 from biofuse.selection_files import STANDARD_INPUT, STANDARD_INPUT_NAME
 from biofuse.stores.location import Location, open_saved, store_stem
+
+if TYPE_CHECKING:
+    from biofuse.stores.saved import SavedPlan
 
 # Bytes of a file's name, of which the longest suffix takes some.
 _MAX_NAME = 255
 # Names of files for each contig.
 _BY_CONTIG = "{stem}_{contig}"
+
+# How contigs are named if nothing else is asked for.
+_PLINK_NAMES = "plink2"
 
 # Files that show what is known of samples, and genetic positions.
 _SHOW_SAMPLES = (".fam", ".psam", ".sample")
@@ -36,7 +43,7 @@ def with_saved(
     """
     if location.plan is None or view.saved is not None:
         return view, selection, options
-    saved = ViewOptions.from_json(json.dumps(open_saved(location).saved.about["options"]))
+    saved = _options_of(open_saved(location).saved)
     if selection.is_everything:
         selection = saved.selection
     elif not saved.selection.is_everything:
@@ -55,6 +62,9 @@ def with_saved(
     unset = [name for name in names if getattr(view, name) == getattr(default, name)]
     found = {name: getattr(saved, name) for name in unset}
     found = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+    if found.get("contig_names") == _PLINK_NAMES:
+        # Nobody has asked for it now.
+        del found["contig_names"]
     view = dataclasses.replace(view, saved=saved, **found)
     merged: FormatOptions = {
         name: {**saved.format_options.get(name, {}), **options.get(name, {})}
@@ -62,6 +72,18 @@ def with_saved(
         if not view.format_names or name in view.format_names or name in options
     }
     return view, selection, {name: given for name, given in merged.items() if given}
+
+
+def _options_of(plan: "SavedPlan") -> ViewOptions:
+    """What a plan in a file was made with."""
+    try:
+        found = ViewOptions.from_json(json.dumps(plan.about["options"]))
+        check_types(found)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BiofuseError(
+            f"the plan {plan.name} is damaged: options in its manifest are none of a view"
+        ) from error
+    return found
 
 
 def default_formats(view: ViewChoices) -> Sequence[str]:
@@ -118,7 +140,7 @@ def view_options(
         selection=selection,
         multiallelic=view.multiallelic,
         variant_id_template=view.variant_id_template,
-        contig_names=view.contig_names,
+        contig_names=view.contig_names or _PLINK_NAMES,
         missing_chunks=view.missing_chunks,
         name_template=template,
         samples_table=view.samples_table,
@@ -211,9 +233,14 @@ def _check_use(view: ViewChoices, chosen: Sequence[str], options: FormatOptions)
     ]
     if view.pheno_names and view.samples_table is None:
         raise BiofuseError("--pheno-name is for --samples-table, the table that has it")
+    of_phenotypes: tuple[str, ...] = _SHOW_SAMPLES
+    if options.get("bgen", {}).get("no_phenotypes"):
+        of_phenotypes = tuple(suffix for suffix in _SHOW_SAMPLES if suffix != ".sample")
     uses = [
         ("--samples-table", view.samples_table is not None, _SHOW_SAMPLES),
+        ("--pheno-name", bool(view.pheno_names), of_phenotypes),
         ("--genetic-map", bool(view.genetic_map), _SHOW_CM),
+        (f"--contig-names {_PLINK_NAMES}", _is_idle_name(view), _of_two_alleles()),
         (f"--multiallelic {view.multiallelic}", view.multiallelic in SPLITTING, _of_two_alleles()),
     ]
     for flag, is_given, suffixes in uses:
@@ -222,6 +249,12 @@ def _check_use(view: ViewChoices, chosen: Sequence[str], options: FormatOptions)
                 f"{flag} is for {', '.join(suffixes[:-1])} and {suffixes[-1]}, none of which is "
                 "to be shown: leave it out, or add a format that has one"
             )
+
+
+def _is_idle_name(view: ViewChoices) -> bool:
+    """Whether plink2's names of contigs are asked for, and neither IDs nor files have them."""
+    wanted = view.contig_names == _PLINK_NAMES
+    return wanted and not view.is_per_contig and view.variant_id_template is None
 
 
 def _of_two_alleles() -> tuple[str, ...]:
@@ -250,5 +283,5 @@ def _check_stem(stem: str, chosen: Sequence[str]) -> None:
     if size + longest > _MAX_NAME:
         raise BiofuseError(
             f"the files' name {stem[:20]}... is of {size} bytes, and {_MAX_NAME - longest} is the "
-            "most: choose a shorter one with --basename"
+            "most: choose a shorter one (--basename, or the OUT of an export)"
         )

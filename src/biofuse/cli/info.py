@@ -204,7 +204,7 @@ def _site_lines(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if value["max_alleles"] > 2:
         many = sites["more_than_two_alleles"]
         if sites["more_than_two_alleles_exact"]:
-            text = f"{many:,} {_MANY}"
+            text = f"{many:,} {_MANY}" if many != 1 else f"1 {_MANY.replace('sites', 'site')}"
         else:
             text = (
                 f"about {many:,} {_MANY}, as the {sites['looked_at']:,} that were looked at tell; "

@@ -207,12 +207,23 @@ fileset_options = options(
     ),
 )
 
+
+def _one_program(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """The program that files are for, which may be named but once."""
+    if len(set(names)) > 1:
+        given = " and ".join(f"--for {name}" for name in dict.fromkeys(names))
+        raise click.UsageError(f"{given}: files are for one program only", ctx)
+    return names[0] if names else None
+
+
 format_choice = options(
     _VIEW,
     "Options",
     (
         ("--for", "preset"),
         {
+            "multiple": True,
+            "callback": _one_program,
             "type": click.Choice(list(PRESETS)),
             "help": "Show what this program reads, as it needs it, and say what that sets; other "
             "options stand where they are given. Commands that fit are at the end.",
@@ -422,8 +433,8 @@ log_options = options(
 )
 
 
-def contig_options(default: str = "plink2") -> Callable[[Any], Any]:
-    """The option for names of contigs."""
+def contig_options(default: str | None = None) -> Callable[[Any], Any]:
+    """The option for names of contigs: plink2's, where neither it nor a default is given."""
     return options(
         _VIEW,
         "Options",
@@ -433,7 +444,8 @@ def contig_options(default: str = "plink2") -> Callable[[Any], Any]:
                 "type": click.Choice(CONTIG_NAMES),
                 "default": default,
                 "show_default": True,
-                "help": "Name contigs as plink2 does (chr20 is 20, chrM is MT), or as the store.",
+                "help": "Name contigs as plink2 does (chr20 is 20, chrM is MT), or as the store."
+                + ("" if default else "  [default: plink2]"),
             },
         ),
     )

@@ -80,6 +80,8 @@ class Options:
         Whether variant IDs go to the varid, not the rsid.
     three_columns : bool
         Whether the `.sample` has no column for the sex where no sex is known.
+    no_phenotypes : bool
+        Whether the `.sample` has none of a table's phenotypes: SAIGE takes four columns only.
     """
 
     phased: bool | None = option(
@@ -101,6 +103,7 @@ class Options:
     no_header_samples: bool = option(False, "Leave sample IDs out of the .bgen.")
     id_in_varid: bool = option(False)
     three_columns: bool = option(False)
+    no_phenotypes: bool = option(False)
 
 
 def needs_sites(options: Options) -> bool:
@@ -222,20 +225,20 @@ def sidecars(options: Options) -> list[Sidecar]:
     if not options.no_bgi:
         writers.append(BgiWriter(rsid_known=not options.id_in_varid))
     if not options.no_sample_file:
-        columns = partial(_sample, three_columns=options.three_columns)
+        columns = partial(_sample, options=options)
         writers.append(SampleText(".sample", " ", columns, "--no-sample-file"))
     return writers
 
 
-def _sample(ids: "Texts", table: SampleTable, three_columns: bool) -> "tuple[str, Sequence[Texts]]":
+def _sample(ids: "Texts", table: SampleTable, options: Options) -> "tuple[str, Sequence[Texts]]":
     """Columns of the `.sample`, with the types of phenotypes that plink2 writes."""
     names, types = ["ID_1", "ID_2", "missing"], ["0", "0", "0"]
     columns = [table.fid.or_else("0"), ids, ids.blank().or_else("0")]
-    if table.sex.nbytes or not three_columns:
+    if table.sex.nbytes or not options.three_columns:
         names.append("sex")
         types.append("D")
         columns.append(table.sex.or_else("NA"))
-    for each in table.phenotypes:
+    for each in [] if options.no_phenotypes else table.phenotypes:
         names.append(each.name)
         types.append(_TYPES[each.kind])
         columns.append(each.codes.or_else("NA"))
@@ -261,7 +264,7 @@ def notices(options: Options, findings: Findings) -> list[str]:
             )
     if not options.haploid_as_diploid and findings.haploid():
         found.append(
-            "the .bgen has haploid calls, which REGENIE does not take: give --haploid-as-diploid "
-            "for it"
+            "the .bgen has haploid calls, which REGENIE, SAIGE and BOLT-LMM do not take: give "
+            "--haploid-as-diploid for those"
         )
     return found

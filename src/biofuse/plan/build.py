@@ -105,6 +105,8 @@ def build_plan(options: ViewOptions, directory: str, progress: Callable[[int, in
     if options.samples_table is not None:
         has_fam = "plink" in options.formats
         table, said = read_sample_table(options.samples_table, options.pheno_names, names, has_fam)
+        if table.phenotypes and options.format_options.get("bgen", {}).get("no_phenotypes"):
+            said.append("the .sample has no phenotypes, since SAIGE takes its four columns only")
     subject = Subject(
         names,
         genotypes.ploidy,
