@@ -5,10 +5,12 @@ name before it begins. A few go through the real command too.
 """
 
 import errno
+import gzip
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,15 +19,20 @@ import numpy as np
 import pytest
 from support import reference
 from support.program import HAPLOID
-from support.stores import copy_store, make_store
+from support.stores import copy_store, make_store, zip_store
+from support.views import parse
 
+from biofuse import bgzf
 from biofuse.errors import BiofuseError
 from biofuse.fuse.session import Session
+from biofuse.plan.save import save_plan
 from biofuse.serve.router import Router
 
-from .corpus import frames, messages, plans, stores
+from .corpus import frames, messages, plans, stores, zips
 from .corpus.case import not_stuck
 from .corpus.kinds import KINDS
+from .corpus.shown import Shown
+from .corpus.view import View
 
 ROOT = Path(__file__).parents[1]
 # Cases of each kind in the short form, and seconds in which a process has to be done.
@@ -101,10 +108,55 @@ def test_other_calls_are_found(tmp_path):
     bench.check(lambda chunk: chunk.write_bytes(other), False, True)
 
 
+WRONG = {
+    "bim": lambda data: b"nonsense",
+    "fam": lambda data: b"",
+    "pvar": lambda data: data.replace(b"rs4", b"rs5"),
+    "psam": lambda data: data.replace(b"S0003", b"S0004"),
+    "sample": lambda data: data.replace(b"S0003", b"S0004"),
+    "bgen": lambda data: data.replace(b"rs4", b"rs5"),
+    "bcf": lambda data: bgzf.compressed(gzip.decompress(data).replace(b"CTT", b"CTC")),
+    "pgen": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "bed": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+}
+
+
+@pytest.mark.parametrize("suffix", WRONG)
+def test_other_files_are_found(suffix, tmp_path, monkeypatch):
+    """A file that is wrong, of a store in which something else is damaged, or a zip or a plan."""
+
+    def files(view: View) -> dict[str, bytes]:
+        found = right.func(view)
+        assert WRONG[suffix](found[suffix]) != found[suffix]
+        return found | {suffix: WRONG[suffix](found[suffix])}
+
+    right = View.files
+    store = make_store(tmp_path / "x.vcz", stores.GENOTYPES, chunks=(20, 5))
+    shown = Shown.of(store)
+    archive = zip_store(store).read_bytes()
+    save_plan(parse(store), str(tmp_path / "x.plan"), lambda done, total: None)
+    with zipfile.ZipFile(tmp_path / "x.plan") as saved:
+        members = {name: saved.read(name) for name in saved.namelist()}
+    checks = [
+        partial(stores.check, store, lambda copy: (copy / "more").touch(), ()),
+        partial(zips.check, archive, (), shown),
+        partial(plans.check_saved, store, members, shown),
+    ]
+    for number, check in enumerate(checks):
+        folders = [tmp_path / f"{number}-{what}" for what in ("right", "wrong")]
+        for folder in folders:
+            folder.mkdir()
+        check(folders[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(View, "files", property(files))
+            with pytest.raises(AssertionError):
+                check(folders[1])
+
+
 def test_a_lie_of_a_plan_is_found(tmp_path, monkeypatch):
     """One that is believed where the manifest's checksum is not looked at."""
     bench = plans.Bench(tmp_path)
-    text = bench.sound["plan.json"].replace(b'"num_samples": 3', b'"num_samples": 2')
+    text = bench.sound["plan.json"].replace(b'"wide": false', b'"wide": true')
     damage = partial(plans.write, "plan.json", text)
     bench.is_made_anew(damage, tmp_path)
     value = json.loads(text)["checksum"]

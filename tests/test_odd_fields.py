@@ -8,6 +8,7 @@ import pytest
 import zarr
 from support import reference
 from support.stores import make_store, random_genotypes
+from support.views import plan_view
 
 GENOTYPES = random_genotypes(30, 9, seed=5)
 
@@ -44,6 +45,17 @@ def test_byte_strings_are_text(store, biofuse):
     with biofuse.mount(store) as mount:
         assert mount.fileset() == expected
         assert (mount.dir / "x.bgen").read_bytes() == bgen
+
+
+def test_a_folder_of_a_fields_name_is_no_field(store, tmp_path):
+    plans = []
+    for folder in (None, "variant_foo"):
+        if folder is not None:
+            (store / folder).mkdir()
+        made = plan_view(store, tmp_path / f"{folder}", "--format", "bcf", "--format", "plink2")
+        plans.append(made.shown_names())
+        assert not [text for text in made.warnings if "not stored" in text]
+    assert plans[0] == plans[1]
 
 
 @pytest.mark.slow

@@ -24,9 +24,10 @@ from biofuse.encode.maker import Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
-from biofuse.fuse.directory import Directory
 from biofuse.manifest import MANIFEST, Plan, PlanFolder, checksum_of, read_plan
 from biofuse.stores import Location
+
+from ..corpus.view import show
 
 GENOTYPES = random_genotypes(30, 7, seed=3)
 FORMATS = tuple(word for name in ("plink", "bgen", "plink2", "bcf") for word in ("--format", name))
@@ -157,27 +158,13 @@ def _use(made: Made, text: bytes, is_sound: bool) -> None:
             plan = folder.plan
             if not Location.planned(plan.store).is_local:
                 return
-            _show(folder)
+            show(folder)
             found = _stream(folder)
     except BiofuseError as error:
         check_said(str(error))
         assert not is_sound, error
         return
     assert not is_sound or found == made.expected
-
-
-def _show(folder: PlanFolder) -> None:
-    """What serve does: the files that are shown, and the bytes of sidecars."""
-    plan = folder.plan
-    shown = [(os.fsencode(each.name), each.size) for each in (*plan.static, *plan.streamed)]
-    Directory(shown, plan.modified_ns, lambda read: None)
-    for each in plan.static:
-        start, _ = plan.packed.get(each.path, (0, 0))
-        fd = folder.open(*plan.on_disk([each.path]))
-        try:
-            assert len(os.pread(fd, each.size, start)) == each.size, each
-        finally:
-            os.close(fd)
 
 
 def _stream(folder: PlanFolder) -> list[bytes | None]:

@@ -1,14 +1,16 @@
 """Whether what a plan's manifest says can be of a plan: else it is damage, or another version's.
 
+Of a kept plan's, and the types in a saved one's.
+
 A manifest's checksum tells of what was changed since it was written. This tells of what nobody
 has written, before anything is opened, mapped or allocated because of it.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from types import UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from biofuse.bgzf import framed_size
 from biofuse.trust import is_plain_name
@@ -37,6 +39,8 @@ def fits(value: object, kind: Any) -> bool:
         return True
     if origin is UnionType:
         return any(fits(value, each) for each in inner)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
     if origin is list:
         return isinstance(value, list) and all(fits(each, inner[0]) for each in value)
     if origin is tuple and inner[-1] is ...:
@@ -46,6 +50,10 @@ def fits(value: object, kind: Any) -> bool:
     if origin is dict:
         return isinstance(value, dict) and all(
             fits(key, inner[0]) and fits(each, inner[1]) for key, each in value.items()
+        )
+    if isinstance(kind, type) and is_dataclass(kind):
+        return isinstance(value, kind) and all(
+            fits(getattr(value, each.name), each.type) for each in fields(kind)
         )
     if kind is int:
         return type(value) is int and abs(value) <= _MOST

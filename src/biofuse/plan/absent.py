@@ -277,7 +277,9 @@ class AbsentChunks:
         """
         for name in names:
             with contextlib.suppress(BiofuseError):
-                self._notice_lost(name, "shown as {}")
+                # A folder may be of no array.
+                if name in self._group:
+                    self._notice_lost(name, "shown as {}")
 
     def _notice_lost(self, name: str, shown: str) -> None:
         array = self._group[name]

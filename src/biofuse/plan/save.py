@@ -141,6 +141,7 @@ def _write(
         pins = getattr(store, "pins", None)
         if pins:
             archive.writestr(PINS, pins.to_bytes())
+        about["members"] = len(archive.namelist())
         archive.writestr(MANIFEST, json.dumps(with_checksum(about)))
 
 

@@ -35,7 +35,9 @@ _KINDS: dict[str, Any] = {
     "unlisted": list[str],
     "warnings": dict[str, list[str]],
     "phase": Literal["YES", "NO", "UNKNOWN"],
+    "phased_calls": bool,
     "haploid": bool,
+    "members": int,
 }
 
 
@@ -58,7 +60,8 @@ class SavedPlan:
     ----------
     about : dict
         The manifest: `folders` of the store, `arrays` of which all objects are here, `roots`
-        with the versions of the store's own metadata, and what was found when it was made.
+        with the versions of the store's own metadata, what was found when it was made, and how
+        many `members` there are beside it.
 
     Raises
     ------
@@ -90,6 +93,9 @@ class SavedPlan:
                 raise BiofuseError(
                     f"the plan {name} is damaged: {key} in {MANIFEST} is not of its kind"
                 )
+        if len(objects.names) != self.about["members"] + 1:
+            # A chunk that is not there would be shown as its fill value.
+            raise BiofuseError(f"the plan {name} is damaged: it has not the members that it had")
 
     def pins(self) -> bytes:
         """The versions of the store's objects; none if empty."""
