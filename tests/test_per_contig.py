@@ -20,6 +20,7 @@ from test_engine import prepare
 
 import biofuse as api
 from biofuse.errors import BiofuseError
+from biofuse.formats.chromosome import name_in_files
 from biofuse.plan.filesets import contig_stem
 
 ALL = ("--format", "plink", "--format", "bgen", "--format", "plink2", "--format", "bcf")
@@ -54,9 +55,10 @@ def test_files_are_those_of_a_selection(more, store, tmp_path):
         shown = contig.removeprefix("chr")
         # The contig's name has colons in it.
         chosen = [*words, "-i", f"CHROM='{contig}'" + (f" && {more[1]}" if "-i" in more else "")]
-        alone = make_files(store, tmp_path / shown, *chosen, "--basename", f"x_{shown}")
+        stem = f"x_{name_in_files(shown)}"
+        alone = make_files(store, tmp_path / stem, *chosen, "--basename", stem)
         for suffix in SUFFIXES:
-            name = f"x_{shown}{suffix}"
+            name = f"{stem}{suffix}"
             expected.add(name)
             found = (made.parent / name).read_bytes()
             wanted = (alone.parent / name).read_bytes()
@@ -141,7 +143,9 @@ def test_names_with_slashes(tmp_path):
     made = make_files(store, tmp_path / "made", "--per-contig")
     assert made.with_name("x_a_b.bed").exists()
     assert made.with_name("x_a_b.bim").read_text().startswith("a/b\t")
-    assert contig_stem("{stem}-{contig}", "y", "a/b\n") == "y-a_b_"
+    assert contig_stem("{stem}-{contig}", "y z", "a/b\n") == "y z-a_b_"
+    assert name_in_files("HLA-A*01:01") == "HLA-A_01_01"
+    assert name_in_files("NC_000001.11é") == "NC_000001.11é"
     (tmp_path / "other").mkdir()
     store = with_contigs(tmp_path / "other", ("a/b", "a_b"), 12)
     with pytest.raises(BiofuseError, match="'a/b' and 'a_b' would have files of one name"):
@@ -173,15 +177,33 @@ def test_run_names_a_contigs_files(store, biofuse, tmp_path):
         for c in {contigs}; do wc -c < {stem}_$c.bed; done
     """
     words = ["{bed:2}", "{bed:chr2}", "{bim:HLA-A*01:01}", "{stem:X}", "{dir}"]
-    done = biofuse("run", store, "--per-contig", "--", "bash", "-fc", script, "sh", *words)
+    done = biofuse("run", store, "--per-contig", "--", "sh", "-c", script, "sh", *words)
     lines = done.stdout.splitlines()
     folder = lines[4]
     assert lines[:4] == [
-        f"{folder}/{name}" for name in ("x_2.bed", "x_2.bed", "x_HLA-A*01:01.bim", "x_X")
+        f"{folder}/{name}" for name in ("x_2.bed", "x_2.bed", "x_HLA-A_01_01.bim", "x_X")
     ]
-    assert lines[5].split() == [name.removeprefix("chr") for name in CONTIGS]
+    assert lines[5].split() == [name_in_files(name.removeprefix("chr")) for name in CONTIGS]
     sizes = np.bincount(np.sort(np.arange(103) % 5)) * 6 + 3
     assert list(map(int, lines[6:])) == sizes.tolist()
+
+
+def test_names_that_mean_something_to_a_shell(tmp_path, biofuse):
+    """A store's contigs are words of a loop, whatever they are, and run nothing."""
+    names = ("c/d", "x;id", "*", "$(id)", "a`id`", "q'q", 'p"', "[a-z]", "~u", "\\t")
+    store = with_contigs(tmp_path, names)
+    script = "for c in {contigs}; do ls {stem}_$c.bed; done; set -- $BIOFUSE_CONTIGS; echo $#; ls"
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "file").touch()
+    words = ("--per-contig", "--format", "plink", "--", "sh", "-c", f"{script}; echo {{bed:c/d}}")
+    *files, count, there, named = biofuse("run", store, *words, cwd=folder).stdout.splitlines()
+    found = [os.path.basename(path) for path in files]
+    assert found == [f"x_{name_in_files(name)}.bed" for name in names]
+    assert found[:3] == ["x_c_d.bed", "x_x_id.bed", "x__.bed"]
+    assert (count, there, named) == (str(len(names)), "file", files[0])
+    done = biofuse("run", store, *words[:3], "--", "echo", "{bim:c_d}", "{bim:[a-z]}")
+    assert [os.path.basename(path) for path in done.stdout.split()] == ["x_c_d.bim", "x__a-z_.bim"]
 
 
 def test_contigs_in_the_order_of_sites(tmp_path, biofuse):

@@ -9,7 +9,7 @@ from biofuse import formats
 from biofuse.api.settings import FormatOptions, ViewChoices
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import File
-from biofuse.formats.chromosome import chromosome_name
+from biofuse.formats.chromosome import chromosome_name, name_in_files
 
 # How like a file's name a word is that was probably meant to be one.
 _CLOSE = 0.75
@@ -33,7 +33,7 @@ def help_text() -> str:
         f"{'{stem}':<24} their path, no suffix    $BIOFUSE_STEM",
         f"{'{dir}':<24} their directory          $BIOFUSE_DIR",
         f"{'{bed:22} {stem:22} ...':<24} those of a contig, with --per-contig",
-        f"{'{contigs}':<24} names of all contigs     $BIOFUSE_CONTIGS",
+        f"{'{contigs}':<24} contigs as in file names $BIOFUSE_CONTIGS",
     ]
     head = "\b\nIn COMMAND and its environment these stand for the files:\n"
     return head + "".join(f"  {row}\n" for row in rows)
@@ -115,11 +115,13 @@ class Placeholders:
         Their name without suffix.
     contigs : mapping of str to str
         If there is a fileset for each contig: their names, and their files' without suffix.
+        Commands are told of those as files have them.
     """
 
     def __init__(self, directory: str, stem: str, contigs: Mapping[str, str]):
         self._names = {"dir": directory, "stem": os.path.join(directory, stem)}
         self._contigs = list(contigs)
+        self._by_name = {name_in_files(contig): contig for contig in contigs}
         self._of_contigs: dict[tuple[str, str], str] = {}
         there = set(os.listdir(directory))
         for _, file in _files():
@@ -131,7 +133,8 @@ class Placeholders:
                     self._of_contigs[file.name, contig] = path + file.suffix
                     self._of_contigs["stem", contig] = path
         if contigs:
-            self._names["contigs"] = " ".join(contigs)
+            # Which are put into texts of shells, and come from a store.
+            self._names["contigs"] = " ".join(map(name_in_files, contigs))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -155,7 +158,7 @@ class Placeholders:
     def _path(self, name: str, contig: str | None, text: str) -> str:
         if contig is None:
             return self._names.get(name, text)
-        for each in (contig, chromosome_name(contig)):
+        for each in (contig, chromosome_name(contig), self._by_name.get(contig, contig)):
             if (name, each) in self._of_contigs:
                 return self._of_contigs[name, each]
         if any(name == known for known, _ in self._of_contigs):

@@ -1,4 +1,6 @@
-"""Chromosome names as plink2 writes them."""
+"""Chromosome names as plink2 writes them, and as names of files have them."""
+
+import re
 
 _NUMBERED = {
     "23": "X",
@@ -12,6 +14,8 @@ _NUMBERED = {
 _NAMED = ("X", "Y", "XY", "MT")
 # Not behind "chr".
 _PSEUDOAUTOSOMAL = ("PAR1", "PAR2")
+# Of a contig's name, what may be no part of a file's, or means something else to a shell.
+_NOT_IN_FILES = re.compile(r"[^\w.-]")
 
 
 def chromosome_name(contig: str) -> str:
@@ -26,3 +30,11 @@ def chromosome_name(contig: str) -> str:
         if int(code) <= 22:
             return code
     return _NUMBERED.get(code.upper(), contig)
+
+
+def name_in_files(contig: str) -> str:
+    """A contig's name as those of files have it: letters, digits and `._-`, `_` for others.
+
+    So a shell takes it for one word, whatever a store calls its contigs.
+    """
+    return _NOT_IN_FILES.sub("_", contig)

@@ -1,12 +1,12 @@
 """The filesets of a view: one, or one for each contig."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 
 from biofuse.errors import BiofuseError
 from biofuse.formats.base import VALUES, Subject
+from biofuse.formats.chromosome import name_in_files
 from biofuse.options import ViewOptions
 from biofuse.plan.files import ViewFiles
 from biofuse.plan.record_table import RecordTable
@@ -15,8 +15,6 @@ from biofuse.plan.views import View
 
 # The most bytes of a file's name.
 _MAX_NAME = 255
-# Of a contig's name, what cannot be in a file's.
-_NOT_IN_FILES = re.compile(r"[/\0-\x1f\x7f]")
 
 
 def contig_stem(template: str, stem: str, contig: str) -> str:
@@ -27,9 +25,9 @@ def contig_stem(template: str, stem: str, contig: str) -> str:
     template : str
         With {stem} and {contig}.
     stem, contig : str
-        Slashes and control characters of a contig's name become underscores.
+        The contig is there as `name_in_files` has it.
     """
-    return template.format(stem=stem, contig=_NOT_IN_FILES.sub("_", contig))
+    return template.format(stem=stem, contig=name_in_files(contig))
 
 
 class Filesets:
@@ -140,7 +138,8 @@ class Filesets:
         if size > _MAX_NAME:
             raise BiofuseError(
                 f"the files of contig {contig[:40]}... would have a name of {size} bytes, and "
-                f"{_MAX_NAME} is the most; choose a shorter one with --basename or --name-template"
+                f"{_MAX_NAME} is the most; choose a shorter one (--name-template, --basename, or "
+                "the OUT of an export)"
             )
         self.contigs[contig], self._stems[stem] = stem, contig
         self._contig = contig
