@@ -305,6 +305,10 @@ REFUSED = {
     ("-i", "1<QUAL<5"): "'<' is not expected, at character 7",
     ("-i", "(QUAL>5"): "its end is not expected, at character 8",
     ("-i", "QUAL>5)"): "')' is not expected, at character 7",
+    # Each function within another doubles the ways to read it.
+    ("-i", f"QUAL>5 && {'MAX(' * 60}QUAL"): "this is compared with nothing, at character 251",
+    ("-i", f"{'(' * 2000}QUAL>5{')' * 2000}"): "((((...' cannot be used: it joins too many",
+    ("-i", "QUAL>5 || " * 2000 + "QUAL>6"): "it joins too many conditions",
     ("-i", "QUAL>5 ! POS>1"): "'!' is not understood, at character 8",
     ("-i", "QUAL > #"): "'#' is not understood, at character 8",
     ("-i", "POS%2=0"): "'%2=0' is not understood, at character 4",
@@ -337,7 +341,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("options", REFUSED, ids=" ".join)
+@pytest.mark.parametrize("options", REFUSED, ids=lambda words: " ".join(words)[:60])
 def test_what_is_refused_is_told_in_a_line(options, made):
     _, store = made("filter-cases", make_cases)
     with pytest.raises(BiofuseError) as raised:

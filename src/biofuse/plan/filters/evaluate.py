@@ -79,6 +79,8 @@ class Expression:
             self._condition = compiler.condition(parse(text))
         except ExpressionError as error:
             raise self._error(error) from None
+        except RecursionError:
+            raise self._too_deep() from None
         self.call_fields = sorted(compiler.call_fields)
 
     def matches(self, slab: Slab) -> np.ndarray:
@@ -87,6 +89,15 @@ class Expression:
             return self._condition(slab).sites
         except ExpressionError as error:
             raise self._error(error) from None
+        except RecursionError:
+            raise self._too_deep() from None
+
+    def _too_deep(self) -> BiofuseError:
+        start = f"{self._text[:40]}..." if len(self._text) > 40 else self._text
+        return BiofuseError(
+            f"the expression {start!r} cannot be used: it joins too many conditions, or has "
+            "brackets in too many others"
+        )
 
     def _error(self, error: ExpressionError) -> BiofuseError:
         return BiofuseError(

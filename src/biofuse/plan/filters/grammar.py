@@ -155,6 +155,9 @@ class _Parser:
     def __init__(self, tokens: list[Token]):
         self._tokens = tokens
         self._at = 0
+        # What became of the function whose argument begins at a token, and where it ends: those
+        # within others are come to again, once for each way in which the others are read.
+        self._calls: dict[int, tuple[Call, int] | ExpressionError] = {}
 
     @property
     def _next(self) -> Token:
@@ -274,6 +277,19 @@ class _Parser:
 
     def _call(self, name: Token) -> Call:
         self._take()
+        begin = self._at
+        if begin not in self._calls:
+            try:
+                self._calls[begin] = self._new_call(name), self._at
+            except ExpressionError as error:
+                self._calls[begin] = error
+        found = self._calls[begin]
+        if isinstance(found, ExpressionError):
+            raise found
+        call, self._at = found
+        return call
+
+    def _new_call(self, name: Token) -> Call:
         argument: Node | Side
         # What a function is given is a condition if something is compared in it.
         at = self._at
