@@ -1,7 +1,9 @@
 """`biofuse export --dask`: the bytes of one process, made by many, of which some may die."""
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 
 import distributed
@@ -62,8 +64,33 @@ def test_compressed(store, scheduler, biofuse, tmp_path):
 
 @pytest.mark.slow
 def test_workers_on_this_machine(store, biofuse, tmp_path):
-    biofuse("export", store, tmp_path / "x", "--format", "plink", "--dask", "local")
+    words = ["--format", "plink", "--dask", "local"]
+    with socket.socket() as taken:
+        # Dask's own choice, which another program may have made as well.
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        assert biofuse("export", store, tmp_path / "x", *words).stderr == ""
     assert (tmp_path / "x.bed").read_bytes() == reference.bed(GENOTYPES)
+    assert list(biofuse.temporary.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["the workers start", "they work"])
+def test_ended_with_its_workers(moment, store, biofuse, tmp_path):
+    """By a scheduler of jobs, say, that tells each process: nothing and nobody is left."""
+    words = ["--format", "plink", "--dask", "local"]
+    process = biofuse.popen("export", store, tmp_path / "x", *words, start_new_session=True)
+    if moment == "they work":
+        wait_until(lambda: list(tmp_path.iterdir()), "it has begun", 60)
+    else:
+        wait_until(lambda: list(biofuse.temporary.glob("*/dask-scratch-space")), "they start", 60)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said == ""
+    assert list(biofuse.temporary.iterdir()) == []
+    assert not biofuse.processes()
 
 
 @pytest.mark.slow
@@ -74,7 +101,7 @@ def test_a_worker_that_is_killed(store, expected, biofuse, tmp_path):
         victim = next(iter(cluster.workers.values())).pid
         options = ["--no-bgi", "--dask", cluster.scheduler_address]
         process = biofuse.popen("export", store, tmp_path / "x", *options)
-        wait_until(lambda: list(tmp_path.glob(".x.*.part")), "it has begun")
+        wait_until(lambda: list(tmp_path.iterdir()), "it has begun")
         os.kill(victim, signal.SIGKILL)
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said
@@ -118,6 +145,23 @@ def test_mistakes(store, scheduler, biofuse, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(clusters.BiofuseError, match=r"pip install 'biofuse\[dask\]'"):
         Cluster("local")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense", "missing port"),
+        ("", "missing port"),
+        ("foo://127.0.0.1:99", "unknown address scheme 'foo'"),
+        ("tcp://127.0.0.1:99999", "no port 99999"),
+        ("tcp://127.0.0.1:http", "'http'"),
+    ],
+)
+def test_what_is_no_address(address, reason, store, biofuse, tmp_path):
+    """It is told at once: a client that Dask has begun to make would wait for minutes."""
+    words = ["--format", "plink", "--dask", address]
+    said = biofuse.fails("export", store, tmp_path / "x", *words)
+    assert said.startswith(f"--dask {address!r} is no address") and reason in said
 
 
 def test_an_error_of_a_worker_is_one_line(store, scheduler, biofuse, tmp_path, made):

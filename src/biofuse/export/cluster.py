@@ -16,12 +16,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from biofuse import __version__, temporary
+from biofuse import __version__
 from biofuse.encode.maker import PIECE, Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
 from biofuse.export.journal import Span
+from biofuse.export.local_workers import local_workers
 from biofuse.manifest import Plan
 from biofuse.stores import Location
 from biofuse.stores.secrets import Secrets
@@ -181,7 +182,7 @@ class Cluster:
     Raises
     ------
     BiofuseError
-        If Dask is not installed, or the scheduler does not answer.
+        If Dask is not installed, or the address is none, or the scheduler does not answer.
     """
 
     def __init__(self, address: str):
@@ -191,18 +192,20 @@ class Cluster:
             raise BiofuseError(
                 "--dask takes Dask: pip install 'biofuse[dask]' here and on the workers"
             ) from None
-        self._stack = contextlib.ExitStack()
-        try:
+        if address != "local":
+            _check_address(address)
+        with contextlib.ExitStack() as stack:
             if address == "local":
-                address = self._stack.enter_context(_local_cluster())
-            self._client: Any = self._stack.enter_context(
-                distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-            )
-        except (OSError, ValueError) as error:
-            self._stack.close()
-            raise BiofuseError(
-                f"the Dask scheduler at {address} does not answer: {error}"
-            ) from error
+                address = stack.enter_context(local_workers())
+            try:
+                self._client: Any = stack.enter_context(
+                    distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+                )
+            except (OSError, ValueError) as error:
+                raise BiofuseError(
+                    f"the Dask scheduler at {address} does not answer: {error}"
+                ) from error
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> "Cluster":
         return self
@@ -264,6 +267,26 @@ class Cluster:
                     future.cancel()
 
 
+def _check_address(address: str) -> None:
+    """Raise `BiofuseError` if this is no address of a scheduler.
+
+    A client of Dask's that is made with such a one does not end.
+    """
+    from distributed.comm import addressing, registry
+
+    try:
+        scheme, place = addressing.parse_address(address)
+        registry.get_backend(scheme)
+        _, port = addressing.parse_host_port(place)
+        if not 0 < port < 1 << 16:
+            raise ValueError(f"there is no port {port}")
+    except ValueError as error:
+        raise BiofuseError(
+            f"--dask {address!r} is no address of a scheduler, such as tcp://host:8786, nor "
+            f"'local': {error}"
+        ) from error
+
+
 def _some(under_way: dict[Future[Any], tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """What is done by now, once anything is."""
     done, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -275,27 +298,3 @@ def _some(under_way: dict[Future[Any], tuple[Any, ...]]) -> Iterator[tuple[tuple
             raise
         except Exception as error:
             raise BiofuseError(f"a Dask worker failed: {error}") from error
-
-
-@contextlib.contextmanager
-def _local_cluster() -> Iterator[str]:
-    """Workers on this machine, one a core; yields the scheduler's address."""
-    import logging
-
-    import dask
-    import distributed
-
-    cores = len(os.sched_getaffinity(0))
-    with (
-        temporary.folder("dask") as folder,
-        dask.config.set({"temporary-directory": folder}),
-        distributed.LocalCluster(
-            n_workers=cores,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            local_directory=folder,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address
