@@ -19,8 +19,8 @@ from .fuzz import plans
 from .fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[1]
-# Inputs that are changed at random: of each target, and seconds of each under atheris.
-CHANGED_SHORT, CHANGED_LONG, SECONDS = 15, 300, 3
+# Inputs that are changed at random: of each target, and runs or seconds of each under atheris.
+CHANGED_SHORT, CHANGED_LONG, RUNS, SECONDS = 15, 300, 200, 3
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -40,12 +40,12 @@ def test_seeds_and_changes_of_them(name, seed, is_long):
 
 
 def test_a_moment_of_each(is_long, tmp_path):
-    """In the short form of one of them, so that it is known to begin."""
-    names = [f"py/{name}" for name in TARGETS] if is_long else ["py/manifest"]
+    """Under atheris; in the short form some runs of each, by processes that import together."""
+    names = [f"py/{name}" for name in TARGETS]
+    most = ["--seconds", str(SECONDS)] if is_long else ["--together", "--runs", str(RUNS)]
     paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]
-    words = ["--seconds", str(SECONDS if is_long else 1), "--folder", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "fs_tests.fuzz", *words, *names],
+        [sys.executable, "-P", "-m", "fs_tests.fuzz", *most, "--folder", str(tmp_path), *names],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
@@ -54,7 +54,19 @@ def test_a_moment_of_each(is_long, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()[1:]
     assert [line.split()[0] for line in lines] == names
-    assert all(int(line.split()[2]) > 0 for line in lines)
+    assert all(int(line.split()[2]) >= (1 if is_long else RUNS) for line in lines), lines
+
+
+def test_what_one_of_several_finds_is_told(tmp_path, monkeypatch):
+    """By a process that ends before the second one of them."""
+    log = tmp_path / "py/regions/log"
+    program = f"""cat > {tmp_path}/tasks; touch {log}; echo '{{"name": "regions", "code": 77}}'"""
+    monkeypatch.setattr(fuzz, "PYTHON", ("sh", "-c", program))
+    found = [*fuzz.run_together(["py/regions", "py/wire"], tmp_path, ["-runs=5"], 2)]
+    assert [each.findings[0].split(":")[0] for each in found] == ["exit code 77", "exit code -1"]
+    tasks = [json.loads(line) for line in (tmp_path / "tasks").read_text().splitlines()]
+    assert [each["words"][0] for each in tasks] == ["regions", "wire"]
+    assert all("-runs=5" in each["words"] for each in tasks)
 
 
 def test_what_is_found_is_told(tmp_path, monkeypatch):
