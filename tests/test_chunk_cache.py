@@ -2,11 +2,13 @@
 
 import errno
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 from support import reference
 from support.damage import read_everywhere, read_uncached
+from support.faults import GARBLED
 from support.places import PLAIN, consolidated
 from support.program import wait_until
 from support.stores import chunk_files, make_store, random_genotypes
@@ -224,6 +226,46 @@ def test_damaged_entries_are_fetched_again(place, old, kept, placer, biofuse):
         wait_until(
             lambda: all(p.exists() and p.read_bytes() == whole[p] for p in hurt), "all are kept"
         )
+
+
+@pytest.mark.parametrize("kind", ["garble", "short"])
+@pytest.mark.parametrize("place", PLAIN)
+def test_what_came_damaged_is_fetched_again(place, kind, old, kept, placer, biofuse):
+    """Though it had the object's version: by the same mount, and by others."""
+    there = placer.put(place, old)
+    with mount(there, biofuse, kept, "--timeout", "3") as first:
+        first.expect_log("call_genotype")
+        fault = there.proxy.fault(kind, CALLS, method="GET", times=None)
+        # A part that is too short is asked for again, until the deadline.
+        errors = read_everywhere(first.bed, BED, 50 * RECORD)
+        assert set(errors.values()) == {errno.EIO}
+        there.proxy.faults.remove(fault)
+        assert read_everywhere(first.bed, BED, 3 * RECORD) == {}
+    with mount(there, biofuse, kept) as second:
+        assert second.bed.read_bytes() == BED
+        assert second.log_text() == ""
+
+
+def garble(entry: Path) -> None:
+    """Make what an entry keeps no frame, as if it had come so."""
+    content = bytearray(entry.read_bytes())
+    magic, size, _, told, of = module._HEAD.unpack_from(content)
+    start = module._HEAD.size
+    content = content[: start + told] + GARBLED + content[start + told + len(GARBLED) :]
+    module._HEAD.pack_into(content, 0, magic, size, zlib.crc32(content[start:]), told, of)
+    entry.write_bytes(content)
+
+
+def test_what_has_come_damaged_to_another_mount_is_seen_by_nobody(old, kept, placer, biofuse):
+    there = placer.put("s3", old)
+    fill(there, biofuse, kept)
+    for entry in entries(kept):
+        garble(entry)
+    with mount(there, biofuse, kept) as second:
+        second.expect_log("call_genotype has chunks that are not what its metadata says")
+        assert second.bed.read_bytes() == BED
+        assert entries(kept) == []
+    fill(there, biofuse, kept)
 
 
 def test_what_cannot_be_written_is_told_once(old, placer, biofuse, tmp_path):

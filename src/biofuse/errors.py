@@ -40,6 +40,10 @@ class StoreChangedError(BiofuseError):
         super().__init__(message, _errno.ESTALE)
 
 
+class UnansweredError(BiofuseError):
+    """A server did not give what it was asked for."""
+
+
 class NoRoomError(BiofuseError):
     """There is no room for what is to be written; another folder may have some."""
 

@@ -10,7 +10,7 @@ from typing import cast
 from biofuse import native
 from biofuse.encode.records import Records, open_encoder
 from biofuse.encode.turns import Turns
-from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError, UnansweredError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
@@ -186,13 +186,13 @@ class Encoder:
             If they cannot be made; the text has the chunk's key.
         """
         self._hint_next(number, first, last)
-        file = self._files[number]
-        position = 0
         try:
-            with self._borrow_rows() as rows:
-                for start, stop in self._parts(file, first, last):
-                    size = self._encode_part(file, rows, start, stop, out[position:])
-                    position += size
+            try:
+                self._encode(number, first, last, out)
+            except BiofuseError as error:
+                if not self._doubt(number, first, last, error):
+                    raise
+                self._encode(number, first, last, out)
         except BiofuseError as error:
             if not isinstance(error, StoreChangedError) and self._changed():
                 raise StoreChangedError(
@@ -201,6 +201,27 @@ class Encoder:
             raise
         if self._changed():
             raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
+
+    def _encode(self, number: int, first: int, last: int, out: memoryview) -> None:
+        file = self._files[number]
+        position = 0
+        with self._borrow_rows() as rows:
+            for start, stop in self._parts(file, first, last):
+                size = self._encode_part(file, rows, start, stop, out[position:])
+                position += size
+
+    def _doubt(self, number: int, first: int, last: int, error: BiofuseError) -> bool:
+        """Forget what came of the chunks of records that cannot be made; whether to try again.
+
+        That is where it may have been on disk, from where it would come so for ever.
+        """
+        if not self._store.far or isinstance(error, StoreChangedError | UnansweredError):
+            return False
+        keys = {key for record in range(first, last) for key in self.keys(number, record)}
+        for key in keys:
+            self._cache.drop(key)
+        doubt = getattr(self._store, "doubt", None)
+        return doubt is not None and bool(doubt(keys))
 
     def keys(self, number: int, record: int) -> list[str]:
         """Keys of the chunks that a record of a streamed file is made from."""

@@ -147,6 +147,19 @@ class ChunkCache:
                 self._usable = False
                 logger.warning("chunks are not kept in %s any more: %s", self.path, error)
 
+    def remove(self, store: str, key: str, version: int) -> None:
+        """Keep an object no longer.
+
+        Parameters
+        ----------
+        store, key : str
+        version : int
+            As of `find`.
+        """
+        name = _name(_digest(store, key), version)
+        with contextlib.suppress(OSError, UntrustedError), _opened(self.path) as folder:
+            _remove(f"{name[:2]}/{name}", folder)
+
     def _write(self, folder: int, name: str, pieces: list[Any]) -> None:
         part = name[:2]
         with contextlib.suppress(FileExistsError):

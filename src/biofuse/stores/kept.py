@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -91,14 +91,31 @@ class KeptObjects:
         self._now: dict[int, int] | None = None
         self._lock = threading.Lock()
         self._waiting = 0
+        self._doubted: set[str] = set()
 
     def get(
         self, key: str, start: int, stop: int | None, ahead: bool, whole: bool
     ) -> "Future[Piece | None]":
         """As `Requests.get`."""
-        if is_metadata(key):
+        if is_metadata(key) or key in self._doubted:
             return self._requests.get(key, start, stop, ahead, whole)
         return event_loop().submit(self._get(key, start, stop, ahead, whole))
+
+    def doubt(self, keys: Iterable[str]) -> bool:
+        """Neither keep objects any more nor take them from disk: what came of them was damaged.
+
+        Returns
+        -------
+        bool
+            Whether there is one of which something may have been on disk.
+        """
+        doubted = [key for key in keys if key not in self._doubted]
+        self._doubted.update(doubted)
+        for key in doubted:
+            version = self._pins.known(key)
+            if version is not None:
+                self._cache.remove(self._place, key, version)
+        return bool(doubted)
 
     async def _get(
         self, key: str, start: int, stop: int | None, ahead: bool, whole: bool
@@ -162,7 +179,11 @@ class KeptObjects:
 
     def _put(self, key: str, meta: Mapping[str, Any], data: bytes | memoryview) -> None:
         try:
-            self._cache.put(self._place, key, meta, data)
+            if key not in self._doubted:
+                self._cache.put(self._place, key, meta, data)
+            if key in self._doubted:
+                # Since it was begun.
+                self._cache.remove(self._place, key, number_of(version_of(meta)))
         finally:
             with self._lock:
                 self._waiting -= len(data)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,10 @@ class ObjectStore:
                 self.pins,
                 lambda: self._objects("") if self.lists else None,
             )
+
+    def doubt(self, keys: Iterable[str]) -> bool:
+        """Say that what came of chunks was damaged; whether that may have been on disk."""
+        return self._kept is not None and self._kept.doubt(keys)
 
     def _fetch(
         self,
