@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from support.oracles import Fileset, plink2
 from support.stores import make_store, random_genotypes
 
 import biofuse
+from biofuse.api.checks import SECONDS, SIZES
 from biofuse.api.options import MountOptions, Options
 from biofuse.cli import mount
+from biofuse.cli.params import Size
 from biofuse.errors import BiofuseError
 
 GENOTYPES = random_genotypes(60, 12, seed=3)
@@ -40,6 +43,14 @@ METHODS = {
     },
     "Mount": {"status"},
 }
+
+
+# Options of the command that are keywords here.
+OFFERED = [
+    param
+    for param in mount.command.params
+    if param.type.name != "path" and param.name != "foreground"
+]
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +150,30 @@ def test_a_dataclass_of_options(store):
         ({"multiallelic": "splitting"}, "multiallelic='splitting'"),
         ({"memory": "1KiB"}, "memory=1KiB is below"),
         ({"memory": "many"}, "'many' is not a size"),
+        ({"memory": float("inf")}, "memory=inf: a size such as 512MiB is wanted"),
+        ({"memory": 10**30}, ": a size such as 512MiB is wanted"),
+        ({"memory": "9" * 30}, "more than any machine has"),
+        ({"chunk_cache": "x", "chunk_cache_size": -1}, "chunk_cache_size=-1: a size such as"),
+        ({"threads": 2.5}, "threads=2.5: a whole number, 1 to 64, is wanted"),
+        ({"threads": "x"}, "threads='x': a whole number"),
+        ({"threads": True}, "threads=True: a whole number"),
+        ({"timeout": 0}, "timeout=0: a number of seconds, 0.1 or more, is wanted"),
+        ({"timeout": float("nan")}, "timeout=nan: a number of seconds"),
+        ({"no_bim": "yes"}, "no_bim='yes': True or False is wanted"),
+        ({"samples": b"north001"}, "samples=b'north001': text, or a list of it, is wanted"),
+        ({"samples": []}, "samples=[]: a list of one at least, or None, is wanted"),
+        ({"samples": ["S0001", 2]}, "samples=['S0001', 2]: text"),
+        ({"regions": 5}, "regions=5: text, or a list of it, is wanted"),
+        ({"max_alleles": "x"}, "max_alleles='x': a whole number is wanted"),
+        ({"min_ac": 2.5}, "min_ac=2.5: a whole number, or text such as '3:minor', is wanted"),
+        ({"min_af": b"1"}, "min_af=b'1': a number, or text such as"),
+        ({"plan": 5}, "plan=5: a path is wanted"),
+        ({"include": 5}, "include=5: text is wanted"),
+        ({"formats": 5}, "formats=5: text, or a list of it"),
+        ({"multiallelic": None}, "multiallelic=None: text is wanted"),
+        ({"storage_options": {"secret_key": object()}}, "storage_options: a mapping of names"),
+        ({"storage_options": "key=value"}, "storage_options: a mapping of names"),
+        ({"options": "plink"}, "options='plink': a biofuse.Options is wanted"),
         ({"threads": 0}, "threads=0"),
         ({"formats": "plink", "bits": 16}, "--bits"),
         ({"chunk_cache_size": 7}, "goes with"),
@@ -157,6 +192,62 @@ def test_mistakes_are_one_line(options, words, store):
     # Nothing of what is inside.
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"allocator": "foo"}, "allocator='foo' is not one of 'system', 'jemalloc'"),
+        ({"read_ahead_kb": -1}, "read_ahead_kb=-1: a whole number, 0 to 65536, is wanted"),
+        ({"readahead_workers": -1}, "readahead_workers=-1: a whole number, 0 or more, is wanted"),
+        ({"idle_timeout": 0.05}, "idle_timeout=0.05: a number of seconds"),
+        ({"direct_io": "plink2"}, "direct_io='plink2': a list of text is wanted"),
+        ({"metrics": -1}, "-1"),
+        ({"metrics": 2.5}, "metrics=2.5: a port, or the path of a socket, is wanted"),
+        ({"log_level": "loud"}, "log_level='loud' is not one of"),
+        ({"directory": 5}, "directory=5: a path or URL is wanted"),
+        ({"options": {}}, "options={}: a biofuse.MountOptions is wanted"),
+    ],
+    ids=str,
+)
+def test_mistakes_of_mounts_are_one_line(options, words, store):
+    with pytest.raises(BiofuseError) as caught:
+        biofuse.mounted(store, **options).__enter__()
+    assert words in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("param", OFFERED)
+def test_what_the_command_refuses_is_refused(param):
+    """At the ends of what it takes, where there are ends."""
+    kind = param.type
+    name = param.name.rpartition("__")[2]
+    if isinstance(kind, click.Choice) and name != "preset":
+        name = {"format_names": "formats"}.get(name, name)
+        refused, taken = ["nothing"], kind.choices[:1]
+    elif isinstance(kind, (click.IntRange, click.FloatRange)):
+        refused, taken = [kind.min - 0.01 if name in SECONDS else kind.min - 1], [kind.min]
+        if kind.max is not None:
+            refused, taken = [*refused, kind.max + 1], [*taken, kind.max]
+    elif isinstance(kind, Size):
+        least = SIZES[name]
+        refused, taken = [least - 1, "x", 1 << 61], [least, "1GiB"]
+    else:
+        refused, taken = [object()], []
+    for value in refused:
+        with pytest.raises((click.BadParameter, BiofuseError)):
+            kind.convert(str(value), None, None) if taken else MountOptions(**{name: value})
+        if name != "preset":
+            with pytest.raises(BiofuseError):
+                MountOptions(**{name: value})
+    for value in taken:
+        made = kind.convert(str(value), None, None)
+        MountOptions(**{name: int(made) if name == "bits" else made})
+
+
+def test_no_name_of_a_store():
+    with pytest.raises(BiofuseError, match="store=5: a path or URL is wanted"):
+        biofuse.open(5)
 
 
 def test_a_keyword_that_is_not_known(store):
@@ -229,7 +320,7 @@ def test_a_mount_for_a_while(store, biofuse, monkeypatch):
         directory = mount.directory
     assert not os.path.exists(directory)
     place = biofuse.new_directory()
-    with package.mounted(store, place, no_cache=True) as mount:
+    with package.mounted(store, place, options=package.Options(no_cache=True)) as mount:
         assert (place / "x.bed").exists()
         assert mount.directory == str(place)
     assert list(place.iterdir()) == []

@@ -9,6 +9,8 @@ from biofuse.errors import BiofuseError
 _DEFAULT_BUDGET = 128 << 20
 # Caches and scratch cannot be divided further with any use.
 MIN_BUDGET = 4 << 20
+# Beyond any machine's.
+MAX_SIZE = 1 << 60
 # Of the budget.
 SCRATCH_PART = 4
 # Records are made whole, and more than one thread makes some.
@@ -126,7 +128,10 @@ def parse_size(text: str) -> int:
     if not found or found[2].lower() not in _UNITS:
         raise BiofuseError(f"{text!r} is not a size; write it as 128MiB or 1GiB")
     shift = _UNITS[found[2].lower()]
-    return int(float(found[1]) * (1 if shift == 1 else 1 << shift))
+    size = float(found[1]) * (1 if shift == 1 else 1 << shift)
+    if size > MAX_SIZE:
+        raise BiofuseError(f"{text!r} is more than any machine has; write it as 128MiB or 1GiB")
+    return int(size)
 
 
 def format_size(size: float) -> str:

@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from biofuse import temporary
+from biofuse.api.checks import check_path
 from biofuse.api.errors import public
 from biofuse.api.leftovers import clear_leftovers
 from biofuse.api.live import end_mount, failed_reads, read_status
-from biofuse.api.options import MountOptions, Path
+from biofuse.api.options import MountOptions, Options, Path
 from biofuse.api.planning import plan_view
 from biofuse.api.serving import ServingProcess, check_mountpoint
 from biofuse.api.settings import serve_config
@@ -69,7 +70,7 @@ class Mount:
 def mounted(
     store: Path,
     directory: Path | None = None,
-    options: MountOptions | None = None,
+    options: Options | None = None,
     **keywords: Any,
 ) -> Iterator[Mount]:
     """Mount a store for the time of a block. It takes FUSE.
@@ -80,7 +81,7 @@ def mounted(
         A VCF Zarr store: a directory, a zip file or a URL.
     directory : path-like, optional
         An empty directory; one is made, and removed, where there is none.
-    options : MountOptions, optional
+    options : MountOptions or Options, optional
     **keywords
         Options by name, such as ``regions="20"``; see `MountOptions`.
 
@@ -100,6 +101,8 @@ def mounted(
     ...     subprocess.run(["plink2", "--bfile", mount.stem, "--freq"], check=True)
     """
     chosen = MountOptions.of(options, keywords)
+    with public():
+        check_path("directory", "" if directory is None else directory)
     with contextlib.ExitStack() as stack:
         if directory is None:
             made = stack.enter_context(temporary.folder("mount"))

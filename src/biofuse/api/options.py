@@ -3,14 +3,17 @@
 import dataclasses
 import difflib
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
 from biofuse import formats
+from biofuse.address import parse_address
+from biofuse.api.checks import check_options, check_path
+from biofuse.api.errors import public
 from biofuse.api.settings import (
-    MAX_THREADS,
     CacheOptions,
     FormatOptions,
     LogOptions,
@@ -23,14 +26,8 @@ from biofuse.api.settings import (
 )
 from biofuse.api.views import view_options
 from biofuse.errors import BiofuseError
-from biofuse.memory import MIN_BUDGET, parse_size
-from biofuse.options import (
-    CONTIG_NAMES,
-    MISSING_CHUNKS_POLICIES,
-    MULTIALLELIC_POLICIES,
-    Selection,
-    ViewOptions,
-)
+from biofuse.memory import parse_size
+from biofuse.options import Selection, ViewOptions
 from biofuse.selection_files import read_selection
 from biofuse.stores import Location
 
@@ -192,22 +189,36 @@ class Options:
     chunk_cache: Path | None = None
     chunk_cache_size: int | str | None = None
 
+    def __post_init__(self) -> None:
+        with public():
+            check_options(self)
+
     @classmethod
-    def of(cls: type[T], options: "T | None", keywords: Mapping[str, Any]) -> T:
+    def of(cls: type[T], options: "Options | None", keywords: Mapping[str, Any]) -> T:
         """Options with some changed.
 
         Raises
         ------
+        BiofuseError
+            If these are no options, or one of them is not what it may be.
         TypeError
             If there is no such option.
         """
+        given: dict[str, Any] = {}
+        if isinstance(options, Options):
+            given = {each.name: getattr(options, each.name) for each in dataclasses.fields(options)}
+        elif options is not None:
+            raise BiofuseError(
+                f"options={reprlib.repr(options)}: a biofuse.{cls.__name__} is wanted; what it has "
+                "goes by name, as in formats='plink'"
+            ) from None
         known = [field.name for field in dataclasses.fields(cls)]
         for name in keywords:
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise TypeError(f"there is no option {name}{hint}")
-        return cls(**keywords) if options is None else dataclasses.replace(options, **keywords)
+        return cls(**{**{name: given[name] for name in given if name in known}, **keywords})
 
     def location(self, store: Path) -> Location:
         """Where the store is.
@@ -217,6 +228,7 @@ class Options:
         BiofuseError
             If there can be none.
         """
+        check_path("store", store)
         pairs = tuple(
             f"{key}={json.dumps(value)}" for key, value in (self.storage_options or {}).items()
         )
@@ -231,14 +243,10 @@ class Options:
         BiofuseError
             If options do not go together, or a file that is named cannot be read.
         """
-        for name, choices in _CHOICES.items():
-            _check_choice(name, getattr(self, name), choices)
         return view_options(location, self._choices(), self._selection(), self._format_options())
 
     def _choices(self) -> ViewChoices:
         names = [self.formats] if isinstance(self.formats, str) else list(self.formats or ())
-        for name in names:
-            _check_choice("formats", name, formats.NAMES)
         phenotypes = self.pheno_name
         if phenotypes is not None and not isinstance(phenotypes, str):
             phenotypes = ",".join(phenotypes)
@@ -283,12 +291,9 @@ class Options:
 
     def serving(self, **more: Any) -> ServingOptions:
         """How bytes are made."""
-        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
-            raise BiofuseError(f"threads={self.threads} is not among 1 to {MAX_THREADS}")
-        memory = _size(self.memory)
-        if memory is not None and memory < MIN_BUDGET:
-            raise BiofuseError(f"memory={self.memory} is below the least, {MIN_BUDGET} bytes")
-        return ServingOptions(memory=memory, threads=self.threads, timeout=self.timeout, **more)
+        return ServingOptions(
+            memory=_size(self.memory), threads=self.threads, timeout=self.timeout, **more
+        )
 
     def caches(self) -> CacheOptions:
         """Where plans and chunks are kept."""
@@ -355,7 +360,7 @@ class MountOptions(Options):
             idle_timeout=self.idle_timeout,
             read_ahead_kb=self.read_ahead_kb,
             direct_io=tuple(self.direct_io),
-            metrics=None if self.metrics is None else str(self.metrics),
+            metrics=None if self.metrics is None else str(parse_address(str(self.metrics))),
             allow_other=self.allow_other,
             auto_unmount=self.auto_unmount,
             **more,
@@ -363,7 +368,6 @@ class MountOptions(Options):
 
     def logs(self) -> LogOptions:
         """What is logged, and where."""
-        _check_choice("log_level", self.log_level, ("warning", "info", "debug"))
         paths = (self.log_file, self.access_log)
         return LogOptions(
             self.log_level, *(None if path is None else fspath(path) for path in paths)
@@ -371,21 +375,6 @@ class MountOptions(Options):
 
 
 _NUMBERS = ("min_ac", "max_ac", "min_af", "max_af")
-_CHOICES = {
-    "multiallelic": MULTIALLELIC_POLICIES,
-    "contig_names": CONTIG_NAMES,
-    "missing_chunks": MISSING_CHUNKS_POLICIES,
-    "bgen_field": ("GT", "GP", "DS"),
-    "bits": (8, 16),
-    "dosage": ("GT", "DS", "GP"),
-    "backend_storage": (None, "fsspec", "obstore", "icechunk"),
-}
-
-
-def _check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    if value not in choices:
-        shown = ", ".join(repr(choice) for choice in choices if choice is not None)
-        raise BiofuseError(f"{name}={value!r} is not one of {shown}")
 
 
 def _size(value: int | str | None) -> int | None:

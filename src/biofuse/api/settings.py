@@ -8,7 +8,7 @@ from typing import Any
 from biofuse import formats
 from biofuse.allocators import find_allocator
 from biofuse.errors import BiofuseError
-from biofuse.memory import default_budget
+from biofuse.memory import MIN_BUDGET, default_budget
 from biofuse.options import NamedFile, ViewOptions
 from biofuse.plan.cache import PlanCache, default_cache_dir
 from biofuse.serve.config import ServeConfig
@@ -17,6 +17,15 @@ from biofuse.stores.secrets import describe
 from biofuse.table_files import read_genetic_map, read_table
 
 MAX_THREADS = 64
+# The least and the most of options that are numbers; the least of seconds, and of sizes.
+RANGES: dict[str, tuple[int, int | None]] = {
+    "threads": (1, MAX_THREADS),
+    "readahead_workers": (0, None),
+    "read_ahead_kb": (0, 65536),
+}
+SECONDS = {"timeout": 0.1, "idle_timeout": 0.1}
+SIZES = {"memory": MIN_BUDGET, "readahead_buffer_size": 0, "chunk_cache_size": 0}
+LOG_LEVELS = ("warning", "info", "debug")
 _LOCAL_THREADS = 4
 _REMOTE_THREADS = 8
 _LOCAL_TIMEOUT = 30.0

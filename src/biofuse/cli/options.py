@@ -17,7 +17,6 @@ from biofuse.api.presets import PRESETS
 from biofuse.cli.completion import names_of
 from biofuse.cli.params import ListenAddress, Name, Part, Row, Seconds, Size, options
 from biofuse.cli.source import TypedStore
-from biofuse.memory import MIN_BUDGET
 from biofuse.options import CONTIG_NAMES, MISSING_CHUNKS_POLICIES, MULTIALLELIC_POLICIES
 from biofuse.selection_files import read_selection
 
@@ -275,7 +274,7 @@ plan_option = options(
 _MEMORY: Row = (
     ("--memory",),
     {
-        "type": Size(least=MIN_BUDGET),
+        "type": Size(least=settings.SIZES["memory"]),
         "metavar": "SIZE",
         "help": "Memory for caches and scratch together.  [default: 128MiB; in a "
         "job or container at most a quarter of its limit]",
@@ -284,7 +283,7 @@ _MEMORY: Row = (
 _THREADS: Row = (
     ("--threads",),
     {
-        "type": click.IntRange(1, settings.MAX_THREADS),
+        "type": click.IntRange(*settings.RANGES["threads"]),
         "help": "Threads that encode.  [default: cores, up to 4; 8 for a store that is not local]",
     },
 )
@@ -323,7 +322,7 @@ serving_options = options(
     (
         ("--readahead-workers",),
         {
-            "type": click.IntRange(0),
+            "type": click.IntRange(*settings.RANGES["readahead_workers"]),
             "help": "As in biofuse 0.1.0; for a local store at most as many as cores.",
         },
     ),
@@ -345,7 +344,7 @@ serving_options = options(
     (
         ("--read-ahead-kb",),
         {
-            "type": click.IntRange(0, 65536),
+            "type": click.IntRange(*settings.RANGES["read_ahead_kb"]),
             "default": 1024,
             "show_default": True,
             "metavar": "KIB",
@@ -416,7 +415,7 @@ log_options = options(
     (
         ("--log-level",),
         {
-            "type": click.Choice(["warning", "info", "debug"], case_sensitive=False),
+            "type": click.Choice(settings.LOG_LEVELS, case_sensitive=False),
             "default": "warning",
             "show_default": True,
             "help": "What is logged.",
