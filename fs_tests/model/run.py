@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +176,10 @@ class Episode:
     def __init__(
         self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path
     ):
-        self._inputs, self._settings = inputs, settings
         self._view = inputs.view(settings.view(number))
+        if settings.place in _FAR and self._view.view.is_slow:
+            settings = replace(settings, timeout=2 * settings.deadline)
+        self._inputs, self._settings = inputs, settings
         self._seed = settings.seed * 1000 + number
         self._seconds = seconds
         self._folder = folder

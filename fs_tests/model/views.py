@@ -27,6 +27,9 @@ class View:
         Whether `biofuse plan` has made a file before, which is used, where that can be.
     keeps_chunks : bool
         Whether chunks are kept on disk, where that can be.
+    is_slow : bool
+        Whether zarr-python makes it, whose import alone takes a worker seconds on a machine that
+        has much to do.
     """
 
     name: str
@@ -36,6 +39,7 @@ class View:
     words: tuple[str, ...] = ()
     is_planned: bool = False
     keeps_chunks: bool = False
+    is_slow: bool = False
 
     @property
     def given(self) -> dict[str, Any]:
@@ -80,6 +84,7 @@ VIEWS = (
             ".pgen": ("call_genotype", "call_DS"),
             ".bcf": (*_PHASED, "call_DP", "call_DS"),
         },
+        keeps_chunks=True,
     ),
     View(
         "split",
@@ -110,6 +115,8 @@ VIEWS = (
             ".pgen": ("call_genotype", "call_GP"),
             ".bcf": _PHASED,
         },
+        keeps_chunks=True,
+        is_slow=True,
     ),
 )
 # So many of them, the first, take seconds to make.
