@@ -49,7 +49,8 @@ class SharedIds:
         self._hold(first, ids, made)
         if run[-1]:
             self._release()
-            self._count_within(run, np.flatnonzero(~first & ~last), ids, made)
+            several = np.bincount(run)[run] > 1
+            self._count_within(run, np.flatnonzero(several & ~first & ~last), ids, made)
             self._hold(last, ids, made)
         self._position = int(contig[-1]), int(position[-1])
 
