@@ -2,11 +2,15 @@
 
 import errno
 import os
+import re
 import socket
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 
 DEVICE = "/dev/fuse"
+# Of every Linux.
+_DEVICE_NUMBER = os.makedev(10, 229)
 _HELPERS = ("fusermount3", "fusermount")
 # Where the helper finds the socket that it is to send the session's descriptor through.
 _SOCKET_VARIABLE = "_FUSE_COMMFD"
@@ -53,6 +57,29 @@ def check(device: str = DEVICE) -> None:
         raise MountError(f"{device} cannot be opened by you; ask the administrator")
     if find_helper() is None and os.geteuid() != 0:
         raise MountError("fusermount3 is not installed; it is in the package fuse3")
+
+
+def given_session(path: str) -> int | None:
+    """The descriptor of a session that somebody else has mounted, where a path names one.
+
+    It is /dev/fd/N then, as libfuse takes it in place of a mountpoint.
+
+    Raises
+    ------
+    MountError
+        If that is open for something else, or not at all.
+    """
+    found = re.fullmatch(r"/dev/fd/([0-9]{1,9})", path)
+    if found is None:
+        return None
+    fd = int(found[1])
+    try:
+        status = os.fstat(fd)
+    except OSError as error:
+        raise MountError(f"{path} is not open: no session of FUSE was handed on") from error
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _DEVICE_NUMBER:
+        raise MountError(f"{path} is not {DEVICE}, opened and mounted by whoever hands it on")
+    return fd
 
 
 def mount(

@@ -54,6 +54,8 @@ class ServeConfig:
         Directory in which chunks of a store at some distance are kept.
     chunk_cache_size : int
         Bytes that may be kept there.
+    session_fd : int or None
+        A session's descriptor where somebody else has mounted it, and will unmount it.
     """
 
     plan_dir: str
@@ -81,6 +83,7 @@ class ServeConfig:
     chunk_cache: str | None = None
     chunk_cache_size: int = 0
     auto_unmount: bool = False
+    session_fd: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -28,7 +28,7 @@ from biofuse.manifest import (
     StreamedFile,
 )
 from biofuse.memory import budget_warning
-from biofuse.mounts import find_mount, set_read_ahead
+from biofuse.mounts import Mount, find_mount, set_read_ahead
 from biofuse.open_files import check_open_files
 from biofuse.runtime import MountRecord, path_for, remove_record, write_record
 from biofuse.serve.config import ServeConfig
@@ -164,7 +164,7 @@ class MountedView:
             self.metrics = MetricsEndpoint(parse_address(config.metrics))
         try:
             # Before signals are caught: who waits here can be told to end.
-            lock = _lock(config.mountpoint)
+            lock = None if config.session_fd is not None else _lock(config.mountpoint)
             # From before there is a mount to be left behind.
             self._loop.catch(signals.wanted(signal.SIGINT), self._stop)
             session = self._mount(lock)
@@ -177,7 +177,7 @@ class MountedView:
             if self.metrics is not None:
                 self.metrics.close()
 
-    def _mount(self, lock: int) -> Session:
+    def _mount(self, lock: int | None) -> Session:
         """Mount, unless another process was faster, and give up the lock."""
         config = self._config
         try:
@@ -189,6 +189,10 @@ class MountedView:
                 self._is_direct,
                 self._interrupt,
             )
+            if config.session_fd is not None:
+                # Nobody else is to hold it on.
+                os.set_inheritable(config.session_fd, False)
+                return Session(config.session_fd, directory.handlers)
             if find_mount(config.mountpoint) is not None:
                 raise BiofuseError(f"{config.mountpoint} is in use: something is mounted there")
             # First, so that there is never a mount of which nothing is known.
@@ -204,7 +208,8 @@ class MountedView:
             remove_record(config.mountpoint, os.getpid())
             raise
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
         return Session(fd, directory.handlers)
 
     def _shown_stem(self) -> str:
@@ -253,7 +258,8 @@ class MountedView:
     def _serve(self, session: Session, on_ready: Callable[[], None]) -> None:
         config = self._config
         status = Status(self, config)
-        serve_status(self._loop, self._record.socket, status)
+        if config.session_fd is None:
+            serve_status(self._loop, self._record.socket, status)
         if self.metrics is not None:
             self.metrics.serve(self._loop, lambda: render(status.to_json()))
         if config.lifeline_fd is not None:
@@ -312,7 +318,7 @@ class MountedView:
         """Say that the mount is ready: the kernel has taken the answer to its first request."""
         # That has lowered the value to the kernel's own default.
         mountpoint = self._config.mountpoint
-        mount = find_mount(mountpoint)
+        mount = self._find_mount()
         if mount is not None:
             self._device = mount.device
             if self._config.read_ahead_kb:
@@ -359,9 +365,14 @@ class MountedView:
                 logger.warning("cannot unmount %s: %s", self._config.mountpoint, error)
         remove_record(self._config.mountpoint, os.getpid())
 
+    def _find_mount(self) -> Mount | None:
+        """What is at the mountpoint, where this process has one."""
+        config = self._config
+        return None if config.session_fd is not None else find_mount(config.mountpoint)
+
     def _is_mounted(self) -> bool:
         """Whether it is this mount that is at the mountpoint, and not a later one."""
-        mount = find_mount(self._config.mountpoint)
+        mount = self._find_mount()
         return mount is not None and self._device in (None, mount.device)
 
 
