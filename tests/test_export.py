@@ -97,14 +97,14 @@ def test_no_room_is_said_before(large, biofuse):
     with small_disk(biofuse.home / "small", "8m") as disk:
         said = biofuse.fails("export", large, disk / "y", "--format", "plink")
         assert f"there is no room in {disk}: the files take " in said
-        assert not (disk / "y.bed").exists()
+        assert list(disk.iterdir()) == []
 
 
 def test_a_disk_that_fills_up(large, biofuse):
     """While it is written: nothing under the name, and with room the same command goes on."""
     with small_disk(biofuse.home / "filling", "16m") as disk:
         process = biofuse.popen("export", large, disk / "y", "--format", "plink", "--threads", "1")
-        wait_until(lambda: list(disk.glob(".y.bed.part")), "it has begun")
+        wait_until(lambda: list(disk.glob(".y.export/*.bed")), "it has begun")
         with open(disk / "filler", "wb") as filler, contextlib.suppress(OSError):
             while True:
                 os.write(filler.fileno(), bytes(1 << 16))
@@ -173,6 +173,17 @@ def test_what_was_done_is_not_done_again(store, tmp_path):
     journal = Journal(str(tmp_path / "j"), "key")
     assert journal.spans("a") == [(0, 30)]
     journal.close()
+    # What was begun anew was not done.
+    journal = Journal(str(tmp_path / "j"), "key")
+    journal.add({"file": "a", "draft": "x"})
+    journal.add({"file": "a", "start": 4, "stop": 5})
+    assert (journal.spans("a"), journal.spans("b")) == ([(4, 5)], [(1, 2)])
+    journal.close()
+    # A copy of it is of no files there are.
+    (tmp_path / "copy").write_bytes((tmp_path / "j").read_bytes())
+    journal = Journal(str(tmp_path / "copy"), "key")
+    assert journal.entries == []
+    journal.close()
     # Of another export there is nothing.
     journal = Journal(str(tmp_path / "j"), "another")
     assert journal.entries == []
@@ -188,11 +199,12 @@ def test_a_store_that_was_changed_in_between(biofuse, tmp_path):
     store = make_store(tmp_path / "z.vcz", genotypes, **shape)
     options = ["export", store, tmp_path / "out", "--format", "plink", "--no-cache"]
     process = biofuse.popen(*options, "--threads", "1")
-    wait_until(lambda: (tmp_path / ".out.bed.part").exists(), "it has begun")
-    wait_until(lambda: (tmp_path / ".out.bed.part").stat().st_blocks > 5000, "it goes on")
+    drafts = lambda: list(tmp_path.glob(".out.export/*.bed"))  # noqa: E731
+    [draft] = wait_until(drafts, "it has begun")
+    wait_until(lambda: draft.stat().st_blocks > 5000, "it goes on")
     process.terminate()
     process.wait(30)
-    lines = (tmp_path / ".out.export").read_text().splitlines()
+    lines = (tmp_path / ".out.export/journal").read_text().splitlines()
     assert len(lines) > 1
     time.sleep(1.1)
     genotypes[3900:] = 1
@@ -209,7 +221,7 @@ def test_a_store_that_was_changed_in_between(biofuse, tmp_path):
 def test_two_at_the_same_files(large, biofuse, tmp_path):
     options = ["export", large, tmp_path / "y", "--format", "plink"]
     first = biofuse.popen(*options)
-    wait_until(lambda: (tmp_path / ".y.export").exists(), "the first has begun")
+    wait_until(lambda: (tmp_path / ".y.export/journal").exists(), "the first has begun")
     time.sleep(0.1)
     said = biofuse("export", *options[1:], code=1).stderr
     assert "another process exports to the same files" in said

@@ -24,6 +24,7 @@ from biofuse.cli.launch import clear_leftovers, open_for_command
 from biofuse.cli.params import Command, Name
 from biofuse.cli.progress import byte_bar
 from biofuse.errors import BiofuseError
+from biofuse.formats import NAMES, get_format
 from biofuse.memory import format_size
 from biofuse.options import Selection
 from biofuse.stores import Location, store_stem
@@ -36,11 +37,11 @@ COMPRESSED = ("bgen", "bcf")
 
 _EPILOG = """\b
 Examples:
-  biofuse export cohort.vcz out/cohort
-  biofuse export cohort.vcz chr20 --format plink -r 20
-  biofuse export cohort.vcz cohort --format bgen --compress zstd
+  biofuse export cohort.vcz out
+  biofuse export cohort.vcz chr20 --format plink -r chr20
+  biofuse export cohort.vcz small --format bgen --compress zstd
   biofuse export s3://bucket/cohort.vcz s3://other/files/cohort --format bgen
-""" + preset_epilog("after 'biofuse export cohort.vcz out/cohort'", "out/cohort")
+""" + preset_epilog("after 'biofuse export cohort.vcz out'", "out")
 
 
 @click.command("export", cls=Command, epilog=_EPILOG)
@@ -174,17 +175,45 @@ def split_out(out: str, location: Location) -> tuple[str, str]:
     Raises
     ------
     BiofuseError
-        If there is no such folder.
+        If there is no such folder, or nothing can be written there.
     """
     if Location(out).is_url and not out.lower().startswith("file://"):
-        folder, _, stem = out.rpartition("/")
-        return folder, stem or store_stem(location.path)
+        return _split_url(out, store_stem(location.path))
     path = Location(out).absolute().path if out else ""
     if not path:
         raise BiofuseError("the name of what is to be written is empty")
     if out.endswith("/") or os.path.isdir(path):
         path = os.path.join(path, store_stem(location.path))
+    else:
+        _check_stem(os.path.basename(path))
     folder, stem = os.path.split(path)
     if not os.path.isdir(folder):
         raise BiofuseError(f"there is no folder {folder}; make it with 'mkdir -p {folder}'")
     return folder, stem
+
+
+def _split_url(out: str, usual_stem: str) -> tuple[str, str]:
+    from biofuse.stores.places import is_web_server, redact
+
+    if is_web_server(out):
+        raise BiofuseError(
+            f"{redact(out)} is on a web server, to which no files can be written: name a folder "
+            "here, or a bucket (s3://, gs://, az://)"
+        )
+    if "/" not in out.partition("://")[2]:
+        # A bucket is a folder too.
+        return out, usual_stem
+    folder, _, stem = out.rpartition("/")
+    _check_stem(stem)
+    return folder, stem or usual_stem
+
+
+def _check_stem(stem: str) -> None:
+    """Raise `BiofuseError` if OUT has the suffix of a file that would come to have it twice."""
+    for name in NAMES:
+        for file in get_format(name).FILES:
+            if stem.endswith(file.suffix):
+                without = stem.removesuffix(file.suffix)
+                raise BiofuseError(
+                    f"OUT is the files' name without suffix: for {stem} write {without}"
+                )

@@ -19,6 +19,7 @@ from biofuse.errors import BiofuseError
 from biofuse.export.cluster import Cluster, as_maker
 from biofuse.export.journal import Journal
 from biofuse.export.parts import Parts, compress_parts
+from biofuse.export.verify import DifferentError
 from biofuse.formats.bgi import FIRST_BYTES, new_index
 
 # Bytes of parts that are compressed at a time, by each thread.
@@ -81,7 +82,9 @@ class CompressedFile:
         Of it.
     compression : Compression
     path : str
-        What is written to, with the parts' sizes in a file beside it.
+        What is written to.
+    sizes_path : str
+        What the parts' sizes are written to.
     journal : Journal
     name : str
         As the journal has it.
@@ -96,6 +99,7 @@ class CompressedFile:
         parts: Parts,
         compression: Compression,
         path: str,
+        sizes_path: str,
         journal: Journal,
         name: str,
         cluster: Cluster | None = None,
@@ -107,14 +111,9 @@ class CompressedFile:
         self._compression = compression
         self._header = parts.header(compression.method)
         self._path = path
-        self._sizes_path = f"{path}-sizes"
+        self._sizes_path = sizes_path
         self._journal = journal
         self._name = name
-
-    @property
-    def paths(self) -> list[str]:
-        """Files beside it, of no use once it is complete."""
-        return [self._sizes_path]
 
     def write(self, threads: int, progress: Callable[[int], None]) -> None:
         """Write what is not yet written.
@@ -134,17 +133,17 @@ class CompressedFile:
         """
         record, size = self._begin()
         progress(self._parts.start(record))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with (
-            open(os.open(self._path, flags, 0o666), "wb", buffering=0) as out,
-            open(os.open(self._sizes_path, flags, 0o666), "wb", buffering=0) as sizes,
+            open(os.open(self._path, flags), "wb", buffering=0) as out,
+            open(os.open(self._sizes_path, flags), "wb", buffering=0) as sizes,
         ):
             os.ftruncate(out.fileno(), size)
             os.ftruncate(sizes.fileno(), 8 * record)
             out.seek(size)
             sizes.seek(8 * record)
             if size == 0:
-                out.write(self._header)
+                _write_all(out.fileno(), memoryview(self._header))
                 size = len(self._header)
             synced = size
             for first, last, data, each in self._blocks(record, threads):
@@ -157,20 +156,27 @@ class CompressedFile:
                     self._journal.sync(sizes.fileno())
                     self._journal.add({"file": self._name, "records": last, "size": size})
                     synced = size
-            out.write(self._parts.tail)
+            _write_all(out.fileno(), memoryview(self._parts.tail))
             self._journal.sync(out.fileno())
             self._journal.sync(sizes.fileno())
             self._journal.add({"file": self._name, "records": self._parts.count, "size": size})
 
     def _begin(self) -> tuple[int, int]:
         """How many records are written, and in how many bytes."""
-        entries = [entry for entry in self._journal.entries if entry["file"] == self._name]
-        if not entries or not os.path.exists(self._path) or not os.path.exists(self._sizes_path):
+        noted = [entry for entry in self._journal.of(self._name) if "records" in entry]
+        if not noted:
             return 0, 0
-        record, size = entries[-1]["records"], entries[-1]["size"]
+        record, size = noted[-1]["records"], noted[-1]["size"]
         if os.path.getsize(self._path) < size or os.path.getsize(self._sizes_path) < 8 * record:
+            # What was noted is not to count for what is written now.
+            self._journal.add({"file": self._name, "records": 0, "size": 0})
             return 0, 0
         return record, size
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether all parts' sizes are there."""
+        return os.path.getsize(self._sizes_path) == 8 * self._parts.count
 
     def _blocks(
         self, record: int, threads: int
@@ -233,7 +239,7 @@ class CompressedFile:
 
         Raises
         ------
-        BiofuseError
+        DifferentError
             If they differ.
         """
         offsets = self.offsets()
@@ -248,13 +254,13 @@ class CompressedFile:
                 size = offsets[last] - offsets[first]
                 good = good and len(data) == size and os.pread(fd, size, offsets[first]) == data
                 if not good:
-                    raise BiofuseError(
+                    raise DifferentError(
                         f"{self._name} is not on disk what was written: it differs among "
                         f"{_WHAT[self._parts.format]} {first:,} to {last - 1:,}"
                     )
                 progress(self._parts.start(last) - self._parts.start(first))
             if not good:
-                raise BiofuseError(f"{self._name} is not on disk what was written")
+                raise DifferentError(f"{self._name} is not on disk what was written")
 
 
 def compress_block(
@@ -310,7 +316,7 @@ def write_index(
     source : str
         The latter.
     path : str
-        What is written.
+        What is written: an empty file.
     name : str
         Of the `.bgen`.
     bgen : str
@@ -325,8 +331,6 @@ def write_index(
     BiofuseError
         If it cannot be written.
     """
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
     with open(bgen, "rb") as file:
         first_bytes = file.read(FIRST_BYTES)
         status = os.fstat(file.fileno())

@@ -1,9 +1,11 @@
 """What of an export is on disk, for whoever goes on with it."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,14 +23,14 @@ class Journal:
     ----------
     path : str
     key : str
-        Of the export. What another has left is forgotten.
+        Of the export. What another has left is forgotten, and what was copied from elsewhere.
     durable : bool
         Whether what is done is to be on disk.
 
     Attributes
     ----------
     entries : list of dict
-        What was done before.
+        What was done, before and since.
     began_ns : int
         When the export began, in nanoseconds since 1970: what it has written is of the store as
         it was then.
@@ -44,16 +46,18 @@ class Journal:
     def __init__(self, path: str, key: str, durable: bool = True):
         self._path = path
         self._durable = durable
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         try:
             self._lock()
-            self.entries = self._read(key)
+            self.entries: list[dict[str, Any]] = []
+            self._read(key)
         except BaseException:
             os.close(self._fd)
             raise
 
     def _lock(self) -> None:
+        """Lock it; FileNotFoundError if who had it locked has removed it since."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -62,42 +66,70 @@ class Journal:
             ) from None
         except OSError:
             # A file system without locks: no two exports can be told from each other there.
-            return
+            pass
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise BiofuseError(f"{self._path} is not a regular file: remove it")
+        if os.lstat(self._path).st_ino != status.st_ino:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
 
-    def _read(self, key: str) -> list[dict[str, Any]]:
+    def _read(self, key: str) -> None:
         with open(os.dup(self._fd), "rb") as file:
             file.seek(0)
             lines = file.read().split(b"\n")
-        entries = []
+        found: list[Any] = []
         # What follows the last end of a line was cut off.
         whole = sum(len(line) + 1 for line in lines[:-1])
         with contextlib.suppress(ValueError):
-            entries = [json.loads(line) for line in lines[:-1]]
-        if not entries or entries[0].get("key") != key:
+            found = [json.loads(line) for line in lines[:-1]]
+        first = {"key": key, "inode": os.fstat(self._fd).st_ino}
+        if not _begins(found, first):
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
             self.began_ns = time.time_ns()
-            self.add({"key": key, "began_ns": self.began_ns})
-            return []
-        self.began_ns = entries[0]["began_ns"]
+            self._append({**first, "began_ns": self.began_ns})
+            return
+        self.began_ns = found[0]["began_ns"]
+        self.entries = found[1:]
         os.ftruncate(self._fd, whole)
         os.lseek(self._fd, 0, os.SEEK_END)
-        return entries[1:]
 
     def add(self, entry: dict[str, Any]) -> None:
         """Say what is done, of which everything is on disk."""
-        os.write(self._fd, json.dumps(entry).encode() + b"\n")
-        self.sync(self._fd)
+        self._append(entry)
+        self.entries.append(entry)
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        end = os.lseek(self._fd, 0, os.SEEK_END)
+        data = json.dumps(entry).encode() + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+            self.sync(self._fd)
+        except OSError:
+            # Half a line would spoil the next one.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, end)
+                os.lseek(self._fd, end, os.SEEK_SET)
+            raise
 
     def sync(self, fd: int) -> None:
         """Have a file on disk, if what is done is to be there."""
         if self._durable:
             os.fdatasync(fd)
 
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """What was done of a file since it was last begun."""
+        found: list[dict[str, Any]] = []
+        for entry in self.entries:
+            if entry.get("file") == name:
+                found = [entry] if "draft" in entry else [*found, entry]
+        return found
+
     def spans(self, name: str) -> list[Span]:
         """What was done of a file, in order and without overlaps."""
         found = sorted(
-            (entry["start"], entry["stop"]) for entry in self.entries if entry["file"] == name
+            (entry["start"], entry["stop"]) for entry in self.of(name) if "start" in entry
         )
         return list(_merged(found))
 
@@ -108,6 +140,13 @@ class Journal:
     def remove(self) -> None:
         """Forget everything: it is complete."""
         os.unlink(self._path)
+
+
+def _begins(found: list[Any], first: dict[str, Any]) -> bool:
+    """Whether a journal that was read is one, and of the export that begins so."""
+    if not found or not all(isinstance(entry, dict) for entry in found):
+        return False
+    return "began_ns" in found[0] and found[0].items() >= first.items()
 
 
 def _merged(spans: list[Span]) -> Iterator[Span]:

@@ -37,7 +37,7 @@ def write_spans(
     size : int
         In bytes.
     fd : int
-        What is written to; of that size at the end.
+        What is written to, of that size.
     journal : Journal
     name : str
         The file's.
@@ -54,7 +54,6 @@ def write_spans(
     """
     done = journal.spans(name)
     progress(sum(stop - start for start, stop in done))
-    os.ftruncate(fd, size)
 
     def write(span: Span) -> None:
         maker.write(file, span[0], span[1] - span[0], fd)
@@ -98,7 +97,7 @@ def write_spans_on(
     """
     done = journal.spans(name)
     progress(sum(stop - start for start, stop in done))
-    os.ftruncate(fd, size)
+    # Its size is what workers on other machines are to see.
     os.fsync(fd)
     spans = missing_spans(size, done, cluster.span_size(size))
     # Those that were written are on disk, by their workers' word.
@@ -143,10 +142,11 @@ class _Notes:
         self._noted = time.monotonic()
         if not self._spans:
             return
+        # An error is told once: what could not be had on disk is not noted the next time either.
+        spans, self._spans, self._size = self._spans, [], 0
         self._journal.sync(self._fd)
-        for start, stop in _joined(self._spans):
+        for start, stop in _joined(spans):
             self._journal.add({"file": self._name, "start": start, "stop": stop})
-        self._spans, self._size = [], 0
 
 
 def _joined(spans: list[Span]) -> Iterator[Span]:

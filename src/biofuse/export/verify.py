@@ -9,6 +9,10 @@ from biofuse.export.journal import Span, missing_spans
 from biofuse.export.team import Team
 
 
+class DifferentError(BiofuseError):
+    """What was written is not on disk."""
+
+
 def verify_file(
     maker: Maker,
     file: int,
@@ -22,11 +26,13 @@ def verify_file(
 
     Raises
     ------
+    DifferentError
+        If they differ.
     BiofuseError
-        If they differ, or cannot be made.
+        If they cannot be made.
     """
     if os.fstat(fd).st_size != size:
-        raise BiofuseError(f"{name} was written with {os.fstat(fd).st_size} bytes, not {size}")
+        raise DifferentError(f"{name} was written with {os.fstat(fd).st_size} bytes, not {size}")
     # What is in memory is not what is to be looked at.
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -39,7 +45,7 @@ def verify_file(
                 (i for i, pair in enumerate(zip(found, made, strict=False)) if pair[0] != pair[1]),
                 len(found),
             )
-            raise BiofuseError(
+            raise DifferentError(
                 f"{name} is not on disk what was written: it differs from byte {span[0] + at:,} on"
             )
 

@@ -33,6 +33,7 @@ __all__ = [
     "bucket_region",
     "describe",
     "explain",
+    "is_web_server",
     "is_wrong_region",
     "join_secrets",
     "open_place",
@@ -170,6 +171,11 @@ def bucket_region(url: str, options: Mapping[str, Any]) -> str | None:
         return error.headers.get("x-amz-bucket-region") or None
     except (OSError, ValueError):
         return None
+
+
+def is_web_server(url: str) -> bool:
+    """Whether a URL is that of a file on a web server, not of an object in a bucket."""
+    return _scheme(url) in ("http", "https") and _kind(url) == "http"
 
 
 def _scheme(url: str) -> str:
