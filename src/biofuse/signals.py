@@ -53,6 +53,18 @@ def end_on_interrupt(clean_up: Callable[[], None]) -> None:
         signal.signal(signal.SIGINT, end)
 
 
+def hold_back() -> None:
+    """Have those that end this program wait, also for the program that it becomes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted(signal.SIGINT))
+
+
+def let_through() -> None:
+    """End of that; one that has come meanwhile ends this program, without a word."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted(signal.SIGINT))
+
+
 def ignore_signals(*more: signal.Signals) -> None:
     """Have them, and more, change nothing any more."""
     for number in (*_ENDING, *more):

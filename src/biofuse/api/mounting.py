@@ -112,7 +112,7 @@ def mounted(
                 chosen = dataclasses.replace(chosen, log_file=os.path.join(made, "log"))
         else:
             place = os.fspath(directory)
-        mount = _mount(store, place, chosen)
+        mount = _mount(store, place, chosen, stack)
         try:
             yield mount
             with public():
@@ -123,7 +123,8 @@ def mounted(
             raise BiofuseError(failed_reads(errors, os.fspath(chosen.log_file or "")))
 
 
-def _mount(store: Path, place: str, options: MountOptions) -> Mount:
+def _mount(store: Path, place: str, options: MountOptions, stack: contextlib.ExitStack) -> Mount:
+    """Mount until a stack is closed, at the latest."""
     with public():
         location = options.location(store)
         view = options.view(location)
@@ -135,6 +136,8 @@ def _mount(store: Path, place: str, options: MountOptions) -> Mount:
         with ServingProcess(config, True, view.secrets) as process:
             planned = plan_view(view, cache.open(), config.memory, config.timeout)
             process.serve(planned.directory)
+            assert process.lifeline is not None
+            stack.callback(os.close, process.lifeline)
         return Mount(target, view.stem, planned.plan.contigs, (*cleared, *planned.warnings))
 
 

@@ -74,6 +74,8 @@ class ServingProcess:
     Attributes
     ----------
     pid : int
+    lifeline : int or None
+        If it is bound, a descriptor: the mount ends when that is closed.
     """
 
     def __init__(self, config: ServeConfig, bound: bool, secrets: Secrets):
@@ -81,10 +83,9 @@ class ServingProcess:
         self._bound = bound
         self._reader, writer = os.pipe()
         fds = [writer]
-        lifeline = None
+        lifeline = self.lifeline = None
         if bound:
-            # The other end is never closed but by this process's end.
-            lifeline, _ = os.pipe()
+            lifeline, self.lifeline = os.pipe()
             fds.append(lifeline)
         self._config = dataclasses.replace(
             config, ready_fd=writer, lifeline_fd=lifeline, log_file=log_file
@@ -110,6 +111,7 @@ class ServingProcess:
                 )
         except OSError as error:
             os.close(self._reader)
+            self._let_go()
             raise BiofuseError(f"cannot start: {error}") from error
         finally:
             for fd in fds:
@@ -124,12 +126,18 @@ class ServingProcess:
         os.close(self._reader)
         assert self._process.stdin is not None
         if not self._serving:
+            self._let_go()
             self._process.stdin.close()
             self._process.terminate()
             self._wait_for_end()
             if self._config.log_file == path_for(self._config.mountpoint, ".log"):
                 with contextlib.suppress(OSError):
                     os.unlink(self._config.log_file)
+
+    def _let_go(self) -> None:
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
 
     def _wait_for_end(self) -> None:
         try:

@@ -17,6 +17,7 @@ from biofuse.manifest import Plan
 from biofuse.options import ViewOptions
 from biofuse.plan.client import PlanDirectory
 from biofuse.serve.config import ServeConfig
+from biofuse.signals import hold_back
 from biofuse.stores.secrets import Secrets, secret_variables
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def run_foreground(plan: PlanDirectory, config: ServeConfig, secrets: Secrets) -
     """Become the serving process; does not return."""
     config = with_plan(config, plan)
     temporary.hand_over(plan.path)
+    # Until it has opened the plan, which is removed then.
+    hold_back()
     sys.stdout.flush()
     sys.stderr.flush()
     command = python_command("biofuse.serve", config.to_json())

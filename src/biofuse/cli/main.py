@@ -1,8 +1,12 @@
 """`biofuse`: the group of commands, each imported when it is called."""
 
+import errno
 import importlib
+import io
 import os
+import stat
 import sys
+from typing import Any
 
 import click
 
@@ -73,6 +77,41 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
+class _Terminal(io.FileIO):
+    """A terminal that, once it was closed, takes what is written and shows it to nobody.
+
+    Who was told to stay then, by a SIGHUP that is ignored, does not fail for want of it.
+    """
+
+    def write(self, data: Any) -> int:
+        """Write, as far as there is anyone."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return memoryview(data).nbytes
+
+
+def _outlive_terminal() -> None:
+    """Have what is said of a command not depend on there being a terminal still."""
+    # One that is closed already is none any more to isatty.
+    if stat.S_ISCHR(os.fstat(sys.stderr.fileno()).st_mode):
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Terminal(sys.stderr.fileno(), "w", closefd=False)),
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+            line_buffering=True,
+        )
+
+
+def _remove_folders() -> None:
+    """Remove what an end between two steps of a command has left."""
+    temporary = sys.modules.get("biofuse.temporary")
+    if temporary is not None:
+        temporary.remove_folders()
+
+
 def _public(text: str) -> str:
     """An error's text without secrets of the store's place."""
     from biofuse.stores.secrets import redact
@@ -83,6 +122,7 @@ def _public(text: str) -> str:
 def main() -> None:
     """Entry point: errors are one line on standard error."""
     _open_standard_streams()
+    _outlive_terminal()
     exit_on_signals()
     try:
         sys.exit(cli(standalone_mode=False) or 0)
@@ -112,3 +152,5 @@ def main() -> None:
         kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
         click.echo(f"biofuse: {_public(kind + one_line(error))}", err=True)
         sys.exit(1)
+    finally:
+        _remove_folders()

@@ -20,6 +20,7 @@ from biofuse.serve.config import ServeConfig
 from biofuse.serve.mount import MountedView
 from biofuse.serve.notify import notify
 from biofuse.serve.orphans import remove_folder
+from biofuse.signals import let_through
 
 _ERROR = "error: "
 # The system does not let this user mount here.
@@ -85,6 +86,7 @@ def main() -> int:
 
     try:
         view = MountedView(config)
+        let_through()
         view.run(on_ready)
     except BaseException as error:
         if ready:
