@@ -157,6 +157,19 @@ def placed(store, s3, web, tmp_path_factory) -> Iterator[Callable[[str], Place]]
         proxy.close()
 
 
+@pytest.fixture
+def local(store) -> Place:
+    return Place(str(store))
+
+
+@pytest.fixture
+def place(request, placed, biofuse) -> Place:
+    """The store in each kind of place in turn, with what commands need to reach it."""
+    found: Place = placed(request.param)
+    biofuse.env.update(found.env)
+    return found
+
+
 @pytest.fixture(scope="module")
 def mount(request, placed, module_biofuse) -> Iterator[Mount]:
     """A mount of every view, of the store in each kind of place in turn."""
@@ -179,6 +192,13 @@ def expected(mount, oracle) -> dict[str, bytes]:
     }
 
 
+def places_of_a_life(config: pytest.Config) -> tuple[str, ...]:
+    """All of them; in the short form the first, and by the seed another."""
+    if not config.getoption("--short"):
+        return PLACES
+    return PLACES[0], random.Random(config.stash[_SEED]).choice(PLACES[1:])
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mount" in metafunc.fixturenames:
         # What the kernel makes of a call does not depend on where the store is.
@@ -186,6 +206,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         few = is_posix and metafunc.config.getoption("--short")
         places = SHORT_PLACES if few else PLACES
         metafunc.parametrize("mount", places, indirect=True, scope="module")
+    if "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", places_of_a_life(metafunc.config), indirect=True)
     if "view" in metafunc.fixturenames:
         names = SOME_FILES if metafunc.config.getoption("--short") else FILES
         metafunc.parametrize("view", names, indirect=True)

@@ -1,28 +1,42 @@
-"""The serving process ended in every way and at any moment: what is left, and who clears it away.
+"""The serving process ended in every way: what is left, and who clears it away.
 
-After each trial nothing may be left: no process, mount, socket, record, folder or log.
+After each trial nothing may be left: no process, mount, socket, record, folder, shared memory, nor
+a line in a log that was not to be expected.
 """
 
 import contextlib
 import errno
 import os
-import pty
 import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.program import Mount, Program, mounts_below, wait_until
+from support.program import HAPLOID, mounts_below, wait_until
 from support.users import NOBODY, can_become_others, give, program_of
 
+import biofuse as api
 from biofuse.mounts import is_dead
+from fs_tests.lives import (
+    CLEARED,
+    WORKER_DIED,
+    answers,
+    arguments,
+    check_gone,
+    in_foreground,
+    is_mounted,
+    logs,
+    read_some,
+    uncached,
+    unexpected,
+    without_shared_memory,
+)
 
 # What each signal does to a mount. Those that are in neither list end the process as they end any.
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+ENDING_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 HARMLESS = {
     *(signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),
     # Python ignores them.
@@ -30,11 +44,19 @@ HARMLESS = {
     # It shows where the process is.
     signal.SIGUSR1,
 }
-STOPPING = {signal.SIGSTOP}
-# Of a shell's job control: without a shell they do nothing.
+# Of a shell's job control: they stop what a shell can have go on, and are nothing to others.
 OF_SHELLS = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
-FATAL = set(signal.valid_signals()) - ENDING - HARMLESS - STOPPING - OF_SHELLS
-CLEARED = "was left by a mount that was killed"
+STOPPING = {signal.SIGSTOP, *OF_SHELLS}
+FATAL = set(signal.valid_signals()) - ENDING_SIGNALS - HARMLESS - STOPPING
+# Of SIGUSR1: a line for each thread, and one for each function that it is in.
+STACK = ("Current thread", "Thread 0x", "  File ", "most recent call first")
+
+
+@pytest.fixture(autouse=True)
+def no_shared_memory() -> Iterator[None]:
+    """No test leaves any, of either kind."""
+    with without_shared_memory():
+        yield
 
 
 def chosen(seed: int, is_long: bool, numbers: set[int], short: int) -> list[int]:
@@ -43,92 +65,61 @@ def chosen(seed: int, is_long: bool, numbers: set[int], short: int) -> list[int]
     return ordered if is_long else random.Random(seed).sample(ordered, min(short, len(ordered)))
 
 
-@contextlib.contextmanager
-def in_foreground(
-    biofuse: Program, store: Path, *options: object, **more: object
-) -> Iterator[tuple[subprocess.Popen, Mount]]:
-    """A mount whose process is the command's own."""
-    directory = biofuse.new_directory()
-    log = biofuse.home / f"{directory.name}.log"
-    process = biofuse.popen("mount", store, directory, "--foreground", *options, **more)
-    try:
-        wait_until(lambda: (directory / "x.bed").exists() or process.poll() is not None, "ready")
-        assert process.poll() is None, process.communicate()
-        yield process, Mount(biofuse, directory, "x", log)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextlib.contextmanager
-def uncached(path: Path) -> Iterator[int]:
-    """A descriptor of a file of which the kernel reads nothing ahead."""
-    fd = os.open(path, os.O_RDONLY)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    try:
-        yield fd
-    finally:
-        # A file of a dead mount says so when it is closed.
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-def is_mounted(mount: Mount) -> bool:
-    return str(mount.dir) in mounts_below(mount.dir.parent)
-
-
-def read_some(mount: Mount, oracle: Path) -> None:
-    """Bytes of a streamed file and of a sidecar, of which the kernel has none."""
-    for name in ("x.bed", "x.bim"):
-        with open(mount.dir / name, "rb") as file, open(oracle / name, "rb") as real:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            assert os.pread(file.fileno(), 5000, 3000) == os.pread(real.fileno(), 5000, 3000)
-
-
-def test_signals_that_end_it(seed, is_long, store, biofuse):
+def test_signals_that_end_it(seed, is_long, place, biofuse):
     """All in order: the files go, the process's exit code is 0, nothing is said."""
-    for number in chosen(seed, is_long, ENDING, 2):
-        with in_foreground(biofuse, store) as (process, mount):
-            with uncached(mount.bed) as file:
-                os.pread(file, 10, 0)
-                process.send_signal(number)
-                assert process.wait(20) == 0, number
-                assert not is_mounted(mount)
-                with pytest.raises(OSError):
-                    os.pread(file, 10, 200_000)
-            said = process.communicate()[1].splitlines()
-            assert [line for line in said if "haploid" not in line] == [f"mounted at {mount.dir}"]
+    for number in chosen(seed, is_long, ENDING_SIGNALS, 2):
+        with in_foreground(biofuse, place) as (process, mount), uncached(mount.bed) as file:
+            os.pread(file, 10, 0)
+            process.send_signal(number)
+            assert process.wait(20) == 0, number
+            assert not is_mounted(mount.dir)
+            with pytest.raises(OSError):
+                os.pread(file, 10, 200_000)
 
 
-def test_signals_that_are_nothing_to_it(store, oracle, biofuse):
-    with in_foreground(biofuse, store) as (process, mount):
+def test_signals_that_are_nothing_to_it(place, oracle, biofuse):
+    with in_foreground(biofuse, place) as (process, mount):
+        for line in STACK:
+            mount.expect_log(line)
         for number in sorted(HARMLESS):
             process.send_signal(number)
-            read_some(mount, oracle)
+            read_some(mount.dir, oracle)
             assert process.poll() is None, number
         mount.umount()
         assert process.wait(20) == 0
 
 
-def test_signals_that_stop_it(seed, is_long, store, oracle, biofuse):
-    """What is asked meanwhile waits, and is right when it goes on."""
-    for number in chosen(seed, is_long, STOPPING, 1):
-        with in_foreground(biofuse, store, start_new_session=True) as (process, mount):
-            process.send_signal(number)
+@pytest.mark.parametrize("whom", ["it", "group"])
+def test_signals_that_stop_it(whom, seed, is_long, place, oracle, biofuse):
+    """What is asked meanwhile waits, and is right when it goes on, as after Ctrl-Z and fg."""
+    send = os.killpg if whom == "group" else os.kill
+    for number in chosen(seed, is_long, STOPPING, 2):
+        # A group of a session in which there is a shell, which is this process.
+        with in_foreground(biofuse, place, process_group=0) as (process, mount):
+            send(process.pid, number)
             reader = subprocess.Popen(["cmp", mount.dir / "x.bgen", oracle / "x.bgen"])
             with pytest.raises(subprocess.TimeoutExpired):
                 reader.wait(0.5)
-            process.send_signal(signal.SIGCONT)
+            send(process.pid, signal.SIGCONT)
             assert reader.wait(60) == 0
             mount.umount()
             assert process.wait(20) == 0
 
 
-def test_signals_that_kill_it(seed, is_long, store, biofuse):
+def test_signals_of_shells_where_there_is_none(local, oracle, biofuse):
+    """They do nothing to a session of its own, which nobody could have go on."""
+    with in_foreground(biofuse, local, start_new_session=True) as (process, mount):
+        for number in sorted(OF_SHELLS):
+            os.killpg(process.pid, number)
+            read_some(mount.dir, oracle)
+        mount.umount()
+        assert process.wait(20) == 0
+
+
+def test_signals_that_kill_it(seed, is_long, place, biofuse):
     """Readers have an error at once, and the next command clears the mount away, and says so."""
     for number in chosen(seed, is_long, FATAL, 4):
-        with in_foreground(biofuse, store) as (process, mount):
+        with in_foreground(biofuse, place) as (process, mount):
             with uncached(mount.bed) as file:
                 os.pread(file, 10, 0)
                 process.send_signal(number)
@@ -139,22 +130,29 @@ def test_signals_that_kill_it(seed, is_long, store, biofuse):
                 assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
             said = biofuse("status").stderr
             assert said == f"biofuse: {mount.dir} {CLEARED}: it is unmounted now\n", number
-            assert not is_mounted(mount)
-        biofuse.check_nothing_left()
+            assert not is_mounted(mount.dir)
+        check_gone(biofuse)
 
 
-def answers(directory: Path) -> bool:
-    mounted = str(directory) in mounts_below(directory.parent)
-    return mounted and not is_dead(str(directory)) and (directory / "x.bed").exists()
+# What a command says of which a process was killed, with its exit code.
+KILLED = {
+    0: (HAPLOID,),
+    1: (
+        HAPLOID,
+        "biofuse: cannot mount: the serving process ended",
+        "biofuse: the process that makes the plan ended unexpectedly (signal 9; out of memory?)",
+    ),
+    -signal.SIGKILL: (HAPLOID,),
+}
 
 
-def test_killed_at_any_moment(seed, is_long, store, oracle, biofuse):
+def test_killed_at_any_moment(seed, is_long, place, oracle, biofuse):
     """The command, its plan, serving process and worker, each or all, and mounted again there."""
     chooser = random.Random(seed)
     directory = biofuse.new_directory()
-    for trial in range(60 if is_long else 3):
+    for trial in range(20 if is_long else 3):
         options = chooser.choice([[], ["--no-cache"], ["--auto-unmount"]])
-        process = biofuse.popen("mount", store, directory, *options)
+        process = biofuse.popen("mount", *arguments(place, directory, *options))
         time.sleep(chooser.random() * 1.5)
         running = biofuse.processes()
         victims = running if trial % 3 == 0 else chooser.sample(running, min(1, len(running)))
@@ -162,19 +160,20 @@ def test_killed_at_any_moment(seed, is_long, store, oracle, biofuse):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim.pid, signal.SIGKILL)
         said = process.communicate(timeout=60)[1]
-        assert "Traceback" not in said, (seed, trial, said)
+        context = (seed, trial, victims, process.returncode, said)
+        assert unexpected(said, *KILLED[process.returncode]) == [], context
         # Where the command alone was killed, or nothing, the mount comes about.
         wait_until(lambda: not biofuse.processes() or answers(directory), "it has settled")
         if biofuse.processes():
             biofuse("umount", directory)
-        with biofuse.mount(store, directory=directory, stem="x") as mount:
-            read_some(mount, oracle)
+        with biofuse.mount(place.url, directory=directory, stem="x") as mount:
+            read_some(mount.dir, oracle)
         wait_until(lambda: not biofuse.processes(), "all processes have ended")
         biofuse("status")
-        assert list(biofuse.temporary.iterdir()) == [], (seed, trial, victims)
-    for log in biofuse.runtime.glob("*.log"):
+        assert list(biofuse.temporary.iterdir()) == [], context
         # One that tells of a worker's death is kept for who wants to know.
-        log.unlink()
+        worker_killed = any(victim.role == "encode" for victim in victims)
+        assert unexpected(logs(biofuse), *[WORKER_DIED][: int(worker_killed)]) == [], context
 
 
 def test_what_killed_commands_leave_is_told_and_removed(store, biofuse, tmp_path):
@@ -202,17 +201,19 @@ def test_folders_that_are_in_use_stay(store, biofuse):
     process.communicate()
 
 
-def test_a_mount_over_ones_own_dead_one(store, oracle, biofuse):
+def test_a_mount_over_ones_own_dead_one(place, oracle, biofuse):
     directory = biofuse.new_directory()
-    biofuse("mount", store, directory)
+    biofuse("mount", *arguments(place, directory))
     for process in biofuse.processes():
         os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not biofuse.processes(), "they are gone")
-    said = biofuse("mount", store, directory).stderr
+    said = biofuse("mount", *arguments(place, directory)).stderr
     assert f"biofuse: {directory} {CLEARED}: it is unmounted now" in said
     assert mounts_below(directory.parent).count(str(directory)) == 1
-    read_some(Mount(biofuse, directory, "x", biofuse.home / "log"), oracle)
+    read_some(directory, oracle)
     biofuse("umount", directory)
+    # The worker may have been the first that was killed.
+    check_gone(biofuse, WORKER_DIED)
 
 
 def test_the_dead_mount_of_another_user_is_left_alone(store, biofuse):
@@ -236,7 +237,7 @@ def test_auto_unmount(store, biofuse):
     directory = biofuse.new_directory()
     for _ in range(3):
         biofuse("mount", store, directory, "--auto-unmount")
-        serve = Mount(biofuse, directory, "x", biofuse.home / "log").pid("serve")
+        [serve] = [each.pid for each in biofuse.processes() if each.role == "serve"][:1]
         os.kill(serve, signal.SIGKILL)
         wait_until(lambda: not mounts_below(directory.parent), "it is unmounted")
         wait_until(lambda: not biofuse.processes(), "all processes have ended")
@@ -244,72 +245,114 @@ def test_auto_unmount(store, biofuse):
         assert mount.bed.exists()
     wait_until(lambda: not biofuse.processes(), "all processes have ended")
     assert biofuse("status").stderr == ""
+    check_gone(biofuse)
 
 
-def test_a_lazy_end_with_open_files(store, oracle, biofuse):
+def test_a_lazy_end_with_open_files(place, oracle, biofuse):
     """Who has a file open reads on; the process ends when that is closed."""
-    with in_foreground(biofuse, store) as (process, mount):
+    with in_foreground(biofuse, place) as (process, mount):
         with open(mount.bed, "rb") as file:
             biofuse("umount", "--lazy", mount.dir)
-            assert not is_mounted(mount)
+            assert not is_mounted(mount.dir)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1)
             assert file.read() == (oracle / "x.bed").read_bytes()
         assert process.wait(20) == 0
 
 
-def test_a_terminal_that_is_closed(store, biofuse):
-    """SIGHUP ends it; one that was told to ignore that (nohup) stays."""
-    for ignoring in (False, True):
-        ours, theirs = pty.openpty()
-        with in_foreground(
-            biofuse,
-            store,
-            preexec_fn=lambda tty=theirs, ignoring=ignoring: take_terminal(tty, ignoring),
-        ) as (process, mount):
-            os.close(theirs)
-            os.close(ours)
-            if ignoring:
-                with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(1)
-                assert mount.bed.exists()
-                mount.umount()
-            assert process.wait(20) == 0
-            assert not is_mounted(mount)
+def test_descriptors_of_a_program_whose_mounts_are_killed(store, biofuse, monkeypatch):
+    """Python's `mounted` holds none of a mount that is over, however that ended."""
+    for name in ("TMPDIR", "XDG_CACHE_HOME", "BIOFUSE_RUNTIME_DIR"):
+        monkeypatch.setenv(name, biofuse.env[name])
+    counts = []
+    for number in (None, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        directory = biofuse.new_directory()
+        with contextlib.suppress(api.BiofuseError), api.mounted(store, directory) as mount:
+            if number is not None:
+                [serve] = [p["pid"] for p in mount.status()["processes"] if p["role"] == "serve"]
+                os.kill(serve, number)
+                os.waitpid(serve, 0)
+        assert not is_mounted(directory)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert len(set(counts)) == 1, counts
+    biofuse("status")
+    check_gone(biofuse)
 
 
-def take_terminal(tty: int, ignoring: bool) -> None:
-    """Have a terminal for one's own, as what a shell starts has."""
-    os.login_tty(os.dup(tty))
-    if ignoring:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def test_a_parent_that_is_gone(store, oracle, biofuse):
-    """A mount stays when the shell ends that began it."""
-    directory = biofuse.new_directory()
-    words = " ".join(biofuse.command("mount", store, directory))
-    subprocess.run(["sh", "-c", f"{words} 2>/dev/null & wait"], env=biofuse.env, check=True)
-    mount = Mount(biofuse, directory, "x", biofuse.home / "log")
-    read_some(mount, oracle)
-    mount.umount()
-
-
-def test_a_supervisor_is_told(store, biofuse, tmp_path):
-    """As systemd has it for services of Type=notify: ready when the files are there."""
+@contextlib.contextmanager
+def supervised(biofuse, address: str) -> Iterator[socket.socket]:
+    """What a supervisor listens at, of which commands are told: a path, or @ and a name."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
-        supervisor.bind(str(biofuse.home / "notify"))
+        supervisor.bind(address.replace("@", "\0"))
         supervisor.settimeout(30)
-        biofuse.env["NOTIFY_SOCKET"] = str(biofuse.home / "notify")
+        biofuse.env["NOTIFY_SOCKET"] = address
+        try:
+            yield supervisor
+        finally:
+            del biofuse.env["NOTIFY_SOCKET"]
+
+
+def told_nothing(supervisor: socket.socket) -> bool:
+    """Whether nothing has come that was not received."""
+    supervisor.setblocking(False)
+    try:
+        supervisor.recv(1000)
+    except BlockingIOError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_a_supervisor_is_told(kind, store, biofuse):
+    """As systemd has it for services of Type=notify: ready when the files are there."""
+    path = biofuse.home / "notify"
+    with supervised(biofuse, str(path) if kind == "path" else f"@{path}") as supervisor:
         directory = biofuse.new_directory()
         process = biofuse.popen("mount", store, directory, "--foreground")
         assert supervisor.recv(1000).decode() == f"READY=1\nSTATUS=mounted at {directory}"
         assert (directory / "x.bed").exists()
         process.terminate()
         assert supervisor.recv(1000).decode() == "STOPPING=1"
-        assert process.wait(20) == 0
-        process.communicate()
-    del biofuse.env["NOTIFY_SOCKET"]
+        said = process.communicate(timeout=20)[1]
+        assert process.returncode == 0
+        assert unexpected(said, f"mounted at {directory}", HAPLOID) == []
+        assert told_nothing(supervisor)
+
+
+def test_a_supervisor_is_told_of_no_mount_that_fails(store, biofuse):
+    """Nothing but an exit code that is not 0, from which it knows."""
+    with (
+        supervised(biofuse, str(biofuse.home / "notify")) as supervisor,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        # Before there is a serving process, and in that one: its port is taken.
+        port = str(taken.getsockname()[1])
+        for place, options in (
+            (biofuse.home, ()),
+            (biofuse.new_directory(), ("--metrics", port)),
+        ):
+            process = biofuse.popen("mount", store, place, "--foreground", *options)
+            said = process.communicate(timeout=60)[1]
+            assert process.returncode == 1
+            assert len(unexpected(said, HAPLOID)) == 1
+            assert told_nothing(supervisor)
+
+
+def test_a_supervised_mount_that_is_killed(local, biofuse):
+    """The signal is what its supervisor learns of it; there is no word that it stops."""
+    with supervised(biofuse, str(biofuse.home / "notify")) as supervisor:
+        with in_foreground(biofuse, local) as (process, _):
+            assert supervisor.recv(1000).startswith(b"READY=1\n")
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(20) == -signal.SIGKILL
+        wait_until(lambda: not biofuse.processes(), "the worker has ended too")
+        assert told_nothing(supervisor)
+        # As a supervisor does with Restart=on-failure.
+        with in_foreground(biofuse, local) as (_, mount):
+            mount.expect_log(CLEARED)
+            assert supervisor.recv(1000).startswith(b"READY=1\n")
+    biofuse("status")
+    check_gone(biofuse)
 
 
 def test_exit_codes_of_a_mount_in_the_foreground(store, biofuse):

@@ -1,0 +1,188 @@
+"""Mounts told to end, and left by their parents and terminals, at any moment: before they are ready
+and after, with reads under way and without.
+"""
+
+import contextlib
+import os
+import pty
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.program import HAPLOID, wait_until
+
+from fs_tests.lives import (
+    ENDING,
+    SAID,
+    answers,
+    arguments,
+    check_gone,
+    in_foreground,
+    is_mounted,
+    read_some,
+    reading,
+    seconds_to_mount,
+    unexpected,
+    without_shared_memory,
+)
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+INTERRUPTED = "biofuse: interrupted"
+
+
+@pytest.fixture(autouse=True)
+def no_shared_memory() -> Iterator[None]:
+    """No test leaves any, of either kind."""
+    with without_shared_memory():
+        yield
+
+
+def codes(number: int) -> set[int]:
+    """What a command ends with that a signal has ended, before it caught signals and after."""
+    return {-number, 128 + number}
+
+
+@pytest.mark.parametrize("where", ["background", "foreground"])
+def test_told_to_end_at_any_moment(where, seed, is_long, place, oracle, biofuse, tell):
+    """Before it is ready there will be no mount; then one in the foreground ends in order.
+
+    A command that has put its mount into the background is over, and nothing ends that.
+    """
+    chooser = random.Random(seed)
+    directory = biofuse.new_directory()
+    foreground = ["--foreground"] if where == "foreground" else []
+    usual = seconds_to_mount(biofuse, place, "--no-cache")
+    ended_early = answered = 0
+    trials = 30 if is_long else 5
+    for trial in range(trials):
+        number = ENDING_SIGNALS[trial % 3]
+        options = [*foreground, *chooser.choice([[], ["--no-cache"], ["--auto-unmount"]])]
+        is_read = chooser.random() < 0.7
+        with reading(directory, oracle) if is_read else contextlib.nullcontext([]) as done:
+            process = biofuse.popen("mount", *arguments(place, directory, *options))
+            if trial % 2:
+                wait_until(lambda: answers(directory), "it is there")
+            time.sleep(chooser.random() * usual)
+            was_ready = is_mounted(directory)
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[1]
+            context = (seed, trial, options, number, process.returncode, was_ready, said)
+            if where == "background" and process.returncode == 0:
+                wait_until(lambda: answers(directory), "it stays")
+                if is_read:
+                    wait_until(lambda: done, "it is read")
+        answered += len(done)
+        if where == "background" and process.returncode == 0:
+            biofuse("umount", directory)
+            assert unexpected(said, HAPLOID) == [], context
+        else:
+            allowed = {0} if where == "foreground" and "mounted at" in said else codes(number)
+            assert process.returncode in allowed, context
+            expected = (*SAID, ENDING, *([INTERRUPTED] if number == signal.SIGINT else []))
+            assert unexpected(said, *expected) == [], context
+            ended_early += "mounted at" not in said
+        check_gone(biofuse, ENDING)
+    tell(f"told to end in the {where}: {ended_early} of {trials} too early; {answered} reads")
+
+
+@pytest.mark.parametrize("where", ["background", "foreground"])
+def test_a_parent_that_is_killed(where, seed, is_long, place, oracle, biofuse):
+    """Whatever began it, at any moment, without a terminal: the mount comes about, and stays."""
+    chooser = random.Random(seed)
+    directory = biofuse.new_directory()
+    options = ["--foreground"] if where == "foreground" else []
+    words = biofuse.command("mount", *arguments(place, directory, "--no-cache", *options))
+    usual = seconds_to_mount(biofuse, place, "--no-cache")
+    for _ in range(8 if is_long else 2):
+        with open(biofuse.home / "said", "wb") as said:
+            shell = subprocess.Popen(
+                ["sh", "-c", '"$@" & wait; read x', "sh", *words],
+                env=biofuse.env,
+                stdin=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+        wait_until(lambda: len(biofuse.processes()) > 1, "it has begun the command")
+        time.sleep(chooser.random() * 1.3 * usual)
+        shell.kill()
+        shell.communicate()
+        wait_until(lambda: answers(directory), "it is there")
+        read_some(directory, oracle)
+        biofuse("umount", directory)
+        check_gone(biofuse)
+        assert unexpected((biofuse.home / "said").read_text(), *SAID) == []
+
+
+def take_terminal(tty: int, ignoring: bool) -> None:
+    """Have a terminal for one's own, as what a shell starts has."""
+    os.login_tty(os.dup(tty))
+    if ignoring:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def terminal(ignoring: bool) -> Iterator[tuple[int, dict[str, object]]]:
+    """A terminal, for `os.close`, and what `Popen` is to be given for it."""
+    ours, theirs = pty.openpty()
+    try:
+        yield ours, {"preexec_fn": lambda: take_terminal(theirs, ignoring)}
+    finally:
+        os.close(theirs)
+
+
+@pytest.mark.parametrize("ignoring", [False, True], ids=["", "nohup"])
+def test_a_terminal_that_is_closed(ignoring, place, biofuse):
+    """SIGHUP ends it; one that was told to ignore that (nohup) stays."""
+    with (
+        terminal(ignoring) as (ours, options),
+        in_foreground(biofuse, place, "--log-file", biofuse.home / "log", **options) as (
+            process,
+            mount,
+        ),
+    ):
+        os.close(ours)
+        if ignoring:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            assert mount.bed.exists()
+            mount.umount()
+        assert process.wait(20) == 0
+        assert not is_mounted(mount.dir)
+    assert (biofuse.home / "log").read_text() == ""
+
+
+@pytest.mark.parametrize("ignoring", [False, True], ids=["", "nohup"])
+@pytest.mark.parametrize("where", ["background", "foreground"])
+def test_a_terminal_that_is_closed_at_any_moment(
+    where, ignoring, seed, is_long, place, oracle, biofuse
+):
+    """SIGHUP ends whatever is under way; where it is ignored the mount comes about, and stays."""
+    chooser = random.Random(seed)
+    directory = biofuse.new_directory()
+    log = biofuse.home / "log"
+    more = ["--foreground"] if where == "foreground" else []
+    usual = seconds_to_mount(biofuse, place, "--no-cache")
+    for _ in range(8 if is_long else 2):
+        with terminal(ignoring) as (ours, options):
+            words = arguments(place, directory, "--no-cache", "--log-file", log, *more)
+            process = biofuse.popen("mount", *words, **options)
+            time.sleep(chooser.random() * 1.2 * usual)
+            os.close(ours)
+        stays = ignoring
+        if where == "background" or not ignoring:
+            process.communicate(timeout=60)
+            assert process.returncode in {0} if ignoring else {0, *codes(signal.SIGHUP)}, (
+                process.returncode
+            )
+            stays = where == "background" and process.returncode == 0
+        if stays:
+            wait_until(lambda: answers(directory), "it is there")
+            read_some(directory, oracle)
+            biofuse("umount", directory)
+        assert process.wait(20) is not None
+        process.communicate()
+        check_gone(biofuse)
+        assert (log.read_text() if log.exists() else "") == ""
