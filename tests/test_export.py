@@ -285,6 +285,37 @@ def test_commands_without_fuse(store, biofuse, tmp_path):
     assert biofuse("run", store, "--without-fuse", "--", "sh", "-c", "exit 7", code=7)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--metrics", "0"],
+        ["--allow-other"],
+        ["--read-ahead-kb", "64"],
+        ["--no-trim"],
+        ["--access-log", "log"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_options_of_mounts_without_one(words, store, biofuse):
+    said = biofuse.fails("run", store, "--without-fuse", *words, "--", "true")
+    assert said.startswith(f"{words[0]} is for a mount")
+    # Where it is not asked for, they may be of use elsewhere.
+    env = {"BIOFUSE_FUSE_DEVICE": "/dev/nothing"}
+    done = biofuse("run", store, *words, "--format", "plink", "--", "true", env=env)
+    assert f"biofuse: no mount, so no use: {words[0]}\n" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a file"])
+def test_temporary_files_go_nowhere_but_to_tmpdir(kind, store, biofuse, tmp_path):
+    place = tmp_path / "place"
+    if kind == "a file":
+        place.touch()
+    env = {"TMPDIR": str(place)}
+    for words in (["run", store, "--without-fuse", "--", "true"], ["run", store, "--", "true"]):
+        said = biofuse.fails(*words, env=env)
+        assert said == f"TMPDIR names {place}, which is no folder"
+
+
 @pytest.mark.parametrize("more", [(), ("--no-cache",)], ids=["kept-plan", "plan"])
 def test_a_run_that_may_not_mount_writes_the_files(more, store, biofuse, tmp_path):
     """As in a container that has the device and the helper, and not the right."""

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from biofuse.errors import BiofuseError
 from biofuse.mounts import list_mounts
 
 _NAME = re.compile(r"\.?biofuse-[a-z]+-[a-z0-9_]{8}")
@@ -23,6 +24,25 @@ _LONGEST = 256
 
 # This process's folders, and the descriptors of their locks.
 _locks: dict[str, int | None] = {}
+
+
+def place() -> str:
+    """Where temporary files go: to what TMPDIR names, and nowhere else in its place.
+
+    Raises
+    ------
+    BiofuseError
+        If they cannot: who names a place wants no other disk filled.
+    """
+    named = os.environ.get("TMPDIR")
+    if not named:
+        return tempfile.gettempdir()
+    path = os.path.abspath(named)
+    if not os.path.isdir(path):
+        raise BiofuseError(f"TMPDIR names {named}, which is no folder")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise BiofuseError(f"TMPDIR names {named}, which you cannot write to")
+    return path
 
 
 def make_folder(purpose: str, parent: str | None = None) -> str:
@@ -39,11 +59,14 @@ def make_folder(purpose: str, parent: str | None = None) -> str:
     -------
     str
         Its path. It has a file `lock`, and nothing else.
+
+    Raises
+    ------
+    BiofuseError
+        If TMPDIR cannot have it.
     """
     name = f"biofuse-{purpose}-{secrets.token_hex(4)}"
-    path = os.path.join(tempfile.gettempdir(), name)
-    if parent is not None:
-        path = os.path.join(parent, f".{name}")
+    path = os.path.join(place(), name) if parent is None else os.path.join(parent, f".{name}")
     # It is known before it is there: an interrupt may come at any moment.
     _locks[path] = None
     try:
@@ -122,7 +145,10 @@ def sweep(parent: str | None = None) -> list[str]:
     """
     mounted = [mount.path for mount in list_mounts()]
     removed = []
-    with contextlib.suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
+    with (
+        contextlib.suppress(OSError, BiofuseError),
+        os.scandir(place() if parent is None else parent) as entries,
+    ):
         for entry in entries:
             if not _NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                 continue

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from biofuse import temporary
 from biofuse.plan.grid import Grid
 
 # Alleles of a site of which they are not known.
@@ -244,7 +245,7 @@ def _table(size: int, dtype: type[np.generic], value: int) -> np.ndarray:
     """An array in a file without a name."""
     if not size:
         return np.empty(0, dtype=dtype)
-    with tempfile.TemporaryFile(prefix="biofuse-") as file:
+    with tempfile.TemporaryFile(prefix="biofuse-", dir=temporary.place()) as file:
         table = np.memmap(file, dtype=dtype, mode="w+", shape=(size,))
     if value:
         table[:] = value

@@ -46,6 +46,9 @@ EXIT_NOT_FOUND = 127
 
 _PR_SET_PDEATHSIG = 1
 
+# Options of serving that say how bytes are made, wherever.
+_MAKING = ("memory", "threads", "timeout", "readahead_workers")
+
 _EXAMPLES = """
 \b
 Examples:
@@ -117,6 +120,8 @@ def command(
     Returns COMMAND's exit code; 74 if it said 0 but a read of the files had failed; 127 if
     there is no such command, 126 if it cannot be run.
     """
+    if without_fuse:
+        _check_mount_options(serving, log)
     location = source.location(store)
     view, selection, format_options = with_saved(location, view, selection, format_options)
     used = placeholders.used_formats(command_line, view, format_options)
@@ -134,9 +139,33 @@ def command(
                 "--without-fuse",
                 err=True,
             )
+            useless = _mount_options(serving, log)
+            if useless:
+                click.echo(f"biofuse: no mount, so no use: {', '.join(useless)}", err=True)
     if used and not placeholders.name_all(command_line):
         options = dataclasses.replace(options, formats=list(used), required=list(used))
     return _run_on_copies(command_line, options, location.is_local, serving, cache)
+
+
+def _mount_options(serving: ServingOptions, log: LogOptions) -> list[str]:
+    """What is given of options that are for a mount alone, as it is typed."""
+    found = []
+    for given, default in ((serving, ServingOptions()), (log, LogOptions("warning", None, None))):
+        for field in dataclasses.fields(given):
+            value = getattr(given, field.name)
+            if field.name not in _MAKING and value != getattr(default, field.name):
+                found.append(f"--{'no-' if value is False else ''}{field.name.replace('_', '-')}")
+    return found
+
+
+def _check_mount_options(serving: ServingOptions, log: LogOptions) -> None:
+    """Raise `BiofuseError` if there are any."""
+    given = _mount_options(serving, log)
+    if given:
+        raise BiofuseError(
+            f"{given[0]} is for a mount, which --without-fuse does not make: leave out the one or "
+            "the other"
+        )
 
 
 def _run_on_mount(

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from biofuse import __version__
+from biofuse import __version__, temporary
 from biofuse.encode.maker import PIECE, Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
@@ -97,7 +97,7 @@ class Package:
         cores = len(os.sched_getaffinity(0))
         tables = MappedTables(self.plan)
         for name, data in self.tables.items():
-            with tempfile.TemporaryFile() as file:
+            with tempfile.TemporaryFile(dir=temporary.place()) as file:
                 file.write(data)
                 file.flush()
                 tables.add(name, file.fileno())

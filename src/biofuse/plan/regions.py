@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from biofuse import temporary
 from biofuse.errors import BiofuseError
 from biofuse.formats.chromosome import chromosome_name
 from biofuse.options import RegionsFile, Selection
@@ -78,7 +79,7 @@ def select_regions(
 
 def collect(parts: Iterable[np.ndarray]) -> np.ndarray:
     """All of these uint32, in a file without a name: tens of millions are no memory that stays."""
-    with tempfile.TemporaryFile(prefix="biofuse-") as file:
+    with tempfile.TemporaryFile(prefix="biofuse-", dir=temporary.place()) as file:
         for part in parts:
             file.write(part.tobytes())
         file.flush()
