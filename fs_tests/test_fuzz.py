@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.odd_metadata import paths
 
 from .corpus.case import flipped
 from .fuzz import __main__ as fuzz
@@ -92,17 +91,10 @@ def test_a_manifest_that_was_changed_is_a_finding(monkeypatch):
         TARGETS["manifest"].run(seed)
 
 
-def edit(name: str, new: object) -> bytes:
-    """An input of the manifests' target that has one value for another."""
-    where = [path for path in paths(plans.made()[0].sound) if path[0] != "checksum"]
-    number = next(i for i, path in enumerate(where) if "/".join(map(str, path)) == name)
-    return bytes([2, number >> 8, number & 255, plans.NEW.index(new)])
-
-
 @pytest.mark.parametrize(("name", "new"), [("static/0/size", 2**31), ("modified_ns", "x")])
 def test_a_lie_of_a_manifest_is_a_finding(name, new, monkeypatch):
     """One that has the right checksum, where nothing looks at what it says."""
-    data = edit(name, new)
+    data = plans.edits({name: new})
     TARGETS["manifest"].run(data)
     monkeypatch.setattr("biofuse.manifest.check_plan", lambda plan, sizes: None)
     with pytest.raises((AssertionError, TypeError)):

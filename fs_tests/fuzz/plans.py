@@ -102,13 +102,13 @@ def _with_checksum(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _edited(sound: dict, edits: bytes) -> dict:
+def _edited(sound: dict, words: bytes) -> dict:
     """A manifest of which some values are others: three bytes for each."""
     value = sound
-    for at in range(0, min(len(edits), 12) - 2, 3):
+    for at in range(0, min(len(words), 12) - 2, 3):
         where = [path for path in paths(value) if path[0] != "checksum"]
-        path = where[(edits[at] << 8 | edits[at + 1]) % len(where)]
-        number = edits[at + 2]
+        path = where[(words[at] << 8 | words[at + 1]) % len(where)]
+        number = words[at + 2]
         other = functools.reduce(operator.getitem, where[number % len(where)], value)
         value = put(value, path, NEW[number] if number < len(NEW) else other)
     return value
@@ -213,10 +213,24 @@ def _try_to_read(maker: Maker, number: int, offset: int, size: int) -> bytes | N
         return None
 
 
+def edits(changes: dict[str, object]) -> bytes:
+    """An input that has other values in the first plan's manifest, which come one after another."""
+    value, made_of = made()[0].sound, bytes([2])
+    for name, new in changes.items():
+        where = [path for path in paths(value) if path[0] != "checksum"]
+        number = ["/".join(map(str, path)) for path in where].index(name)
+        made_of += bytes([number >> 8, number & 255, NEW.index(new)])
+        value = put(value, where[number], new)
+    return made_of
+
+
 def manifest_seeds() -> list[bytes]:
     seeds = []
     for number, each in enumerate(made()):
         text = json.dumps(each.sound).encode()
         seeds += [bytes([4 * number + kind]) + text for kind in (0, 1)]
-        seeds += [bytes([4 * number + 2, *edits]) for edits in ((), (0, 9, 3), (1, 40, 5))]
+        seeds += [bytes([4 * number + 2, *other]) for other in ((), (0, 9, 3), (1, 40, 5))]
+    slow = {"fields/call_genotype/slow_reason": "x"}
+    for name in ("codec/id", "dtype", "order"):
+        seeds.append(edits(slow | {f"fields/call_genotype/plain/{name}": []}))
     return seeds

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from biofuse.errors import BiofuseError
-from biofuse.manifest_check import check_types
+from biofuse.manifest_check import check_types, fits
 from biofuse.stores.limits import MAX_CHUNK
 
 # Codecs that write a chunk once. Others join pieces, or hand it on to a next step.
@@ -177,3 +177,8 @@ class GenotypeArray:
             raise ValueError(f"{self.path} has chunks of 2 GiB and more")
         if self.code not in _CODES:
             raise ValueError(f"{self.path} has values of no known kind")
+        if self.plain is not None:
+            codec = self.plain["codec"]
+            texts = [self.plain["dtype"], "" if codec is None else codec["id"]]
+            if self.plain["order"] not in ("C", "F") or not fits(texts, list[str]):
+                raise ValueError(f"{self.path} has chunks of no known encoding")
