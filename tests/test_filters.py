@@ -308,6 +308,7 @@ REFUSED = {
     # Each function within another doubles the ways to read it.
     ("-i", f"QUAL>5 && {'MAX(' * 60}QUAL"): "this is compared with nothing, at character 251",
     ("-i", f"{'(' * 2000}QUAL>5{')' * 2000}"): "((((...' cannot be used: it joins too many",
+    ("-i", "#" * 3000): f"'{'#' * 40}...' is not understood, at character 1",
     ("-i", "QUAL>5 || " * 2000 + "QUAL>6"): "it joins too many conditions",
     ("-i", "QUAL>5 ! POS>1"): "'!' is not understood, at character 8",
     ("-i", "QUAL > #"): "'#' is not understood, at character 8",

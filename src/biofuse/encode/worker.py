@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from biofuse import native, rights
+from biofuse import native
+from biofuse.encode import rights
 from biofuse.encode.fast import FastPath
 from biofuse.encode.opening import Opening
 from biofuse.encode.ranges import AnswerError, Buffer, Use

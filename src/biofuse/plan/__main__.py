@@ -17,10 +17,10 @@ import threading
 import time
 from typing import NoReturn
 
+from biofuse.encode.rights import gain_none
 from biofuse.errors import BiofuseError, NoRoomError, one_line
 from biofuse.open_files import allow_many_files
 from biofuse.options import ViewOptions
-from biofuse.rights import gain_none
 from biofuse.stores import Location
 from biofuse.stores.secrets import redact
 

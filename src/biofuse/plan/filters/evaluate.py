@@ -27,6 +27,10 @@ _PASSES = ("N_PASS", "F_PASS", "COUNT")
 _SUMMARIES = ("MAX", "MIN", "SUM", "AVG", "MEAN")
 
 
+# Characters of an expression that a message quotes.
+_LONGEST = 200
+
+
 @dataclass(frozen=True)
 class Matches:
     """What a condition is true for.
@@ -93,15 +97,18 @@ class Expression:
             raise self._too_deep() from None
 
     def _too_deep(self) -> BiofuseError:
-        start = f"{self._text[:40]}..." if len(self._text) > 40 else self._text
         return BiofuseError(
-            f"the expression {start!r} cannot be used: it joins too many conditions, or has "
+            f"the expression {self._shown()} cannot be used: it joins too many conditions, or has "
             "brackets in too many others"
         )
 
+    def _shown(self) -> str:
+        """It as messages quote it."""
+        return repr(self._text if len(self._text) <= _LONGEST else f"{self._text[:_LONGEST]}...")
+
     def _error(self, error: ExpressionError) -> BiofuseError:
         return BiofuseError(
-            f"the expression {self._text!r} cannot be used: {error} (what is not offered here, "
+            f"the expression {self._shown()} cannot be used: {error} (what is not offered here, "
             "`bcftools view` does before conversion)"
         )
 

@@ -27,6 +27,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+# Characters of a word that a message quotes.
+_LONGEST = 40
+
 
 class ExpressionError(BiofuseError):
     """What is not understood of an expression.
@@ -146,9 +149,14 @@ def _tokens(text: str) -> Iterator[Token]:
         if found is None or found.lastgroup is None:
             start = position + len(text[position:]) - len(text[position:].lstrip())
             word = text[start:].split(maxsplit=1)[0]
-            raise ExpressionError(f"{word!r} is not understood", start)
+            raise ExpressionError(f"{_shown(word)} is not understood", start)
         yield Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
         position = found.end()
+
+
+def _shown(word: str) -> str:
+    """A word as a message quotes it."""
+    return repr(word if len(word) <= _LONGEST else f"{word[:_LONGEST]}...")
 
 
 class _Parser:
@@ -172,7 +180,7 @@ class _Parser:
 
     def _unexpected(self) -> ExpressionError:
         token = self._next
-        said = token.text if token.kind == "end" else repr(token.text)
+        said = token.text if token.kind == "end" else _shown(token.text)
         return ExpressionError(f"{said} is not expected", token.start)
 
     def expect_end(self) -> None:
