@@ -65,6 +65,15 @@ def test_wider_integers(dtype, encoding, biofuse, tmp_path):
         assert mount.bed.read_bytes() == reference.bed(GENOTYPES)
 
 
+@pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v3-blosc-zstd-bit"])
+def test_bit_shuffled_values_are_known_by_the_metadata(encoding, tmp_path):
+    """Not first by a chunk that is met, which is then told of as one that is odd."""
+    genotypes = GENOTYPES[:2].astype("int16")
+    store = make_store(tmp_path / "x.vcz", genotypes, chunks=CHUNKS, encoding=encoding)
+    found = describe(zarr.open_group(store, mode="r")["call_genotype"])
+    assert found.slow_reason == "values are bit shuffled"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_variants", "num_samples", "chunks", "alike"),

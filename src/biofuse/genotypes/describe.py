@@ -13,6 +13,11 @@ _CODES |= {"u8": "Q"}
 # Bytes of a character of UTF-8, at most.
 _UTF8 = 4
 _BIT_SHUFFLE = "bit shuffle"
+# By their names in Zarr v2, and in v3.
+_SHUFFLES: dict[int | str, str] = {
+    **{0: "no shuffle", 1: "byte shuffle", 2: _BIT_SHUFFLE, -1: "automatic shuffle"},
+    **{"noshuffle": "no shuffle", "shuffle": "byte shuffle", "bitshuffle": _BIT_SHUFFLE},
+}
 
 
 def describe(array, kinds: str = CALLS) -> GenotypeArray:
@@ -154,7 +159,6 @@ def _zarr3_codec(codecs: list[dict]) -> tuple[str, str | None]:
 
 
 def _blosc_text(config) -> str:
-    shuffle = {0: "no shuffle", 1: "byte shuffle", 2: _BIT_SHUFFLE, -1: "automatic shuffle"}
     kind = config.get("shuffle")
-    kind = shuffle[kind] if isinstance(kind, int) and kind in shuffle else str(kind)
-    return f"blosc {config.get('cname')} {config.get('clevel')}, {kind}"
+    shown = _SHUFFLES.get(kind, kind) if isinstance(kind, (int, str)) else kind
+    return f"blosc {config.get('cname')} {config.get('clevel')}, {shown}"
