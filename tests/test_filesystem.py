@@ -1,5 +1,10 @@
 """`biofuse://`: the files by URL, for whoever reads those of fsspec."""
 
+import errno
+import gc
+import os
+import shutil
+
 import fsspec
 import numpy as np
 import pytest
@@ -7,6 +12,7 @@ from support import reference
 from support.stores import make_store, random_genotypes, zip_store
 
 from biofuse.api.filesystem import BiofuseFileSystem
+from biofuse.errors import BiofuseError
 
 GENOTYPES = random_genotypes(80, 30, seed=11)
 
@@ -101,3 +107,35 @@ def test_arrays_and_tables(store):
         table = np.loadtxt(file, dtype=str)
     assert table.shape == (80, 6)
     assert table[:, 3].astype(int).tolist() == [7 * i for i in range(1, 81)]
+
+
+def test_a_store_that_was_changed(tmp_path):
+    """Who opens it then is shown what it is; who has opened it before is told."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 30))
+    urls = [f"biofuse://{store}/x.{suffix}" for suffix in ("bed", "bim")]
+    texts = [fsspec.open(url).open().read() for url in urls]
+    before = fsspec.filesystem("biofuse", fo=str(store))
+    shutil.rmtree(store)
+    others = random_genotypes(90, 30, seed=12)
+    make_store(store, others, chunks=(20, 30))
+    for url, text in zip(urls, texts, strict=True):
+        with fsspec.open(url) as file:
+            assert file.read() not in (b"", text)
+    with fsspec.open(urls[0]) as file:
+        assert file.read() == reference.bed(others)
+    with pytest.raises(
+        BiofuseError, match=r"after the store was opened.*; open it again"
+    ) as caught:
+        before.cat("x.bed")
+    assert caught.value.errno == errno.ESTALE
+
+
+def test_what_is_open_stays_and_then_goes(store):
+    """A fileset goes with the last file of it, where nobody closes it."""
+    before = set(os.listdir("/proc/self/fd"))
+    file = fsspec.open(f"biofuse://{store}/x.bed").open()
+    gc.collect()
+    assert file.read() == reference.bed(GENOTYPES)
+    del file
+    gc.collect()
+    assert set(os.listdir("/proc/self/fd")) <= before

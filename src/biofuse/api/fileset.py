@@ -124,6 +124,11 @@ class Fileset:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        # Nobody has one that could not be made.
+        with contextlib.suppress(AttributeError):
+            self.close()
+
     def __repr__(self) -> str:
         return f"<Fileset {', '.join(self.files)}>"
 
@@ -215,7 +220,12 @@ class Fileset:
         number = self._streamed[name]
         with public():
             maker = self.maker
-        return ViewFile(name, size, lambda offset, out: maker.read_into(number, offset, out))
+
+        def read_into(offset: int, out: memoryview, _: Fileset = self) -> None:
+            # With whoever reads the fileset stays, which nobody else may have any more.
+            maker.read_into(number, offset, out)
+
+        return ViewFile(name, size, read_into)
 
     def close(self) -> None:
         """Let go of everything: what is open of the streamed files cannot be read any more."""

@@ -23,6 +23,8 @@ class BiofuseFileSystem(AbstractFileSystem):  # type: ignore[misc]
     means the same, ``biofuse://cohort.bim::s3://bucket/cohort.vcz``; it takes what fsspec itself
     reads such a store with.
 
+    Each is of the store as it is when this is made; fsspec keeps none of them.
+
     Parameters
     ----------
     fo : str
@@ -36,6 +38,7 @@ class BiofuseFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """
 
     protocol = "biofuse"
+    cachable = False
     root_marker = ""
 
     def __init__(
