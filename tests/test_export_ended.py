@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from support import endings, reference
 from support.stores import make_store, random_genotypes
 
+from biofuse.export.drafts import Drafts
 from biofuse.export.journal import Journal
 from biofuse.export.spans import _Notes
 
@@ -98,6 +100,7 @@ os.replace = of_bed
 # It ends once some of the first file is noted.
 MIDWAY = f"""{SMALL_SPANS}
 import os
+from biofuse.export.drafts import Drafts
 from biofuse.export.journal import Journal
 add = Journal.add
 def add_one(journal, entry):
@@ -253,6 +256,8 @@ def test_an_error_of_the_disk_is_not_forgotten(tmp_path):
     ):
         notes.add((0, 10))
         notes._note()
+    journal.close()
+    journal = Journal(str(tmp_path / "j"), "key")
     assert not failures and journal.spans("x") == []
     journal.close()
 
@@ -279,3 +284,61 @@ def test_exports_of_stems_that_meet(store, biofuse, tmp_path):
     for name, data in whole.items():
         assert (tmp_path / name.replace("x_", "out_")).read_bytes() == data
     assert hidden(tmp_path) == []
+
+
+def test_what_was_written_is_not_written_again(store, biofuse, tmp_path):
+    """Nor believed with --verify, after which it is."""
+    words = (store, tmp_path / "y", "--format", "plink")
+    assert changed(biofuse, MIDWAY, *words).returncode == 9
+    [draft] = tmp_path.glob(".y.export/*.bed")
+    with open(draft, "r+b") as file:
+        file.write(b"xyz")
+    assert "y.bed is not on disk what was written" in biofuse.fails("export", *words, "--verify")
+    assert not draft.exists()
+    biofuse("export", *words, "--verify")
+    assert (tmp_path / "y.bed").read_bytes() == expected_bed()
+
+
+# It ends when all is written, and nothing has its name.
+BEFORE_NAMES = "import os\nos.replace = lambda *paths: os._exit(9)\n"
+
+
+@pytest.mark.parametrize("change", [remove, zeros, shorter], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("suffix", ["bed", "bim"])
+def test_what_was_whole_and_is_not_any_more(suffix, change, store, biofuse, tmp_path):
+    words = (store, tmp_path / "y", "--format", "plink")
+    biofuse("export", store, tmp_path / "z", "--format", "plink")
+    assert changed(biofuse, BEFORE_NAMES, *words).returncode == 9
+    [draft] = tmp_path.glob(f".y.export/*.{suffix}")
+    change(draft)
+    biofuse("export", *words)
+    for each in ("bed", "bim", "fam"):
+        assert (tmp_path / f"y.{each}").read_bytes() == (tmp_path / f"z.{each}").read_bytes()
+    assert hidden(tmp_path) == []
+
+
+def test_an_index_is_of_the_file_that_is_there(store, biofuse, tmp_path):
+    words = (store, tmp_path / "y", "--format", "bgen", "--compress", "zlib:1")
+    assert changed(biofuse, BEFORE_NAMES, *words).returncode == 9
+    [draft] = tmp_path.glob(".y.export/*.bgen")
+    draft.unlink()
+    # The index has seconds.
+    time.sleep(1.1)
+    biofuse("export", *words)
+    _, fits = endings.content(str(tmp_path / "y.bgen.bgi"))
+    assert fits
+
+
+def test_what_the_journal_does_not_name_is_removed(tmp_path):
+    drafts = Drafts(str(tmp_path), "x", "key")
+    path, fd = drafts.create("x.bed", 10)
+    os.close(fd)
+    alien = tmp_path / ".x.export/alien"
+    alien.write_text("x")
+    drafts.close()
+    drafts = Drafts(str(tmp_path), "x", "key")
+    assert (drafts.draft("x.bed"), alien.exists()) == (path, False)
+    drafts.close()
+    drafts = Drafts(str(tmp_path), "x", "another")
+    assert (drafts.draft("x.bed"), os.path.exists(path)) == (None, False)
+    drafts.close()
