@@ -49,7 +49,7 @@ def test_what_apptainer_makes_of_the_command_for_its_fusemount():
 
 
 def test_commands_take_what_there_is():
-    """A program of the field is in no image but one that it was put into; who runs it owns files."""
+    """No image has a program of the field but what was put into it; who runs it owns its files."""
     for block in blocks(PAGE):
         for words in block.commands():
             if "plink2" in words:
