@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed(store, expected, biofuse, tmp_path):
         victim = next(iter(cluster.workers.values())).pid
         options = ["--no-bgi", "--dask", cluster.scheduler_address]
         process = biofuse.popen("export", store, tmp_path / "x", *options)
-        wait_until(lambda: list(tmp_path.iterdir()), "it has begun")
+        wait_until(lambda: list(tmp_path.glob(".x.export/*.b*")), "it writes")
         os.kill(victim, signal.SIGKILL)
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said
