@@ -14,6 +14,7 @@ from support import reference
 from support.program import wait_until
 from support.stores import make_store, random_genotypes
 
+from biofuse.errors import BiofuseError
 from biofuse.export import cluster as clusters
 from biofuse.export.cluster import Cluster
 
@@ -176,3 +177,29 @@ def test_an_error_of_a_worker_is_one_line(store, scheduler, biofuse, tmp_path, m
     [line] = [line for line in said.splitlines() if "haploid" not in line]
     assert "y.bed" in line and "call_genotype/3.1.0" in line
     assert not (tmp_path / "y.bed").exists()
+
+
+class Losing:
+    """A client that has lost a worker for some time."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def scatter(self, thing, broadcast):
+        assert broadcast
+        self.times -= 1
+        if self.times >= 0:
+            raise KeyError("tcp://127.0.0.1:40001")
+        return thing
+
+
+@pytest.mark.parametrize("times", [1, 50])
+def test_a_worker_that_is_lost_while_it_is_sent_the_plan(times, monkeypatch):
+    monkeypatch.setattr(clusters, "_PAUSE", 0)
+    cluster = Cluster.__new__(Cluster)
+    cluster._client = Losing(times)
+    if times == 1:
+        assert cluster.send("plan") == "plan"
+        return
+    with pytest.raises(BiofuseError, match=r"the Dask workers cannot be sent the plan: .*40001"):
+        cluster.send("plan")

@@ -11,13 +11,9 @@ from biofuse.api.presets import check_preset, find_preset, option_words, preset_
 from biofuse.api.settings import NO_TEMPLATE, FormatOptions, ViewChoices
 from biofuse.errors import BiofuseError
 from biofuse.manifest_check import check_types
-from biofuse.manifest_check import check_types
 from biofuse.options import SPLITTING, Selection, ViewOptions
 from biofuse.selection_files import STANDARD_INPUT, STANDARD_INPUT_NAME
 from biofuse.stores.location import Location, open_saved, store_stem
-
-if TYPE_CHECKING:
-    from biofuse.stores.saved import SavedPlan
 
 if TYPE_CHECKING:
     from biofuse.stores.saved import SavedPlan
@@ -76,18 +72,6 @@ def with_saved(
         if not view.format_names or name in view.format_names or name in options
     }
     return view, selection, {name: given for name, given in merged.items() if given}
-
-
-def _options_of(plan: "SavedPlan") -> ViewOptions:
-    """What a plan in a file was made with."""
-    try:
-        found = ViewOptions.from_json(json.dumps(plan.about["options"]))
-        check_types(found)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise BiofuseError(
-            f"the plan {plan.name} is damaged: options in its manifest are none of a view"
-        ) from error
-    return found
 
 
 def _options_of(plan: "SavedPlan") -> ViewOptions:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import tempfile
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from biofuse import __version__, temporary
 from biofuse.encode.maker import PIECE, Maker
 from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, one_line
 from biofuse.export.journal import Span
 from biofuse.export.local_workers import local_workers
 from biofuse.manifest import Plan
@@ -34,6 +35,8 @@ _LEAST, _MOST, _SHARE = 4 << 20, 256 << 20, 2
 _UNDER_WAY = 2
 # Seconds in which a worker must be there.
 _PATIENCE = 60
+# How often the plan is sent at most, and the seconds between.
+_TRIALS, _PAUSE = 4, 0.5
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,23 @@ class Cluster:
         return max(1, found)
 
     def send(self, package: Package) -> Any:
-        """Give every worker what it needs; returns what stands for it as an argument."""
-        return self._client.scatter(package, broadcast=True)
+        """Give every worker what it needs; returns what stands for it as an argument.
+
+        Raises
+        ------
+        BiofuseError
+            If that fails again and again; once it may, of a worker that is lost meanwhile.
+        """
+        for left in reversed(range(_TRIALS)):
+            try:
+                return self._client.scatter(package, broadcast=True)
+            except Exception as error:
+                if left == 0:
+                    raise BiofuseError(
+                        f"the Dask workers cannot be sent the plan: {one_line(error)}"
+                    ) from error
+                time.sleep(_PAUSE)
+        raise AssertionError("nothing was tried")
 
     def span_size(self, size: int) -> int:
         """Bytes of the spans of a file of so many bytes."""
