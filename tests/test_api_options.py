@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from support.oracles import Fileset, plink2
 from support.stores import make_store, random_genotypes
@@ -99,6 +100,7 @@ def test_every_option_of_mount_is_a_keyword():
         {"types": ["snps", "indels"]},
         {"min_ac": 2, "max_af": 0.4},
         {"contig_names": "store"},
+        {"min_ac": np.int64(2), "max_af": np.float32(0.5)},
         {"variant_id_template": "@:#"},
     ],
     ids=str,

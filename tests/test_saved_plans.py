@@ -11,6 +11,7 @@ from support.places import contents
 from support.regions import make_stores
 from support.stores import chunk_files, copy_store, make_store, random_genotypes
 
+import biofuse as package
 from biofuse.stores.saved import FORMAT, MANIFEST
 
 VIEWS = {
@@ -109,6 +110,13 @@ def test_what_it_is_made_with_is_shown_where_nothing_else_is_asked_for(biofuse, 
     assert shown(biofuse, store, "--plan", plan) == expected
     said = biofuse.fails("mount", store, biofuse.new_directory(), "--plan", plan, "-r", "chr1")
     assert "is of a selection" in said
+    # A default that is asked for is not one that nobody has asked for.
+    asked = shown(biofuse, store, "-r", "chr2", "--contig-names", "plink2")
+    assert asked != expected
+    assert shown(biofuse, store, "--plan", plan, "--contig-names", "plink2") == asked
+    with package.open(store, plan=plan, formats="plink", contig_names="plink2") as fileset:
+        [name] = [name for name in fileset if name.endswith(".bim")]
+        assert fileset.open(name).read() == asked[name]
 
 
 def test_options_of_formats_that_it_is_made_with_stand_one_by_one(biofuse, store, tmp_path):

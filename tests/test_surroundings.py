@@ -35,6 +35,17 @@ def test_run_with_closed_streams(closed, store, biofuse):
     assert seen.read_bytes() == BED
 
 
+def test_what_a_command_has_in_their_place(store, biofuse):
+    """No file of biofuse has their numbers, in which words would be written."""
+    seen = biofuse.home / "seen"
+    look = "for n in 0 1 2; do readlink /proc/$$/fd/$n; done >$0.new; mv $0.new $0"
+    script = '"$0" run "$1" --without-fuse -- sh -c "$3" "$2" 0<&- 1>&- 2>&-'
+    command = biofuse.command("x")[0]
+    words = ["sh", "-c", script, command, store, seen, look]
+    subprocess.run(words, env=biofuse.env, check=True)
+    assert seen.read_text().split() == [os.devnull, f"{seen}.new", os.devnull]
+
+
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_mount_with_closed_streams(closed, store, biofuse):
     directory = biofuse.new_directory()

@@ -237,4 +237,6 @@ def manifest_seeds() -> list[bytes]:
     slow = {"fields/call_genotype/slow_reason": "x"}
     for name in ("codec/id", "dtype", "order"):
         seeds.append(edits(slow | {f"fields/call_genotype/plain/{name}": []}))
+    # Records of rows that the array does not have.
+    seeds.append(edits(slow | {"streamed/0/first": 1}))
     return seeds

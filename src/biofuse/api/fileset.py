@@ -126,7 +126,7 @@ class Fileset:
 
     def __del__(self) -> None:
         # Nobody has one that could not be made.
-        with contextlib.suppress(AttributeError):
+        if hasattr(self, "_opening"):
             self.close()
 
     def __repr__(self) -> str:

@@ -134,10 +134,9 @@ def _mount(store: Path, place: str, options: MountOptions, stack: contextlib.Exi
         is_local = location.is_local
         config = serve_config(os.fspath(store), target, is_local, serving, cache, options.logs())
         with ServingProcess(config, True, view.secrets) as process:
+            stack.callback(process.let_go)
             planned = plan_view(view, cache.open(), config.memory, config.timeout)
             process.serve(planned.directory)
-            assert process.lifeline is not None
-            stack.callback(os.close, process.lifeline)
         return Mount(target, view.stem, planned.plan.contigs, (*cleared, *planned.warnings))
 
 

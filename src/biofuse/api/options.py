@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,15 @@ Path = str | PathLike[str]
 # Where samples, regions and the like may be given as a list.
 Names = str | Sequence[str]
 T = TypeVar("T", bound="Options")
+
+
+def _plain(value: Any) -> Any:
+    """A number of another package's, such as NumPy's, as Python's own; all else as it is."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +94,8 @@ class Options:
         Phenotypes of that table to show.
     genetic_map : path-like, optional
         Genetic map for centimorgans in ``.bim`` and ``.pvar``.
-    contig_names : str
-        ``"plink2"`` or ``"store"``.
+    contig_names : str, optional
+        ``"plink2"``, which is the default, or ``"store"``.
     missing_chunks : str
         ``"error"`` or ``"fill"``.
     no_bim, no_fam, no_bgi, no_sample_file, no_header_samples, no_pvar, no_psam, no_csi : bool
@@ -161,7 +171,7 @@ class Options:
     samples_table: Path | None = None
     pheno_name: Names | None = None
     genetic_map: Path | None = None
-    contig_names: str = "plink2"
+    contig_names: str | None = None
     missing_chunks: str = "error"
     no_bim: bool = False
     no_fam: bool = False
@@ -190,6 +200,8 @@ class Options:
     chunk_cache_size: int | str | None = None
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
         with public():
             check_options(self)
 
@@ -255,7 +267,7 @@ class Options:
             basename=self.basename,
             multiallelic=self.multiallelic,
             variant_id_template=self.variant_id_template,
-            contig_names=None if self.contig_names == "plink2" else self.contig_names,
+            contig_names=self.contig_names,
             missing_chunks=self.missing_chunks,
             per_contig=self.per_contig,
             name_template=self.name_template,

@@ -111,7 +111,7 @@ class ServingProcess:
                 )
         except OSError as error:
             os.close(self._reader)
-            self._let_go()
+            self.let_go()
             raise BiofuseError(f"cannot start: {error}") from error
         finally:
             for fd in fds:
@@ -126,7 +126,7 @@ class ServingProcess:
         os.close(self._reader)
         assert self._process.stdin is not None
         if not self._serving:
-            self._let_go()
+            self.let_go()
             self._process.stdin.close()
             self._process.terminate()
             self._wait_for_end()
@@ -134,7 +134,8 @@ class ServingProcess:
                 with contextlib.suppress(OSError):
                     os.unlink(self._config.log_file)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Have the mount end that is bound to this process, unless it has been let go."""
         if self.lifeline is not None:
             os.close(self.lifeline)
             self.lifeline = None

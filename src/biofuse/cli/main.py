@@ -74,7 +74,10 @@ def _open_standard_streams() -> None:
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
-            setattr(sys, name, os.fdopen(number, mode))
+            # For commands that are run, too.
+            os.set_inheritable(number, True)
+            # Whoever takes the object's place goes on to write there.
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 class _Terminal(io.FileIO):
@@ -95,14 +98,17 @@ class _Terminal(io.FileIO):
 
 def _outlive_terminal() -> None:
     """Have what is said of a command not depend on there being a terminal still."""
-    # One that is closed already is none any more to isatty.
-    if stat.S_ISCHR(os.fstat(sys.stderr.fileno()).st_mode):
-        sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(_Terminal(sys.stderr.fileno(), "w", closefd=False)),
-            encoding=sys.stderr.encoding,
-            errors=sys.stderr.errors,
-            line_buffering=True,
-        )
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        # One that is closed already is none any more to isatty.
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            outliving = io.TextIOWrapper(
+                io.BufferedWriter(_Terminal(stream.fileno(), "w", closefd=False)),
+                encoding=stream.encoding,
+                errors=stream.errors,
+                line_buffering=True,
+            )
+            setattr(sys, name, outliving)
 
 
 def _remove_folders() -> None:

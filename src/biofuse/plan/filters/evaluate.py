@@ -8,6 +8,7 @@ import numpy as np
 from biofuse.errors import BiofuseError
 from biofuse.plan.filters import numbers as nb
 from biofuse.plan.filters.grammar import (
+    TOO_DEEP,
     Call,
     Combination,
     Comparison,
@@ -84,7 +85,7 @@ class Expression:
         except ExpressionError as error:
             raise self._error(error) from None
         except RecursionError:
-            raise self._too_deep() from None
+            raise self._error(ExpressionError(TOO_DEEP)) from None
         self.call_fields = sorted(compiler.call_fields)
 
     def matches(self, slab: Slab) -> np.ndarray:
@@ -94,13 +95,7 @@ class Expression:
         except ExpressionError as error:
             raise self._error(error) from None
         except RecursionError:
-            raise self._too_deep() from None
-
-    def _too_deep(self) -> BiofuseError:
-        return BiofuseError(
-            f"the expression {self._shown()} cannot be used: it joins too many conditions, or has "
-            "brackets in too many others"
-        )
+            raise self._error(ExpressionError(TOO_DEEP)) from None
 
     def _shown(self) -> str:
         """It as messages quote it."""

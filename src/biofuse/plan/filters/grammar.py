@@ -27,6 +27,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+TOO_DEEP = "it joins too many conditions, or has brackets in too many others"
 # Characters of a word that a message quotes.
 _LONGEST = 40
 
@@ -136,7 +137,10 @@ def parse(text: str) -> Node:
         If it is not understood.
     """
     parser = _Parser([*_tokens(text), Token("end", "its end", len(text))])
-    tree = parser.either()
+    try:
+        tree = parser.either()
+    except RecursionError:
+        raise ExpressionError(TOO_DEEP) from None
     parser.expect_end()
     return tree
 
