@@ -461,7 +461,7 @@ def test_a_worker_does_not_outlive_serve(biofuse, fresh_store):
         wait_until(lambda: not biofuse.processes(), "no process is left")
         with pytest.raises(OSError) as caught:
             read_uncached(mount.bed, 0, 100)
-        assert caught.value.errno == errno.ENOTCONN
+        assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
 
 
 # Shards of two rows of chunks: the second has the last 200 variants.

@@ -72,7 +72,7 @@ def check_types(thing: Any) -> None:
 
 def check_plan(plan: "Plan", sizes: Mapping[str, int]) -> None:
     """Raise ValueError if this cannot be a plan whose files have these sizes."""
-    for thing in (plan, *plan.static, *plan.streamed):
+    for thing in (*plan.static, *plan.streamed, plan):
         check_types(thing)
     if not fits(sizes, dict[str, int]):
         raise ValueError(f"sizes is {sizes!r:.100}")

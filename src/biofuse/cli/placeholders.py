@@ -54,7 +54,7 @@ def _files() -> Iterator[tuple[str, File]]:
 def used_formats(
     command_line: Sequence[str], view: ViewChoices, options: FormatOptions
 ) -> list[str]:
-    """Formats of the files that a command's words name.
+    """Formats of the files that a command's words name, each once.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def used_formats(
             raise BiofuseError(f"{{{name}:{contig}}} is for --per-contig")
     if not view.is_per_contig and any(name == "contigs" for name, _ in found):
         raise BiofuseError("{contigs} is for --per-contig")
-    return used
+    return list(dict.fromkeys(used))
 
 
 def _check_names(words: Sequence[str]) -> None:
