@@ -182,11 +182,11 @@ def test_what_was_done_is_not_done_again(store, tmp_path):
     # A copy of it is of no files there are.
     (tmp_path / "copy").write_bytes((tmp_path / "j").read_bytes())
     journal = Journal(str(tmp_path / "copy"), "key")
-    assert journal.entries == []
+    assert journal.names == []
     journal.close()
     # Of another export there is nothing.
     journal = Journal(str(tmp_path / "j"), "another")
-    assert journal.entries == []
+    assert journal.names == []
     journal.close()
     [line] = (tmp_path / "j").read_text().splitlines()
     assert json.loads(line)["key"] == "another"

@@ -10,7 +10,6 @@ import pytest
 from support import endings, reference
 from support.stores import make_store, random_genotypes
 
-from biofuse.export.drafts import Drafts
 from biofuse.export.journal import Journal
 from biofuse.export.spans import _Notes
 
@@ -93,18 +92,17 @@ spans.PIECE, spans._SYNC_BYTES = 100, 1
 AFTER_THE_BED = """
 import os
 rename = os.replace
-def of_bed(*paths):
-    rename(*paths) if paths[1].endswith(".bed") else os._exit(9)
+def of_bed(*paths, **more):
+    rename(*paths, **more) if paths[1].endswith(".bed") else os._exit(9)
 os.replace = of_bed
 """
 # It ends once some of the first file is noted.
 MIDWAY = f"""{SMALL_SPANS}
 import os
-from biofuse.export.drafts import Drafts
 from biofuse.export.journal import Journal
 add = Journal.add
-def add_one(journal, entry):
-    add(journal, entry)
+def add_one(journal, entry, **more):
+    add(journal, entry, **more)
     if "stop" in entry: os._exit(9)
 Journal.add = add_one
 """
@@ -300,7 +298,7 @@ def test_what_was_written_is_not_written_again(store, biofuse, tmp_path):
 
 
 # It ends when all is written, and nothing has its name.
-BEFORE_NAMES = "import os\nos.replace = lambda *paths: os._exit(9)\n"
+BEFORE_NAMES = "import os\nos.replace = lambda *paths, **more: os._exit(9)\n"
 
 
 @pytest.mark.parametrize("change", [remove, zeros, shorter], ids=lambda f: f.__name__)
@@ -327,18 +325,3 @@ def test_an_index_is_of_the_file_that_is_there(store, biofuse, tmp_path):
     biofuse("export", *words)
     _, fits = endings.content(str(tmp_path / "y.bgen.bgi"))
     assert fits
-
-
-def test_what_the_journal_does_not_name_is_removed(tmp_path):
-    drafts = Drafts(str(tmp_path), "x", "key")
-    path, fd = drafts.create("x.bed", 10)
-    os.close(fd)
-    alien = tmp_path / ".x.export/alien"
-    alien.write_text("x")
-    drafts.close()
-    drafts = Drafts(str(tmp_path), "x", "key")
-    assert (drafts.draft("x.bed"), alien.exists()) == (path, False)
-    drafts.close()
-    drafts = Drafts(str(tmp_path), "x", "another")
-    assert (drafts.draft("x.bed"), os.path.exists(path)) == (None, False)
-    drafts.close()

@@ -2,12 +2,14 @@
 
 What the journal says of a draft counts for that one alone: its name is a new one each time it is
 begun, and it lies where no other export, and no other user, writes. So a draft that was removed,
-copied or made anew is not taken for the one that was written.
+copied or made anew is not taken for the one that was written. The hidden folder is opened once and
+all in it had through its descriptor, so it does not matter who may give its name to another.
 """
 
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable
@@ -20,11 +22,14 @@ from biofuse.trust import UntrustedError, open_folder
 _SUFFIX = ".export"
 _JOURNAL = "journal"
 _MAX_NAME = 255
+# Names of drafts: nothing else is removed.
+_DRAFT = re.compile(r"[0-9a-f]{16}(\..*)?", re.DOTALL)
 # How often who has just ended is waited for: it takes its folder away.
 _TRIES = 100
 # What is noted of a file that is whole: inode, size, time of its last byte. Of one that has its
 # name, the time of its last change too.
 _WHOLE, _PLACED = 3, 4
+_ROOT = 0
 
 
 def hidden_folder(folder: str, stem: str) -> str:
@@ -69,59 +74,94 @@ class Drafts:
         self._folder = folder
         self._durable = durable
         self.path = hidden_folder(folder, stem)
-        self.journal = self._open(key)
+        self._fd, self.journal = self._open(key)
         try:
-            self._sweep()
+            drafts = [self._noted(name) for name in self.journal.names]
+            self._sweep(draft for draft in drafts if draft is not None)
         except BaseException:
-            self.journal.close()
+            self.close()
             raise
 
-    def _open(self, key: str) -> Journal:
+    def _open(self, key: str) -> tuple[int, Journal]:
         for left in reversed(range(_TRIES)):
+            fd = -1
             try:
-                self._make_folder()
-                return Journal(os.path.join(self.path, _JOURNAL), key, self._durable)
-            except FileNotFoundError:
-                if not left or not os.path.isdir(self._folder):
+                fd = self._open_folder()
+                path = os.path.join(self.path, _JOURNAL)
+                return fd, Journal(path, key, self._durable, folder=fd)
+            except BaseException as error:
+                if fd != -1:
+                    os.close(fd)
+                gone = isinstance(error, FileNotFoundError) and os.path.isdir(self._folder)
+                if not left or not gone:
                     raise
         raise AssertionError
 
-    def _make_folder(self) -> None:
+    def _open_folder(self) -> int:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.path, 0o700)
-            # Where a file system has no modes, those of a new folder are others.
-            return
         try:
-            os.close(open_folder(self.path))
+            return open_folder(self.path)
         except NotADirectoryError:
             raise BiofuseError(
                 f"{self.path} is not a folder, and one of that name is needed: remove it"
             ) from None
         except UntrustedError as error:
-            raise BiofuseError(f"{error}, and a folder of that name is needed: remove it") from None
+            if not self._has_no_modes():
+                raise BiofuseError(
+                    f"{error}, and a folder of that name is needed: remove it"
+                ) from None
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if os.fstat(fd).st_uid not in (os.geteuid(), _ROOT):
+            os.close(fd)
+            raise BiofuseError(f"{self.path} belongs to another user: remove it")
+        return fd
 
-    def _sweep(self) -> None:
-        """Remove what the journal does not name."""
-        drafts = {e["file"]: e["draft"] for e in self.journal.entries if "draft" in e}
-        for name in os.listdir(self.path):
-            if name != _JOURNAL and name not in drafts.values():
+    def _has_no_modes(self) -> bool:
+        """Whether others may write to any new folder here, as on file systems without modes."""
+        path = hidden_folder(self._folder, secrets.token_hex(8))
+        os.mkdir(path, 0o700)
+        try:
+            return bool(os.lstat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+        finally:
+            os.rmdir(path)
+
+    def _sweep(self, kept: Iterable[str] = ()) -> None:
+        """Remove all drafts but some."""
+        names = set(kept)
+        for name in os.listdir(self._fd):
+            if _DRAFT.fullmatch(name) and name not in names:
                 with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(self.path, name))
+                    os.unlink(name, dir_fd=self._fd)
+
+    def _noted(self, name: str) -> str | None:
+        """What a file's draft has as a name in the hidden folder, by the journal."""
+        noted = self.journal.of(name)
+        found: str | None = noted[0].get("draft") if noted else None
+        return found
+
+    def _path(self, draft: str) -> str:
+        return f"/proc/self/fd/{self._fd}/{draft}"
+
+    def as_others_see(self, path: str) -> str:
+        """A draft's path as it is for other processes."""
+        return os.path.join(self.path, os.path.basename(path))
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing with which to go on."""
         done = ("stop", "records", "whole", "placed")
-        return not any(entry.get(word) for entry in self.journal.entries for word in done)
+        noted = (entry for name in self.journal.names for entry in self.journal.of(name))
+        return not any(entry.get(word) for entry in noted for word in done)
 
     def draft(self, name: str) -> str | None:
-        """The path of a file's draft; None if there is none of the journal's."""
-        noted = self.journal.of(name)
-        if not noted or not noted[0].get("draft"):
+        """The path of a file's draft, for this process; None if there is none of the journal's."""
+        draft = self._noted(name)
+        if draft is None:
             return None
-        path = os.path.join(self.path, noted[0]["draft"])
+        path = self._path(draft)
         marks = _marks(path)
-        made = next((entry["inode"] for entry in noted if "inode" in entry), None)
+        made = self.journal.of(name)[0].get("inode")
         return path if marks is not None and marks[0] == made else None
 
     def where(self, name: str) -> str | None:
@@ -149,6 +189,14 @@ class Drafts:
         if path is not None:
             os.unlink(path)
 
+    def discard(self, name: str) -> None:
+        """The same for one that is not what it should be: nor is it there under its name."""
+        path = self.where(name)
+        self.forget(name)
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
     def create(self, name: str, size: int = 0) -> tuple[str, int]:
         """Begin a file: the path of its new draft, and a descriptor that is written to.
 
@@ -161,17 +209,16 @@ class Drafts:
         self.forget(name)
         suffix = os.path.splitext(name)[1]
         draft = f"{secrets.token_hex(8)}{suffix}"
-        path = os.path.join(self.path, draft)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(path, flags, 0o666)
+        fd = os.open(draft, flags, 0o666, dir_fd=self._fd)
         try:
-            self.journal.add({"file": name, "draft": draft})
-            self.journal.add({"file": name, "inode": os.fstat(fd).st_ino})
+            begun = {"file": name, "draft": draft, "inode": os.fstat(fd).st_ino}
+            self.journal.add(begun, durable=False)
             os.ftruncate(fd, size)
         except BaseException:
             os.close(fd)
             raise
-        return path, fd
+        return self._path(draft), fd
 
     def resume(self, name: str, size: int | None = None) -> tuple[str, int]:
         """The same for the draft that was begun, if there is one, of that size where it is told."""
@@ -195,7 +242,7 @@ class Drafts:
         if path is None or size not in (None, os.path.getsize(path)):
             raise BiofuseError(f"{name} was changed in {self.path} while it was written")
         if self._durable:
-            _sync(path)
+            _sync(path, os.O_NOFOLLOW)
         self.journal.add({"file": name, "whole": _marks(path, _WHOLE)})
 
     def place(self, names: Iterable[str]) -> dict[str, int]:
@@ -208,19 +255,17 @@ class Drafts:
         for name, draft in drafts.items():
             path = os.path.join(self._folder, name)
             if draft is not None and draft != path:
-                os.replace(draft, path)
-                self.journal.add({"file": name, "placed": _marks(path, _PLACED)})
+                os.replace(os.path.basename(draft), path, src_dir_fd=self._fd)
+                placed = {"file": name, "placed": _marks(path, _PLACED)}
+                self.journal.add(placed, durable=False)
             found[path] = os.path.getsize(path)
         if self._durable:
-            _sync_folder(self._folder)
+            _sync(self._folder, os.O_DIRECTORY)
         return found
 
     def remove(self) -> None:
         """Forget everything: it is complete, or of no use."""
-        for name in os.listdir(self.path):
-            if name != _JOURNAL:
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(self.path, name))
+        self._sweep()
         # As long as it is there nobody else begins.
         self.journal.remove()
         with contextlib.suppress(OSError):
@@ -229,6 +274,7 @@ class Drafts:
     def close(self) -> None:
         """Let another process go on."""
         self.journal.close()
+        os.close(self._fd)
 
 
 def _marks(path: str, count: int = 1) -> list[int] | None:
@@ -242,17 +288,13 @@ def _marks(path: str, count: int = 1) -> list[int] | None:
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns][:count]
 
 
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _sync(path: str, flags: int) -> None:
+    """Have a file on disk, or the names in a folder."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_folder(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync_folder(fd)
+        if flags & os.O_DIRECTORY:
+            sync_folder(fd)
+        else:
+            os.fsync(fd)
     finally:
         os.close(fd)

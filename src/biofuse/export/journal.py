@@ -26,11 +26,11 @@ class Journal:
         Of the export. What another has left is forgotten, and what was copied from elsewhere.
     durable : bool
         Whether what is done is to be on disk.
+    folder : int, optional
+        A descriptor of the folder that it is in: whatever has the folder's name, it is there.
 
     Attributes
     ----------
-    entries : list of dict
-        What was done, before and since.
     began_ns : int
         When the export began, in nanoseconds since 1970: what it has written is of the store as
         it was then.
@@ -43,14 +43,17 @@ class Journal:
         If it cannot be written.
     """
 
-    def __init__(self, path: str, key: str, durable: bool = True):
+    def __init__(self, path: str, key: str, durable: bool = True, folder: int | None = None):
         self._path = path
+        self._folder = folder
+        self._name = path if folder is None else os.path.basename(path)
         self._durable = durable
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
+        self._fd = os.open(self._name, flags, 0o600, dir_fd=folder)
+        # Of each file, what was done since it was last begun.
+        self._files: dict[str, list[dict[str, Any]]] = {}
         try:
             self._lock()
-            self.entries: list[dict[str, Any]] = []
             self._read(key)
         except BaseException:
             os.close(self._fd)
@@ -70,7 +73,7 @@ class Journal:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise BiofuseError(f"{self._path} is not a regular file: remove it")
-        if os.lstat(self._path).st_ino != status.st_ino:
+        if os.stat(self._name, dir_fd=self._folder, follow_symlinks=False).st_ino != status.st_ino:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
 
     def _read(self, key: str) -> None:
@@ -78,10 +81,12 @@ class Journal:
             file.seek(0)
             lines = file.read().split(b"\n")
         found: list[Any] = []
-        # What follows the last end of a line was cut off.
-        whole = sum(len(line) + 1 for line in lines[:-1])
+        # What follows the last end of a line was cut off, and what no disk had may be anything.
+        whole = 0
         with contextlib.suppress(ValueError):
-            found = [json.loads(line) for line in lines[:-1]]
+            for line in lines[:-1]:
+                found.append(json.loads(line))
+                whole += len(line) + 1
         first = {"key": key, "inode": os.fstat(self._fd).st_ino}
         if not _begins(found, first):
             os.ftruncate(self._fd, 0)
@@ -90,22 +95,38 @@ class Journal:
             self._append({**first, "began_ns": self.began_ns})
             return
         self.began_ns = found[0]["began_ns"]
-        self.entries = found[1:]
+        for entry in found[1:]:
+            self._keep(entry)
         os.ftruncate(self._fd, whole)
         os.lseek(self._fd, 0, os.SEEK_END)
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Say what is done, of which everything is on disk."""
-        self._append(entry)
-        self.entries.append(entry)
+    def add(self, entry: dict[str, Any], durable: bool = True) -> None:
+        """Say what is done of a file, of which everything is on disk.
 
-    def _append(self, entry: dict[str, Any]) -> None:
+        Parameters
+        ----------
+        entry : dict
+            With `file`, and with `draft` if it is begun.
+        durable : bool
+            Whether that it was done is to be on disk too: not where it may be done again.
+        """
+        self._append(entry, durable)
+        self._keep(entry)
+
+    def _keep(self, entry: dict[str, Any]) -> None:
+        if "draft" in entry:
+            self._files[entry["file"]] = [entry]
+        else:
+            self._files.setdefault(entry["file"], []).append(entry)
+
+    def _append(self, entry: dict[str, Any], durable: bool = True) -> None:
         end = os.lseek(self._fd, 0, os.SEEK_END)
         data = json.dumps(entry).encode() + b"\n"
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
-            self.sync(self._fd)
+            if durable:
+                self.sync(self._fd)
         except OSError:
             # Half a line would spoil the next one.
             with contextlib.suppress(OSError):
@@ -120,11 +141,12 @@ class Journal:
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """What was done of a file since it was last begun."""
-        found: list[dict[str, Any]] = []
-        for entry in self.entries:
-            if entry.get("file") == name:
-                found = [entry] if "draft" in entry else [*found, entry]
-        return found
+        return self._files.get(name, [])
+
+    @property
+    def names(self) -> list[str]:
+        """Of the files of which anything was done."""
+        return list(self._files)
 
     def spans(self, name: str) -> list[Span]:
         """What was done of a file, in order and without overlaps."""
@@ -139,12 +161,14 @@ class Journal:
 
     def remove(self) -> None:
         """Forget everything: it is complete."""
-        os.unlink(self._path)
+        os.unlink(self._name, dir_fd=self._folder)
 
 
 def _begins(found: list[Any], first: dict[str, Any]) -> bool:
     """Whether a journal that was read is one, and of the export that begins so."""
     if not found or not all(isinstance(entry, dict) for entry in found):
+        return False
+    if not all(isinstance(entry.get("file"), str) for entry in found[1:]):
         return False
     return "began_ns" in found[0] and found[0].items() >= first.items()
 

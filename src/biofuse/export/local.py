@@ -1,6 +1,7 @@
 """Write a view's files to a folder: whole under their names, or not at all."""
 
 import contextlib
+import copy
 import errno
 import hashlib
 import json
@@ -10,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from biofuse import __version__
 from biofuse.api.fileset import Fileset
 from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError, NoRoomError
@@ -20,6 +22,7 @@ from biofuse.export.drafts import Drafts
 from biofuse.export.parts import INDEXES, BcfParts, BgenParts, Parts
 from biofuse.export.spans import write_spans, write_spans_on
 from biofuse.export.verify import DifferentError, verify_file
+from biofuse.manifest import PLAN_FORMAT
 from biofuse.memory import format_size
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -121,6 +124,7 @@ def export_to_folder(
     """
     stamp = json.dumps(
         {
+            "version": [__version__, PLAN_FORMAT],
             "view": view_digest,
             "store": [fileset.opening.plan.signature, fileset.opening.plan.modified_ns],
             "pins": _digest_of_pins(fileset),
@@ -173,8 +177,9 @@ def _one_line(job: Job, drafts: Drafts | None = None) -> Iterator[None]:
         stays = _stays(drafts, of_use=error.errno != errno.ESTALE)
         if not stays:
             raise
-        kind = NoRoomError if isinstance(error, NoRoomError) else BiofuseError
-        raise kind(f"{error}; {stays}", error.errno) from error
+        told = copy.copy(error)
+        told.args = (f"{error}; {stays}",)
+        raise told from error
     except OSError as error:
         stays = _stays(drafts)
         if error.errno in _FULL:
@@ -270,7 +275,7 @@ def _write(
             try:
                 _verify(work, name)
             except DifferentError:
-                drafts.forget(name)
+                drafts.discard(name)
                 raise
     return drafts.place(job.in_order)
 
@@ -325,7 +330,8 @@ def _make_streamed(work: _Work, name: str, number: int) -> str:
     to = (drafts.journal, name)
     try:
         if job.cluster is not None:
-            write_spans_on(job.cluster, work.package, number, size, fd, path, *to, work.written)
+            shared = drafts.as_others_see(path)
+            write_spans_on(job.cluster, work.package, number, size, fd, shared, *to, work.written)
         else:
             maker = job.fileset.maker
             write_spans(maker, number, size, fd, *to, job.threads, work.written)
