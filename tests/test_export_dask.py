@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 
 import distributed
@@ -17,6 +18,7 @@ from support.stores import make_store, random_genotypes
 from biofuse.errors import BiofuseError
 from biofuse.export import cluster as clusters
 from biofuse.export.cluster import Cluster
+from biofuse.export.local_workers import local_workers
 
 GENOTYPES = random_genotypes(3000, 6000, seed=8, alike=True)
 
@@ -203,3 +205,28 @@ def test_a_worker_that_is_lost_while_it_is_sent_the_plan(times, monkeypatch):
         return
     with pytest.raises(BiofuseError, match=r"the Dask workers cannot be sent the plan: .*40001"):
         cluster.send("plan")
+
+
+# Prints when Python starts, before anything is imported that should.
+CHATTY = "print('tcp://127.0.0.1:9', flush=True)\n"
+
+
+@pytest.mark.slow
+def test_workers_of_this_machine_are_this_users_alone(tmp_path, monkeypatch):
+    """They do what they are told: who has not their key may not connect."""
+    (tmp_path / "sitecustomize.py").write_text(CHATTY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with local_workers() as (address, security):
+        assert address.startswith("tls://127.0.0.1:")
+        assert os.stat(security.tls_client_key).st_mode & 0o777 == 0o600
+        with distributed.Client(address, security=security, set_as_default=False) as client:
+            assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        host, _, port = address.removeprefix("tls://").rpartition(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=30) as plain,
+            pytest.raises(ssl.SSLError, match=r"(?i)certificate.required|handshake.failure"),
+            context.wrap_socket(plain) as connection,
+        ):
+            connection.recv(1)

@@ -198,11 +198,14 @@ class Cluster:
         if address != "local":
             _check_address(address)
         with contextlib.ExitStack() as stack:
+            security = None
             if address == "local":
-                address = stack.enter_context(local_workers())
+                address, security = stack.enter_context(local_workers())
             try:
                 self._client: Any = stack.enter_context(
-                    distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+                    distributed.Client(
+                        address, timeout=_PATIENCE, set_as_default=False, security=security
+                    )
                 )
             except (OSError, ValueError) as error:
                 raise BiofuseError(
