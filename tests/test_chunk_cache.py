@@ -268,6 +268,21 @@ def test_what_has_come_damaged_to_another_mount_is_seen_by_nobody(old, kept, pla
     fill(there, biofuse, kept)
 
 
+def test_what_cannot_be_shown_is_kept(kept, placer, biofuse, made):
+    """It is not damaged: nothing of it is fetched twice, by this mount or another."""
+    genotypes = GENOTYPES.copy()
+    genotypes[50, 7, 0] = 2
+    there = placer.put("s3", made("kept-wide", make(genotypes)))
+    for times in (CHUNKS, 0):
+        with mount(there, biofuse, kept) as each:
+            there.proxy.clear()
+            each.expect_log("an allele")
+            errors = read_everywhere(each.bed, BED, RECORD)
+            assert set(errors.values()) == {errno.EIO}
+            assert len(there.proxy.traffic.of(CALLS, "GET", 200)) == times
+        assert len(entries(kept)) == CHUNKS
+
+
 def test_what_cannot_be_written_is_told_once(old, placer, biofuse, tmp_path):
     there = placer.put("s3", old)
     file = tmp_path / "file"

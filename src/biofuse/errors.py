@@ -2,6 +2,7 @@
 
 import errno as _errno
 import re
+from collections.abc import Iterable
 
 _ZLIB = re.compile(r"Error -\d+ while (de)?compressing data: ")
 
@@ -40,8 +41,19 @@ class StoreChangedError(BiofuseError):
         super().__init__(message, _errno.ESTALE)
 
 
-class UnansweredError(BiofuseError):
-    """A server did not give what it was asked for."""
+class DamagedError(BiofuseError):
+    """What is stored of chunks cannot be decoded.
+
+    Parameters
+    ----------
+    message : str
+    keys : iterable of str
+        The chunks', or those of all that may be meant.
+    """
+
+    def __init__(self, message: str, keys: Iterable[str] = ()):
+        super().__init__(message)
+        self.keys = frozenset(keys)
 
 
 class NoRoomError(BiofuseError):

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 from biofuse import native
 from biofuse.encode.records import Records, open_encoder
 from biofuse.encode.turns import Turns
-from biofuse.errors import MOUNT_AGAIN, BiofuseError, StoreChangedError, UnansweredError
+from biofuse.errors import MOUNT_AGAIN, BiofuseError, DamagedError, StoreChangedError
 from biofuse.formats.base import GENOTYPES, PHASED
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
@@ -187,12 +187,7 @@ class Encoder:
         """
         self._hint_next(number, first, last)
         try:
-            try:
-                self._encode(number, first, last, out)
-            except BiofuseError as error:
-                if not self._doubt(number, first, last, error):
-                    raise
-                self._encode(number, first, last, out)
+            self._encode_undamaged(number, first, last, out)
         except BiofuseError as error:
             if not isinstance(error, StoreChangedError) and self._changed():
                 raise StoreChangedError(
@@ -202,6 +197,17 @@ class Encoder:
         if self._changed():
             raise StoreChangedError(f"the store changed while it was mounted; {MOUNT_AGAIN}")
 
+    def _encode_undamaged(self, number: int, first: int, last: int, out: memoryview) -> None:
+        """`_encode`, with each chunk that is damaged fetched once more if it may be from disk."""
+        doubted: frozenset[str] = frozenset()
+        while True:
+            try:
+                return self._encode(number, first, last, out)
+            except DamagedError as error:
+                if not self._doubt(error.keys - doubted):
+                    raise
+                doubted |= error.keys
+
     def _encode(self, number: int, first: int, last: int, out: memoryview) -> None:
         file = self._files[number]
         position = 0
@@ -210,14 +216,13 @@ class Encoder:
                 size = self._encode_part(file, rows, start, stop, out[position:])
                 position += size
 
-    def _doubt(self, number: int, first: int, last: int, error: BiofuseError) -> bool:
-        """Forget what came of the chunks of records that cannot be made; whether to try again.
+    def _doubt(self, keys: Set[str]) -> bool:
+        """Forget what came of damaged chunks; whether to try again.
 
         That is where it may have been on disk, from where it would come so for ever.
         """
-        if not self._store.far or isinstance(error, StoreChangedError | UnansweredError):
+        if not keys or not self._store.far:
             return False
-        keys = {key for record in range(first, last) for key in self.keys(number, record)}
         for key in keys:
             self._cache.drop(key)
         doubt = getattr(self._store, "doubt", None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from biofuse import native
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, DamagedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.touches import Touches
@@ -258,7 +258,7 @@ class FrameReader:
         except native.NativeError as error:
             if error.unsupported:
                 raise
-            raise BiofuseError(f"{key}: {error}") from error
+            raise DamagedError(f"{key}: {error}", [key]) from error
 
     def _locate(
         self, key: str, head: Piece, first: int, last: int, num_samples: int
@@ -274,5 +274,5 @@ class FrameReader:
                 self._item_size,
             )
         except native.NativeError as error:
-            raise BiofuseError(f"{key}: {error}") from error
+            raise DamagedError(f"{key}: {error}", [key]) from error
         return index, start, stop

@@ -3,7 +3,7 @@
 from array import array
 
 from biofuse import native
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, DamagedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.frames import FrameReader
@@ -153,8 +153,10 @@ class GenotypeReader:
     def error(self, error: native.NativeError, chunk_row: int) -> BiofuseError:
         """A kernel's error with the chunk's key, the variant and the sample in its text."""
         text = str(error)
+        keys = self.keys(chunk_row)
         if error.chunk >= 0:
-            text = f"{self.genotypes.key(chunk_row, self._samples.chunks[error.chunk])}: {text}"
+            keys = [keys[error.chunk]]
+            text = f"{keys[0]}: {text}"
         if error.row >= 0:
             variant = chunk_row * self.genotypes.chunks[0] + error.row
             place = f"variant {variant} of the store"
@@ -162,4 +164,5 @@ class GenotypeReader:
                 sample = error.sample if self._kept is None else self._kept[error.sample]
                 place += f" and sample {sample}"
             text += f" ({place}, counted from 0)"
-        return BiofuseError(text)
+        # What is decoded well may be what a format does not show.
+        return BiofuseError(text) if error.allele else DamagedError(text, keys)

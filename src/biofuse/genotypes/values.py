@@ -6,7 +6,7 @@ from struct import calcsize
 from typing import Any, Literal
 
 from biofuse import native
-from biofuse.errors import BiofuseError
+from biofuse.errors import BiofuseError, DamagedError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.floats import float32
@@ -100,7 +100,7 @@ class ValueReader:
                 return min(self.max_rows, self._frames.rows_within(chunk_row, row, size))
             except native.NativeError as error:
                 if not error.unsupported:
-                    raise BiofuseError(f"{self.genotypes.path}: {error}") from error
+                    raise self._damaged(error, chunk_row) from error
         kept = self._whole.range_rows(self.genotypes, self._row_bytes)
         return min(self.max_rows, kept - row % kept)
 
@@ -210,6 +210,9 @@ class ValueReader:
             "counted from 0)"
         )
 
+    def _damaged(self, error: native.NativeError, chunk_row: int) -> DamagedError:
+        return DamagedError(f"{self.genotypes.path}: {error}", self.keys(chunk_row))
+
     def _read_frames(self, chunk_row: int, wanted: array) -> list:
         """A frame for every sample chunk, None where it is not stored or of another kind."""
         chunks = self._samples.chunks
@@ -218,7 +221,7 @@ class ValueReader:
                 return self._frames.read(chunk_row, self._samples.sizes, wanted[0], wanted[-1])
             except native.NativeError as error:
                 if not error.unsupported:
-                    raise BiofuseError(f"{self.genotypes.path}: {error}") from error
+                    raise self._damaged(error, chunk_row) from error
         return [None] * len(chunks)
 
     def _decode(
@@ -247,7 +250,7 @@ class ValueReader:
             if error.unsupported:
                 return False
             key = self.genotypes.key(chunk_row, sample_chunk)
-            raise BiofuseError(f"{key}: {error}") from error
+            raise DamagedError(f"{key}: {error}", [key]) from error
         finally:
             self._idle_decoders.append(decoder)
         return True
@@ -278,7 +281,7 @@ class ValueReader:
                     )
             except native.NativeError as error:
                 key = self.genotypes.key(chunk_row, sample_chunk)
-                raise BiofuseError(f"{key}: {error}") from error
+                raise DamagedError(f"{key}: {error}", [key]) from error
             stop = bisect_left(wanted, first + len(rows), done)
             found = rows[np.asarray(wanted[done:stop]) - first]
             into[done:stop, column : column + rows.shape[1]] = found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from biofuse import native
-from biofuse.errors import BiofuseError, one_line
+from biofuse.errors import BiofuseError, DamagedError, one_line
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.plain import decode, most_decoded
@@ -145,7 +145,8 @@ class WholeChunks:
             raise
         except Exception as error:
             self._is_stored(key)
-            raise BiofuseError(f"{key}: the chunk cannot be read: {one_line(error)}") from error
+            text = f"{key}: the chunk cannot be read: {one_line(error)}"
+            raise DamagedError(text, [key]) from error
         if not self._is_stored(key):
             array.check_absent(chunk_row, sample_chunk)
         return values

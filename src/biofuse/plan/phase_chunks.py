@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
@@ -19,6 +19,13 @@ def spread(rows: Sequence[int]) -> list[int]:
     """Chunk rows in the order in which they are looked at: the first ones spread over all."""
     # By the number with its bits reversed: 0, 1/2, 1/4, 3/4, 1/8 ... of the way.
     return [rows[i] for i in sorted(range(len(rows)), key=lambda i: f"{i:032b}"[::-1])]
+
+
+def _by_column(samples: Sequence[int], width: int) -> "dict[int, array[int]]":
+    found: dict[int, array[int]] = {}
+    for sample in samples:
+        found.setdefault(sample // width, array("I")).append(sample)
+    return found
 
 
 class PhaseChunks:
@@ -56,20 +63,19 @@ class PhaseChunks:
         self.store: Store = open_store(location, opened_ns)
         self._array = phased
         self._variants = variants
-        self._samples = samples
         self._look_at = look_at
         width, count = phased.chunks[1], phased.shape[1]
+        self._by_column: Mapping[int, Sequence[int]]
         if samples is None:
-            self.columns = list(range(-(-count // width)))
+            starts = range(0, count, width)
+            self._by_column = {s // width: range(s, min(s + width, count)) for s in starts}
         else:
-            self.columns = sorted({sample // width for sample in samples})
+            self._by_column = _by_column(samples, width)
+        self.columns = sorted(self._by_column)
 
     def samples(self, column: int) -> Sequence[int]:
         """The view's samples in a chunk of samples."""
-        width, count = self._array.chunks[1], self._array.shape[1]
-        if self._samples is None:
-            return range(column * width, min((column + 1) * width, count))
-        return [sample for sample in self._samples if sample // width == column]
+        return self._by_column[column]
 
     def order(self) -> list[int]:
         """The chunk rows that the view has variants in, the first ones spread over all."""

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from biofuse.errors import BiofuseError
+from biofuse.errors import DamagedError
 from biofuse.stores.link import Link
 from biofuse.stores.listing import Listing
 
@@ -188,14 +188,15 @@ def read_whole(store: Store, keys: Sequence[str], most: int) -> list[Piece | Non
 
     Raises
     ------
-    BiofuseError
+    DamagedError
         If one is larger, of which no more than that is read; or as `Store.get_many`.
     """
     pieces = store.get_many([Range(key, 0, most + 1) for key in keys])
     for key, piece in zip(keys, pieces, strict=True):
         if piece is not None and piece.size > most:
-            raise BiofuseError(
+            raise DamagedError(
                 f"{key} is damaged: it has {piece.size:,} bytes, and by the array's metadata "
-                f"no more than {most:,} are possible"
+                f"no more than {most:,} are possible",
+                [key],
             )
     return pieces

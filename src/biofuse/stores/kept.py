@@ -101,21 +101,14 @@ class KeptObjects:
             return self._requests.get(key, start, stop, ahead, whole)
         return event_loop().submit(self._get(key, start, stop, ahead, whole))
 
-    def doubt(self, keys: Iterable[str]) -> bool:
-        """Neither keep objects any more nor take them from disk: what came of them was damaged.
-
-        Returns
-        -------
-        bool
-            Whether there is one of which something may have been on disk.
-        """
+    def doubt(self, keys: Iterable[str]) -> None:
+        """Neither keep objects any more nor take them from disk: what came of them was damaged."""
         doubted = [key for key in keys if key not in self._doubted]
         self._doubted.update(doubted)
         for key in doubted:
             version = self._pins.known(key)
             if version is not None:
                 self._cache.remove(self._place, key, version)
-        return bool(doubted)
 
     async def _get(
         self, key: str, start: int, stop: int | None, ahead: bool, whole: bool

@@ -78,7 +78,10 @@ class ObjectStore:
 
     def doubt(self, keys: Iterable[str]) -> bool:
         """Say that what came of chunks was damaged; whether that may have been on disk."""
-        return self._kept is not None and self._kept.doubt(keys)
+        if self._kept is None:
+            return False
+        self._kept.doubt(keys)
+        return True
 
     def _fetch(
         self,

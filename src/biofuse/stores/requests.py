@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from biofuse.errors import BiofuseError, UnansweredError
+from biofuse.errors import BiofuseError
 from biofuse.stores.base import Piece
 from biofuse.stores.explain import is_absent, is_refused, is_wrong_region, server_status
 from biofuse.stores.link import Link
@@ -52,7 +52,7 @@ _FINAL = (*range(400, 408), *range(409, 429), *range(430, 500), 501, 505)
 _STATUS = re.compile(r"\bstatus(?: code)?:? \d{3}|HTTP error: \d{3}")
 
 
-class RefusedError(UnansweredError):
+class RefusedError(BiofuseError):
     """A server wants other credentials, or none will do."""
 
 
@@ -257,7 +257,7 @@ class Requests:
             except BiofuseError:
                 raise
             except self._hopeless as error:
-                raise UnansweredError(f"{key} cannot be read: {self._explain(error)}") from error
+                raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
             except Exception as error:
                 if is_absent(error):
                     raise FileNotFoundError(key) from error
@@ -267,7 +267,7 @@ class Requests:
                         continue
                 if isinstance(error, FileNotFoundError):
                     # Not an object but all that it could be in is missing.
-                    raise UnansweredError(self._explain(error)) from error
+                    raise BiofuseError(self._explain(error)) from error
                 if is_refused(error):
                     # A token that has expired may have been renewed by now.
                     if refused:
@@ -275,8 +275,7 @@ class Requests:
                         raise RefusedError(text) from error
                     refused = True
                 elif server_status(error) in _FINAL:
-                    text = f"{key} cannot be read: {self._explain(error)}"
-                    raise UnansweredError(text) from error
+                    raise BiofuseError(f"{key} cannot be read: {self._explain(error)}") from error
                 last: BaseException = error
                 if _SLOW_DOWN.search(str(error)):
                     self.link.spare()
@@ -285,7 +284,7 @@ class Requests:
                 most = min(most, _FIRST_ANSWER)
             backoff = min(_MAX_BACKOFF, _BACKOFF * 2**attempt) * random.uniform(0.75, 1.25)
             if loop.time() + backoff - began > most:
-                raise UnansweredError(
+                raise BiofuseError(
                     f"{key} cannot be read: {self._explain(last)} ({attempt + 1} attempts)"
                 ) from last
             self.link.retried()
