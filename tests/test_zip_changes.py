@@ -9,6 +9,8 @@ from support.damage import read_everywhere, read_uncached
 from support.program import wait_until
 from support.stores import make_store, random_genotypes, zip_store
 
+import biofuse
+
 # Three rows of two chunks; 251 bytes a record.
 GENOTYPES = random_genotypes(600, 1003, seed=21)
 BED = reference.bed(GENOTYPES)
@@ -35,3 +37,19 @@ def test_a_zip_that_is_no_zip_any_more_has_changed(change, biofuse, tmp_path):
         errors = read_everywhere(mount.bed, BED, 10 * RECORD)
         assert set(errors.values()) == {errno.ESTALE}
         assert len(errors) >= len(range(ROW, len(BED), 10 * RECORD))
+
+
+def test_what_fails_for_another_reason_where_the_zip_is_gone(tmp_path):
+    """Of a store that is not there any more nobody can say why."""
+    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(200, 502))
+    [chunk] = store.glob("call_genotype/1.0.0")
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    path = zip_store(store)
+    with biofuse.open(path, formats="plink", no_cache=True) as fileset:
+        with fileset.open("x.bed") as file:
+            assert file.read(3 + RECORD) == BED[: 3 + RECORD]
+            for expected in (errno.EIO, errno.ESTALE):
+                with pytest.raises(biofuse.BiofuseError) as caught:
+                    file.pread(RECORD, 3 + ROW)
+                assert caught.value.errno == expected
+                path.unlink(missing_ok=True)

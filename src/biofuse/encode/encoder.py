@@ -338,7 +338,10 @@ class Encoder:
                 reader.hint(chunk_row)
 
     def _changed(self) -> bool:
-        return self._store.signature(self._plan.watched) != self._plan.signature
+        try:
+            return self._store.signature(self._plan.watched) != self._plan.signature
+        except FileNotFoundError:
+            return True
 
     def _parts(self, file: "_File", first: int, last: int) -> Iterator[tuple[int, int]]:
         """Records, in runs that lie in one chunk row of every field."""
