@@ -111,13 +111,13 @@ def test_what_it_may_cost_is_bounded(tmp_path, monkeypatch):
     last = (119, 15)
     store = phased_store(tmp_path / "x.vcz", {last: (0, 1)}, [*flags, last])
     reads = []
-    load = phased_calls._Loaded.__enter__
+    load = phased_calls.loaded
 
-    def count(self):
-        reads.append(self._reader.genotypes.path)
-        return load(self)
+    def count(reader, *what):
+        reads.append(reader.genotypes.path)
+        return load(reader, *what)
 
-    monkeypatch.setattr(phased_calls._Loaded, "__enter__", count)
+    monkeypatch.setattr(phased_calls, "loaded", count)
     assert len(notices(store, tmp_path / "all")) == 1
     needed = reads.count("call_genotype")
     assert 1 < needed <= phased_calls.CALL_CHUNKS

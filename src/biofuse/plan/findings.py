@@ -10,6 +10,7 @@ from biofuse.genotypes.array import GenotypeArray
 from biofuse.plan.fields import describe_field
 from biofuse.plan.haploid import find_haploid
 from biofuse.plan.phase import PhaseSearch
+from biofuse.plan.phase_chunks import PhaseChunks
 from biofuse.plan.phased_calls import PhasedCallSearch
 from biofuse.stores import Location
 from biofuse.stores.members import Members
@@ -54,45 +55,47 @@ class CallFindings:
         self._contig_starts = contig_starts
         self._look_at = look_at
         self._opened_ns = time.time_ns()
+        self._chunks = cache(self._phase_chunks)
         self.phase = cache(self._phase)
         self.phased_calls = cache(self._phased_calls)
         self.haploid = cache(self._haploid)
 
     def _phase(self) -> Phase:
         """Whether there are variants of which all calls are phased."""
-        phased = self._phased()
-        if phased is None:
+        chunks = self._chunks()
+        if chunks is None:
             return Phase.NO
-        search = PhaseSearch(
-            self._location, phased, self._variants, self._samples, self._opened_ns, self._look_at
-        )
+        search = PhaseSearch(chunks)
         found = search.find()
-        if search.error is not None:
-            self.errors.append(search.error)
+        self._note(search.error)
         return found
 
     def _phased_calls(self) -> bool:
         """Whether phased heterozygous calls were found."""
-        phased = self._phased()
-        if phased is None:
+        chunks = self._chunks()
+        if chunks is None:
             return False
         try:
             genotypes = describe_field(self._group, GENOTYPES)
         except BiofuseError:
             return False
-        search = PhasedCallSearch(
-            self._location,
-            phased,
-            genotypes,
-            self._variants,
-            self._samples,
-            self._opened_ns,
-            self._look_at,
-        )
+        search = PhasedCallSearch(chunks, genotypes)
         found = search.find()
-        if search.error is not None:
-            self.errors.append(search.error)
+        self._note(search.error)
         return found
+
+    def _note(self, error: BiofuseError | None) -> None:
+        if error is not None:
+            self.errors.append(error)
+
+    def _phase_chunks(self) -> PhaseChunks | None:
+        """What searches for phase look at, if the store has it."""
+        phased = self._phased()
+        if phased is None:
+            return None
+        return PhaseChunks(
+            self._location, phased, self._variants, self._samples, self._opened_ns, self._look_at
+        )
 
     def _phased(self) -> GenotypeArray | None:
         """The store's call_genotype_phased, if it has one that can be shown."""

@@ -1,23 +1,11 @@
 """Whether a view has phased variants, found out at a bounded cost."""
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
 
-from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.formats.base import Phase
-from biofuse.genotypes.array import GenotypeArray
-from biofuse.genotypes.cache import ByteCache
 from biofuse.genotypes.reader import GenotypeReader
-from biofuse.genotypes.whole import WholeChunks
-from biofuse.plan.phase_chunks import ROWS, ROWS_REMOTE, PhaseChunks
-from biofuse.stores import Location
-
-# Chunks that are decoded at most, where a slow one counts for many.
-CHUNKS = 64
-SLOW_CHUNK = 8
-# Bytes that are kept of what is looked at.
-CACHE = 16 << 20
+from biofuse.plan.phase_chunks import CHUNKS, ROWS, ROWS_REMOTE, SLOW_CHUNK, PhaseChunks, loaded
 
 
 class PhaseSearch:
@@ -28,16 +16,7 @@ class PhaseSearch:
 
     Parameters
     ----------
-    location : Location
-    phased : GenotypeArray
-        call_genotype_phased.
-    variants, samples : sequence of int or None
-        The store's indices of the view's variants, ascending, and of its samples; None for
-        all.
-    opened_ns : int
-        Time in nanoseconds since 1970: files that were changed later are an error.
-    look_at : callable
-        Called with the keys of chunks before they are read.
+    chunks : PhaseChunks
 
     Attributes
     ----------
@@ -45,33 +24,19 @@ class PhaseSearch:
         The first of chunks that could not be read.
     """
 
-    def __init__(
-        self,
-        location: Location,
-        phased: GenotypeArray,
-        variants: Sequence[int] | None,
-        samples: Sequence[int] | None,
-        opened_ns: int,
-        look_at: Callable[[Iterable[str]], None],
-    ):
+    def __init__(self, chunks: PhaseChunks):
         self.error: BiofuseError | None = None
-        self._array = phased
-        self._look_at = look_at
-        self._is_local = location.is_local
-        self._chunks = PhaseChunks(location, phased, variants, samples, opened_ns, look_at)
-        self._columns = self._chunks.columns
-        first = self._chunks.samples(self._columns[0]) if self._columns else []
-        cache = ByteCache(CACHE)
-        store = self._chunks.store
-        whole = WholeChunks(store, location, cache)
-        self._screen = GenotypeReader(store, whole, self._array, first, cache)
-        self._all = GenotypeReader(store, whole, self._array, samples, cache)
+        self._chunks = chunks
+        self._array = chunks.array
+        self._columns = chunks.columns
+        self._screen = chunks.reader(self._array, *self._columns[:1])
+        self._all = chunks.reader(self._array)
         self._left = CHUNKS
 
     def find(self) -> Phase:
         """Look at one chunk row after another until there is a phased variant in one."""
         order = self._chunks.order()
-        most = ROWS if self._is_local else ROWS_REMOTE
+        most = ROWS if self._chunks.is_local else ROWS_REMOTE
         unphased: set[bytes] = set()
         places = [(row, column) for row in order[:most] for column in self._columns[:1]]
         for chunk_row, _, head in self._chunks.heads(places):
@@ -106,21 +71,15 @@ class PhaseSearch:
     ) -> array:
         """Those of these rows in which all samples that a reader has are phased."""
         self._left -= num_chunks * (1 if self._array.fast else SLOW_CHUNK)
-        rows = reader.rows()
-        try:
-            reader.load(rows, chunk_row, wanted)
+        with loaded(reader, chunk_row, wanted) as rows:
             return rows.full_rows(wanted)
-        except native.NativeError as error:
-            raise reader.error(error, chunk_row) from error
-        finally:
-            rows.release()
 
     def _is_any_full(self, chunk_row: int, candidates: array) -> bool:
         """Whether any of these rows is phased in all samples."""
         count = len(self._columns)
         if not candidates or count == 1:
             return len(candidates) > 0
-        self._look_at([self._array.key(chunk_row, chunk) for chunk in self._columns])
+        self._chunks.look_at([self._array.key(chunk_row, chunk) for chunk in self._columns])
         # Mostly the first one is, and one takes much less time than all.
         for some in (candidates[:1], candidates[1:]):
             if some and self._full_rows(self._all, count, chunk_row, some):

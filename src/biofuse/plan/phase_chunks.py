@@ -3,10 +3,21 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.stores import Location, Range, Store, open_store
+from biofuse.genotypes.cache import ByteCache
+from biofuse.genotypes.reader import GenotypeReader
+from biofuse.genotypes.whole import WholeChunks
+from biofuse.stores import Location, Range, open_store
+
+# Chunks that are decoded at most in a search, where a slow one counts for many.
+CHUNKS = 64
+SLOW_CHUNK = 8
+# Bytes that are kept of what is looked at.
+_CACHE = 16 << 20
 
 # Chunk rows that are looked at at most; fewer where each is a request over a network.
 ROWS, ROWS_REMOTE = 1024, 16
@@ -28,8 +39,27 @@ def _by_column(samples: Sequence[int], width: int) -> "dict[int, array[int]]":
     return found
 
 
+@contextmanager
+def loaded(reader: GenotypeReader, chunk_row: int, wanted: "array[int]") -> Iterator[native.Rows]:
+    """Rows of a chunk row, for the time of a block.
+
+    Raises
+    ------
+    BiofuseError
+        If they cannot be read.
+    """
+    rows = reader.rows()
+    try:
+        reader.load(rows, chunk_row, wanted)
+        yield rows
+    except native.NativeError as error:
+        raise reader.error(error, chunk_row) from error
+    finally:
+        rows.release()
+
+
 class PhaseChunks:
-    """The chunks of a view.
+    """The chunks of a view, and what searches read them with.
 
     Parameters
     ----------
@@ -46,7 +76,11 @@ class PhaseChunks:
 
     Attributes
     ----------
-    store : Store
+    array : GenotypeArray
+        call_genotype_phased.
+    is_local : bool
+        Whether the store is on this machine.
+    look_at : callable
     columns : list of int
         Chunks of samples, ascending.
     """
@@ -60,10 +94,13 @@ class PhaseChunks:
         opened_ns: int,
         look_at: Callable[[Iterable[str]], None],
     ):
-        self.store: Store = open_store(location, opened_ns)
-        self._array = phased
-        self._variants = variants
-        self._look_at = look_at
+        self.array = phased
+        self.is_local = location.is_local
+        self.look_at = look_at
+        self._variants, self._samples = variants, samples
+        self._store = open_store(location, opened_ns)
+        self._cache = ByteCache(_CACHE)
+        self._whole = WholeChunks(self._store, location, self._cache)
         width, count = phased.chunks[1], phased.shape[1]
         self._by_column: Mapping[int, Sequence[int]]
         if samples is None:
@@ -73,15 +110,20 @@ class PhaseChunks:
             self._by_column = _by_column(samples, width)
         self.columns = sorted(self._by_column)
 
+    def reader(self, field: GenotypeArray, column: int | None = None) -> GenotypeReader:
+        """A reader of a field for the view's samples, or for those in a chunk of samples."""
+        samples = self._samples if column is None else self.samples(column)
+        return GenotypeReader(self._store, self._whole, field, samples, self._cache)
+
     def samples(self, column: int) -> Sequence[int]:
         """The view's samples in a chunk of samples."""
         return self._by_column[column]
 
     def order(self) -> list[int]:
         """The chunk rows that the view has variants in, the first ones spread over all."""
-        height = self._array.chunks[0]
+        height = self.array.chunks[0]
         if self._variants is None:
-            rows = list(range(-(-self._array.shape[0] // height)))
+            rows = list(range(-(-self.array.shape[0] // height)))
         else:
             rows, position = [], 0
             while position < len(self._variants):
@@ -91,10 +133,10 @@ class PhaseChunks:
 
     def rows(self, chunk_row: int) -> "array[int]":
         """The view's rows within a chunk row."""
-        height = self._array.chunks[0]
+        height = self.array.chunks[0]
         base = chunk_row * height
         if self._variants is None:
-            return array("I", range(min(height, self._array.shape[0] - base)))
+            return array("I", range(min(height, self.array.shape[0] - base)))
         first = bisect_left(self._variants, base)
         last = bisect_left(self._variants, base + height)
         return array("I", (v - base for v in self._variants[first:last]))
@@ -103,10 +145,10 @@ class PhaseChunks:
         """Each chunk's row and column, and the chunk: empty unless small, None if not stored."""
         for start in range(0, len(places), _STEP):
             part = places[start : start + _STEP]
-            keys = [self._array.key(row, column) for row, column in part]
-            self._look_at(keys)
+            keys = [self.array.key(row, column) for row, column in part]
+            self.look_at(keys)
             try:
-                pieces = self.store.get_many([Range(key, 0, _SMALL) for key in keys])
+                pieces = self._store.get_many([Range(key, 0, _SMALL) for key in keys])
             except StoreChangedError:
                 raise
             except BiofuseError:
@@ -115,6 +157,6 @@ class PhaseChunks:
                 continue
             for (row, column), piece in zip(part, pieces, strict=True):
                 # What a shard holds of one chunk row is not told by the whole of it.
-                small = piece is not None and piece.size <= _SMALL and not self._array.sharded
+                small = piece is not None and piece.size <= _SMALL and not self.array.sharded
                 data = b"" if piece is None or not small else bytes(piece.data)
                 yield row, column, None if piece is None else data

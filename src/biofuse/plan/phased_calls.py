@@ -1,20 +1,12 @@
 """Whether a view has heterozygous calls that are phased, found out at a bounded cost."""
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
-from biofuse import native
 from biofuse.errors import BiofuseError, StoreChangedError
 from biofuse.genotypes.array import GenotypeArray
-from biofuse.genotypes.cache import ByteCache
-from biofuse.genotypes.reader import GenotypeReader
-from biofuse.genotypes.whole import WholeChunks
-from biofuse.plan.phase import CACHE, CHUNKS, SLOW_CHUNK
-from biofuse.plan.phase_chunks import ROWS, ROWS_REMOTE, PhaseChunks
-from biofuse.stores import Location
+from biofuse.plan.phase_chunks import CHUNKS, ROWS, ROWS_REMOTE, SLOW_CHUNK, PhaseChunks, loaded
 
 # Chunks of calls that are decoded at most, where a slow one counts for many.
 CALL_CHUNKS = 16
@@ -34,16 +26,9 @@ class PhasedCallSearch:
 
     Parameters
     ----------
-    location : Location
-    phased, genotypes : GenotypeArray
-        call_genotype_phased and call_genotype.
-    variants, samples : sequence of int or None
-        The store's indices of the view's variants, ascending, and of its samples; None for
-        all.
-    opened_ns : int
-        Time in nanoseconds since 1970: files that were changed later are an error.
-    look_at : callable
-        Called with the keys of chunks before they are read.
+    chunks : PhaseChunks
+    genotypes : GenotypeArray
+        call_genotype.
 
     Attributes
     ----------
@@ -51,24 +36,11 @@ class PhasedCallSearch:
         The first of chunks that could not be read.
     """
 
-    def __init__(
-        self,
-        location: Location,
-        phased: GenotypeArray,
-        genotypes: GenotypeArray,
-        variants: Sequence[int] | None,
-        samples: Sequence[int] | None,
-        opened_ns: int,
-        look_at: Callable[[Iterable[str]], None],
-    ):
+    def __init__(self, chunks: PhaseChunks, genotypes: GenotypeArray):
         self.error: BiofuseError | None = None
-        self._location = location
-        self._phased = phased
+        self._chunks = chunks
+        self._phased = chunks.array
         self._genotypes = genotypes
-        self._look_at = look_at
-        self._chunks = PhaseChunks(location, phased, variants, samples, opened_ns, look_at)
-        self._cache = ByteCache(CACHE)
-        self._whole = WholeChunks(self._chunks.store, location, self._cache)
         self._left, self._calls_left = CHUNKS, CALL_CHUNKS
 
     def find(self) -> bool:
@@ -98,7 +70,7 @@ class PhasedCallSearch:
         """Chunks in the order of looks: of all chunk rows, and of other samples in each."""
         order, columns = self._chunks.order(), self._chunks.columns
         most = ROWS
-        if not self._location.is_local:
+        if not self._chunks.is_local:
             # Those that were asked for before.
             most, columns = ROWS_REMOTE, columns[:1]
         count = len(order)
@@ -117,7 +89,7 @@ class PhasedCallSearch:
         """The view's rows of a chunk of flags that have any, some if there are many."""
         self._left -= 1 if self._phased.fast else SLOW_CHUNK
         wanted = self._chunks.rows(row)
-        with _Loaded(self._reader(self._phased, column), row, wanted) as rows:
+        with loaded(self._chunks.reader(self._phased, column), row, wanted) as rows:
             counts = np.asarray(rows.counts(wanted, 2)).reshape(-1, _COUNTS)
         found = np.asarray(wanted)[counts[:, 1] > 0]
         chosen = np.linspace(0, len(found) - 1, min(len(found), _LOOKS)).astype(np.int64)
@@ -127,29 +99,24 @@ class PhasedCallSearch:
         """Whether a call of these rows of a chunk of flags is phased and heterozygous."""
         base = row * self._phased.chunks[0]
         height = self._genotypes.chunks[0]
-        flags = self._reader(self._phased, column)
-        calls = self._reader(self._genotypes, column)
+        flags = self._chunks.reader(self._phased, column)
+        calls = self._chunks.reader(self._genotypes, column)
         num_chunks = len(calls.keys(0))
         by_chunk: dict[int, array[int]] = {}
         for each in flagged:
             by_chunk.setdefault((base + each) // height, array("I")).append(each)
-        with _Loaded(flags, row, flagged) as phased:
+        with loaded(flags, row, flagged) as phased:
             for chunk_row, some in by_chunk.items():
                 if self._calls_left <= 0:
                     return False
                 self._calls_left -= num_chunks * (1 if self._genotypes.fast else SLOW_CHUNK)
-                self._look_at(calls.keys(chunk_row))
+                self._chunks.look_at(calls.keys(chunk_row))
                 within = array("I", (base + each - chunk_row * height for each in some))
-                with _Loaded(calls, chunk_row, within) as genotypes:
+                with loaded(calls, chunk_row, within) as genotypes:
                     for flag, call in zip(some, within, strict=True):
                         if _is_het(genotypes.alleles(call), phased.alleles(flag)):
                             return True
         return False
-
-    def _reader(self, field: GenotypeArray, column: int) -> GenotypeReader:
-        """A reader of a field for the view's samples in a chunk of flags."""
-        samples = self._chunks.samples(column)
-        return GenotypeReader(self._chunks.store, self._whole, field, samples, self._cache)
 
 
 def _is_het(alleles: bytes, flags: bytes) -> bool:
@@ -158,32 +125,3 @@ def _is_het(alleles: bytes, flags: bytes) -> bool:
     calls = np.frombuffer(alleles, np.int8).reshape(len(flagged), -1)
     first, second = calls[:, 0], calls[:, 1]
     return bool((flagged & (first >= 0) & (second >= 0) & (first != second)).any())
-
-
-class _Loaded:
-    """Rows of a chunk row, in a `with` block.
-
-    Raises
-    ------
-    BiofuseError
-        If they cannot be read.
-    """
-
-    def __init__(self, reader: GenotypeReader, chunk_row: int, wanted: "array[int]"):
-        self._reader = reader
-        self._chunk_row = chunk_row
-        self._wanted = wanted
-        self._rows = reader.rows()
-
-    def __enter__(self) -> native.Rows:
-        try:
-            self._reader.load(self._rows, self._chunk_row, self._wanted)
-        except BaseException:
-            self._rows.release()
-            raise
-        return self._rows
-
-    def __exit__(self, kind: object, error: Any, trace: object) -> None:
-        self._rows.release()
-        if isinstance(error, native.NativeError):
-            raise self._reader.error(error, self._chunk_row) from error
