@@ -45,11 +45,13 @@ def test_what_fails_for_another_reason_where_the_zip_is_gone(tmp_path):
     [chunk] = store.glob("call_genotype/1.0.0")
     chunk.write_bytes(bytes(chunk.stat().st_size))
     path = zip_store(store)
-    with biofuse.open(path, formats="plink", no_cache=True) as fileset:
-        with fileset.open("x.bed") as file:
-            assert file.read(3 + RECORD) == BED[: 3 + RECORD]
-            for expected in (errno.EIO, errno.ESTALE):
-                with pytest.raises(biofuse.BiofuseError) as caught:
-                    file.pread(RECORD, 3 + ROW)
-                assert caught.value.errno == expected
-                path.unlink(missing_ok=True)
+    with (
+        biofuse.open(path, formats="plink", no_cache=True) as fileset,
+        fileset.open("x.bed") as file,
+    ):
+        assert file.read(3 + RECORD) == BED[: 3 + RECORD]
+        for expected in (errno.EIO, errno.ESTALE):
+            with pytest.raises(biofuse.BiofuseError) as caught:
+                file.pread(RECORD, 3 + ROW)
+            assert caught.value.errno == expected
+            path.unlink(missing_ok=True)
