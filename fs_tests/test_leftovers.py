@@ -29,11 +29,16 @@ def no_shared_memory() -> Iterator[None]:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process has nothing open any more: it loses its memory before that."""
+    """Whether a process has nothing open any more: it loses its memory before that.
+
+    Nor has it while only its first thread has ended.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        is_one = len(os.listdir(f"/proc/{pid}/task")) == 1
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return True
+    return is_one and state in "ZX"
 
 
 def leave_all(biofuse: Program, place: Place) -> tuple[Path, list[Path]]:

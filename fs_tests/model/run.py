@@ -90,6 +90,8 @@ class Settings:
         A defect for which there is no fault, to see that it is found: oracle (one bit is other),
         chunk (one has other calls, in a frame that is right), silence (faults are not noted),
         left (a file stays where the mount had its own), or one of `plants.PLANTS`.
+    slack : float
+        Seconds by which this machine may be late: see `Rules`.
     """
 
     seed: int
@@ -102,6 +104,7 @@ class Settings:
     threads: int = 3
     readers: int = 1
     plant: str | None = None
+    slack: float = 2.0
 
     @property
     def deadline(self) -> float:
@@ -184,7 +187,7 @@ class Episode:
         self._seconds = seconds
         self._folder = folder
         self._history = History()
-        self._rules = Rules(settings.deadline, settings.place in _FAR)
+        self._rules = Rules(settings.deadline, settings.place in _FAR, settings.slack)
         self._program = Program(_made(folder / "p"))
         self._faults: Counter[str] = Counter()
         self._planned: Counter[str] = Counter()
