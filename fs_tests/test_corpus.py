@@ -76,7 +76,7 @@ def test_every_case_gives_what_it_must(kind, outcomes, seed, is_long):
     again = f"python -m fs_tests.corpus {kind} --seed {seed}"
     wrong = [line for line in lines if "wrong" in line]
     assert not wrong, f"{len(wrong)} cases, with {again}: {wrong[0]['name']}\n{wrong[0]['wrong']}"
-    assert "done" in lines[-1], (
+    assert lines and "done" in lines[-1], (
         f"the process has ended with {lines[-1:]}: {again}\n{errors[-3000:]}"
     )
     assert "Traceback" not in errors
