@@ -56,7 +56,7 @@ def test_told_to_end_at_any_moment(where, seed, is_long, place, oracle, biofuse,
     foreground = ["--foreground"] if where == "foreground" else []
     usual = seconds_to_mount(biofuse, place, "--no-cache")
     ended_early = answered = 0
-    trials = 30 if is_long else 5
+    trials = 30 if is_long else 3
     for trial in range(trials):
         number = ENDING_SIGNALS[trial % 3]
         options = [*foreground, *chooser.choice([[], ["--no-cache"], ["--auto-unmount"]])]
@@ -96,7 +96,7 @@ def test_a_parent_that_is_killed(where, seed, is_long, place, oracle, biofuse):
     options = ["--foreground"] if where == "foreground" else []
     words = biofuse.command("mount", *arguments(place, directory, "--no-cache", *options))
     usual = seconds_to_mount(biofuse, place, "--no-cache")
-    for _ in range(8 if is_long else 2):
+    for _ in range(8 if is_long else 1):
         with open(biofuse.home / "said", "wb") as said:
             shell = subprocess.Popen(
                 ["sh", "-c", '"$@" & wait; read x', "sh", *words],
@@ -165,7 +165,7 @@ def test_a_terminal_that_is_closed_at_any_moment(
     log = biofuse.home / "log"
     more = ["--foreground"] if where == "foreground" else []
     usual = seconds_to_mount(biofuse, place, "--no-cache")
-    for _ in range(8 if is_long else 2):
+    for _ in range(8 if is_long else 1):
         with terminal(ignoring) as (ours, options):
             words = arguments(place, directory, "--no-cache", "--log-file", log, *more)
             process = biofuse.popen("mount", *words, **options)

@@ -150,7 +150,7 @@ def test_killed_at_any_moment(seed, is_long, place, oracle, biofuse):
     """The command, its plan, serving process and worker, each or all, and mounted again there."""
     chooser = random.Random(seed)
     directory = biofuse.new_directory()
-    for trial in range(20 if is_long else 3):
+    for trial in range(20 if is_long else 2):
         options = chooser.choice([[], ["--no-cache"], ["--auto-unmount"]])
         process = biofuse.popen("mount", *arguments(place, directory, *options))
         time.sleep(chooser.random() * 1.5)

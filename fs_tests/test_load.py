@@ -222,7 +222,7 @@ def test_what_is_answered_under_load(seed, is_long, placed, oracle, biofuse, tel
             comparing(mount.dir, oracle, list(STREAMED)) as compared,
             troubled(mount, random.Random(seed)) as done,
         ):
-            until = time.monotonic() + (120 if is_long else 8)
+            until = time.monotonic() + (120 if is_long else 5)
             while time.monotonic() < until:
                 look_around(mount, times, chooser)
                 time.sleep(0.01)
