@@ -305,6 +305,15 @@ def test_options_of_mounts_without_one(words, store, biofuse):
     assert f"biofuse: no mount, so no use: {words[0]}\n" in done.stderr
 
 
+def test_copies_of_a_damaged_store_do_not_stay(biofuse, tmp_path):
+    """And nothing says that they do."""
+    path = make_store(tmp_path / "x.vcz", random_genotypes(60, 43, seed=51), chunks=(20, 30))
+    chunk = path / "call_genotype/2.0.0"
+    chunk.write_bytes(chunk.read_bytes()[:30])
+    said = biofuse.fails("run", path, "--without-fuse", "--format", "plink", "--", "true")
+    assert "call_genotype/2.0.0" in said and "stays" not in said
+
+
 @pytest.mark.parametrize("kind", ["nothing", "a file"])
 def test_temporary_files_go_nowhere_but_to_tmpdir(kind, store, biofuse, tmp_path):
     place = tmp_path / "place"

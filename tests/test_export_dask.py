@@ -1,23 +1,33 @@
 """`biofuse export --dask`: the bytes of one process, made by many, of which some may die."""
 
 import contextlib
+import dataclasses
+import errno
+import http.client
 import os
 import signal
 import socket
 import ssl
 import sys
+import urllib.request
 
 import distributed
 import obstore
 import obstore.store
+import psutil
 import pytest
+from distributed.cfexecutor import ClientExecutor as Executor
+from distributed.comm import CommClosedError
 from support import reference
 from support.program import wait_until
 from support.stores import make_store, random_genotypes
 
+import biofuse as biofuse_of_python
 from biofuse.errors import BiofuseError
 from biofuse.export import cluster as clusters
 from biofuse.export.cluster import Cluster
+from biofuse.export.compress import Compression
+from biofuse.export.local import export_to_folder
 from biofuse.export.local_workers import local_workers
 
 GENOTYPES = random_genotypes(3000, 6000, seed=8, alike=True)
@@ -181,6 +191,64 @@ def test_an_error_of_a_worker_is_one_line(store, scheduler, biofuse, tmp_path, m
     assert not (tmp_path / "y.bed").exists()
 
 
+class Lost:
+    """What a worker was to do, and what came of it."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def result(self):
+        raise self.error
+
+    def cancel(self):
+        pass
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_worker_that_is_lost_is_told_as_that(compressed, store, scheduler, tmp_path, monkeypatch):
+    """Not as what the disk has met, which has a number."""
+    lost = Lost(CommClosedError("in <TLS>: Stream is closed"))
+    monkeypatch.setattr(Executor, "submit", lambda *_, **__: lost)
+    monkeypatch.setattr(clusters, "wait", lambda things, **_: (list(things), []))
+    with (
+        biofuse_of_python.open(store, formats="bgen") as fileset,
+        Cluster(scheduler.scheduler_address) as cluster,
+        pytest.raises(BiofuseError, match="a Dask worker failed: in <TLS>: Stream is closed"),
+    ):
+        compression = Compression("zlib", 1) if compressed else None
+        export_to_folder(fileset, str(tmp_path), "", compression=compression, cluster=cluster)
+    full = Lost(OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(OSError, match="No space"):
+        clusters.outcome(full)
+
+
+def test_more_exports_at_once_than_a_worker_keeps(store):
+    """What one of them uses is not closed; what none uses is, but for some."""
+    with biofuse_of_python.open(store, formats="plink") as fileset:
+        packages = [clusters.Package.of(fileset.opening) for _ in range(clusters._MAX_OPENED + 2)]
+        found = [bytearray(1000), bytearray(1000)]
+        with clusters.made_by(packages[0]) as maker:
+            maker.read_into(0, 0, memoryview(found[0]))
+            for package in packages[1:]:
+                with clusters.made_by(package):
+                    assert len(clusters._opened) <= clusters._MAX_OPENED + 1
+            maker.read_into(0, 0, memoryview(found[1]))
+        assert found[0] == found[1] != bytes(1000)
+        assert len(clusters._opened) == clusters._MAX_OPENED
+        assert {packages[0].name, packages[-1].name} < set(clusters._opened)
+        for name in list(clusters._opened):
+            clusters._opened.pop(name).close()
+
+
+def test_a_package_does_not_tell_its_secrets(store):
+    """Dask says what it was to do where that fails."""
+    with biofuse_of_python.open(store, formats="plink") as fileset:
+        package = clusters.Package.of(fileset.opening)
+    told = repr(dataclasses.replace(package, secrets={"key": "secret-4711"}))
+    assert "secret-4711" not in told and package.name in told
+    assert len(told) < 20_000
+
+
 class Losing:
     """A client that has lost a worker for some time."""
 
@@ -211,6 +279,30 @@ def test_a_worker_that_is_lost_while_it_is_sent_the_plan(times, monkeypatch):
 CHATTY = "print('tcp://127.0.0.1:9', flush=True)\n"
 
 
+PAGES = ("health", "metrics", "json/identity.json", "info/main/workers.html")
+
+
+def pages_that_anybody_reads() -> list[str]:
+    """Of the ports at which the processes of `local_workers` listen, without TLS."""
+    found, ports = [], 0
+    [began] = [
+        each
+        for each in psutil.Process().children()
+        if "biofuse.export.local_workers" in each.cmdline()
+    ]
+    for process in (began, *began.children(recursive=True)):
+        listening = [each for each in process.net_connections("tcp") if each.status == "LISTEN"]
+        for port in sorted({each.laddr.port for each in listening}):
+            ports += 1
+            for page in PAGES:
+                url = f"http://127.0.0.1:{port}/{page}"
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    urllib.request.urlopen(url, timeout=10).close()
+                    found.append(url)
+    assert ports > 2
+    return found
+
+
 @pytest.mark.slow
 def test_workers_of_this_machine_are_this_users_alone(tmp_path, monkeypatch):
     """They do what they are told: who has not their key may not connect."""
@@ -221,6 +313,7 @@ def test_workers_of_this_machine_are_this_users_alone(tmp_path, monkeypatch):
         assert os.stat(security.tls_client_key).st_mode & 0o777 == 0o600
         with distributed.Client(address, security=security, set_as_default=False) as client:
             assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+            assert pages_that_anybody_reads() == []
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         host, _, port = address.removeprefix("tls://").rpartition(":")

@@ -1,6 +1,7 @@
 """The hidden folder of an export, and what it says of itself when it is asked again."""
 
 import errno
+import json
 import os
 
 import pytest
@@ -109,6 +110,43 @@ def test_a_file_system_without_modes(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_system_that_gives_all_files_another_owner(tmp_path, monkeypatch):
+    """As over sshfs: what is made here is another's, and so is the folder."""
+    make = os.mkdir
+
+    def make_for_another(path, *mode):
+        make(path, *mode)
+        os.chown(path, 1234, -1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", make_for_another)
+        drafts = begin(tmp_path)
+        write(drafts, "x.bed")
+        drafts.close()
+        drafts = begin(tmp_path)
+        assert drafts.draft("x.bed") is not None
+        drafts.close()
+    with pytest.raises(BiofuseError, match=r"belongs to another user.*remove it"):
+        begin(tmp_path)
+
+
+def test_spans_of_another_export_are_not_its_own(tmp_path):
+    """Where files cannot be locked, two may write one journal."""
+    ours = begin(tmp_path)
+    write(ours, "x.bed")
+    journal = tmp_path / ".x.export/journal"
+    span = {"file": "x.bed", "start": 0, "stop": 2}
+    with open(journal, "a") as file:
+        file.write(json.dumps({**span, "of": ALIEN}) + "\n")
+    ours.journal.add({**span, "start": 2, "stop": 4})
+    assert ours.journal.spans("x.bed") == [(2, 4)]
+    ours.close()
+    again = begin(tmp_path)
+    assert again.journal.spans("x.bed") == [(2, 4)]
+    assert again.draft("x.bed") is not None
+    again.close()
+
+
 def test_what_is_not_what_it_should_be_has_no_name(tmp_path):
     drafts = begin(tmp_path)
     write(drafts, "x.bed")
@@ -125,7 +163,8 @@ def test_what_is_not_what_it_should_be_has_no_name(tmp_path):
 @pytest.mark.parametrize("kind", [StoreChangedError, NoRoomError, BiofuseError])
 def test_an_error_stays_what_it_is(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(local, "_stays", lambda drafts, of_use: "it stays")
-    with pytest.raises(kind, match=r"^why; it stays$") as found, local._one_line(None):
+    job = local.Job(None, str(tmp_path), None, 1, {}, durable=True)
+    with pytest.raises(kind, match=r"^why; it stays$") as found, local._one_line(job):
         raise kind("why")
     assert type(found.value) is kind
     assert (found.value.errno == errno.ESTALE) == (kind is StoreChangedError)

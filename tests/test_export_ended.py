@@ -227,13 +227,36 @@ def test_links_that_are_planted_are_not_followed(options, store, biofuse, tmp_pa
     evil.write_text("mine")
     for name in names:
         other = name.replace("q.", "p.")
-        for planted in (other, f".{other}.part", f".{other}.part-sizes", f".{other}.part-old"):
-            (tmp_path / planted).symlink_to(evil)
+        (tmp_path / other).symlink_to(evil)
     biofuse("export", store, tmp_path / "p", "--format", *options)
     assert evil.read_text() == "mine"
     for name in names:
         assert (tmp_path / name.replace("q.", "p.")).lstat().st_size > 100
         assert not (tmp_path / name.replace("q.", "p.")).is_symlink()
+
+
+@pytest.mark.parametrize(
+    "options", [("plink",), ("bgen", "--compress", "zlib:1")], ids=["plink", "compressed"]
+)
+def test_what_was_begun_of_a_store_that_was_changed_since(options, biofuse, tmp_path):
+    """It is of no use: the next command begins anew, and the one that finds it out says nothing."""
+    path = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 30))
+    chunk = path / "call_genotype/1.0.0"
+    sound = chunk.read_bytes()
+    chunk.write_bytes(sound[:30])
+    words = ["export", path, tmp_path / "p", "--format", *options]
+    assert "the same command goes on" in biofuse.fails(*words)
+    assert hidden(tmp_path)
+    # Of a file that planning does not look at.
+    chunk.write_bytes(sound)
+    said = biofuse.fails(*words)
+    assert "changed" in said and "goes on" not in said
+    assert hidden(tmp_path) == []
+    biofuse(*words)
+    biofuse("export", path, tmp_path / "q", "--format", *options)
+    for made in tmp_path.glob("q.*"):
+        same = endings.content(str(tmp_path / made.name.replace("q.", "p.")))
+        assert same == endings.content(str(made))
 
 
 def test_an_error_of_the_disk_is_not_forgotten(tmp_path):

@@ -39,9 +39,11 @@ def test_a_zip_that_is_no_zip_any_more_has_changed(change, biofuse, tmp_path):
         assert len(errors) >= len(range(ROW, len(BED), 10 * RECORD))
 
 
-def test_what_fails_for_another_reason_where_the_zip_is_gone(tmp_path):
+@pytest.mark.parametrize("instead", ["nothing", "no-folder"])
+def test_what_fails_for_another_reason_where_the_zip_is_gone(instead, tmp_path):
     """Of a store that is not there any more nobody can say why."""
-    store = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(200, 502))
+    folder = tmp_path / "folder"
+    store = make_store(folder / "x.vcz", GENOTYPES, chunks=(200, 502))
     [chunk] = store.glob("call_genotype/1.0.0")
     chunk.write_bytes(bytes(chunk.stat().st_size))
     path = zip_store(store)
@@ -54,4 +56,8 @@ def test_what_fails_for_another_reason_where_the_zip_is_gone(tmp_path):
             with pytest.raises(biofuse.BiofuseError) as caught:
                 file.pread(RECORD, 3 + ROW)
             assert caught.value.errno == expected
-            path.unlink(missing_ok=True)
+            if instead == "nothing":
+                path.unlink(missing_ok=True)
+            elif folder.is_dir():
+                folder.rename(tmp_path / "moved")
+                folder.touch()

@@ -28,6 +28,21 @@ def _this_boot() -> str:
         return _NOBODY
 
 
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of some bytes where a descriptor is.
+
+    Raises
+    ------
+    OSError
+        If not all can be written.
+    """
+    left = memoryview(data)
+    # One that is empty cannot be cast.
+    left = left.cast("B") if left.nbytes else left
+    while left:
+        left = left[os.write(fd, left) :]
+
+
 def sync_folder(folder: int) -> None:
     """Have the names in an open folder on disk, where its file system can."""
     try:

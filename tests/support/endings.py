@@ -16,6 +16,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from biofuse.api.fileset import Fileset, open_fileset
+from biofuse.errors import BiofuseError
 from biofuse.export import compress, spans
 from biofuse.export.cluster import Cluster
 from biofuse.export.local import export_to_folder
@@ -86,7 +87,8 @@ def export(fileset: Fileset, folder: str, asked: dict, number: int = 0) -> int:
         # An error may be one that does not matter.
         code = _WENT_ON if ending and ending.left <= 0 else 0
     except Exception as error:
-        if not number:
+        # Of what was ended nothing but this is said.
+        if not number or not isinstance(error, BiofuseError):
             print(f"failed in {folder}: {error!r}")
     finally:
         sys.stdout.flush()

@@ -57,8 +57,8 @@ Examples:
 @click.option(
     "--compress",
     metavar="METHOD[:LEVEL]",
-    help="Compress the .bgen, which a mount cannot: zlib (1 to 12, 6 unless told) or zstd (1 to "
-    "22, 3).",
+    help="Compress the .bgen and .bcf, which a mount cannot: zlib (1 to 12, 6 unless told) or, the "
+    "former alone, zstd (1 to 22, 3).",
 )
 @click.option(
     "--verify", is_flag=True, help="Read what was written, and compare it with what it should be."
@@ -93,7 +93,7 @@ def command(
 
     OUT is a path without suffix, a folder if it ends with /, or the URL of an object without
     suffix. The files are there once they are whole. What was ended, by whatever, goes on with
-    the same command.
+    the same command; of a URL, it begins anew.
     """
     location = source.location(store)
     folder, stem = split_out(out, location)

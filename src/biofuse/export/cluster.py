@@ -11,10 +11,10 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from biofuse import __version__, temporary
@@ -64,8 +64,8 @@ class Package:
     name: str
     version: str
     plan: Plan
-    secrets: Secrets
-    tables: dict[str, bytes]
+    secrets: Secrets = field(repr=False)
+    tables: dict[str, bytes] = field(repr=False)
     memory: int
     timeout: float
     opened_ns: int
@@ -126,19 +126,32 @@ _MAX_OPENED = 4
 _opening = threading.Lock()
 
 
-def _maker(package: Package) -> Maker:
+# How many threads use each.
+_users: Counter[str] = Counter()
+
+
+@contextlib.contextmanager
+def made_by(source: Any) -> Iterator[Maker]:
+    """What makes bytes, for the time of a block: itself, or what a package is opened to."""
+    if not isinstance(source, Package):
+        yield source
+        return
+    name = source.name
     with _opening:
-        if package.name not in _opened:
-            _opened[package.name] = package.open()
-            if len(_opened) > _MAX_OPENED:
-                _opened.popitem(last=False)[1].close()
-        _opened.move_to_end(package.name)
-        return _opened[package.name]
-
-
-def as_maker(source: Any) -> Maker:
-    """What makes bytes: itself, or what a package is opened to."""
-    return _maker(source) if isinstance(source, Package) else source
+        if name not in _opened:
+            _opened[name] = source.open()
+        _opened.move_to_end(name)
+        _users[name] += 1
+        maker = _opened[name]
+    try:
+        yield maker
+    finally:
+        with _opening:
+            _users[name] -= 1
+            idle = [each for each in _opened if not _users[each]]
+            for each in idle[: max(0, len(_opened) - _MAX_OPENED)]:
+                _opened.pop(each).close()
+                del _users[each]
 
 
 def write_span(package: Package, file: int, span: Span, path: str) -> Span:
@@ -149,7 +162,6 @@ def write_span(package: Package, file: int, span: Span, path: str) -> Span:
     BiofuseError
         If it cannot be made or written.
     """
-    maker = _maker(package)
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -157,7 +169,8 @@ def write_span(package: Package, file: int, span: Span, path: str) -> Span:
             f"a worker does not see {path}: the folder must be on a file system that all share"
         ) from None
     try:
-        maker.write(file, span[0], span[1] - span[0], fd)
+        with made_by(package) as maker:
+            maker.write(file, span[0], span[1] - span[0], fd)
         os.fdatasync(fd)
     finally:
         os.close(fd)
@@ -166,9 +179,9 @@ def write_span(package: Package, file: int, span: Span, path: str) -> Span:
 
 def upload_span(package: Package, file: int, span: Span, upload: Any, number: int) -> Any:
     """On a worker: upload a span of a file as a part. Returns what the upload's end wants."""
-    maker = _maker(package)
     data = memoryview(bytearray(span[1] - span[0]))
-    maker.read_into(file, span[0], data)
+    with made_by(package) as maker:
+        maker.read_into(file, span[0], data)
     return upload.put(number, data)
 
 
@@ -312,10 +325,25 @@ def _some(under_way: dict[Future[Any], tuple[Any, ...]]) -> Iterator[tuple[tuple
     """What is done by now, once anything is."""
     done, _ = wait(under_way, return_when=FIRST_COMPLETED)
     for future in done:
-        thing = under_way.pop(future)
-        try:
-            yield thing, future.result()
-        except (BiofuseError, OSError):
+        yield under_way.pop(future), outcome(future)
+
+
+def outcome(future: Any) -> Any:
+    """What came of something that a worker was to do.
+
+    Raises
+    ------
+    BiofuseError
+        What it has met, or that it failed.
+    OSError
+        Of its disk.
+    """
+    try:
+        return future.result()
+    except BiofuseError:
+        raise
+    except Exception as error:
+        # Those of Dask's connections have no number.
+        if isinstance(error, OSError) and error.errno is not None:
             raise
-        except Exception as error:
-            raise BiofuseError(f"a Dask worker failed: {error}") from error
+        raise BiofuseError(f"a Dask worker failed: {one_line(error)}") from error

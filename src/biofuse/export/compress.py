@@ -14,9 +14,10 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from biofuse.durable import write_all
 from biofuse.encode.records import Records
 from biofuse.errors import BiofuseError
-from biofuse.export.cluster import Cluster, as_maker
+from biofuse.export.cluster import Cluster, made_by, outcome
 from biofuse.export.journal import Journal
 from biofuse.export.parts import Parts, compress_parts
 from biofuse.export.verify import DifferentError
@@ -143,12 +144,12 @@ class CompressedFile:
             out.seek(size)
             sizes.seek(8 * record)
             if size == 0:
-                _write_all(out.fileno(), memoryview(self._header))
+                write_all(out.fileno(), self._header)
                 size = len(self._header)
             synced = size
             for first, last, data, each in self._blocks(record, threads):
-                _write_all(out.fileno(), data)
-                _write_all(sizes.fileno(), memoryview(each).cast("B"))
+                write_all(out.fileno(), data)
+                write_all(sizes.fileno(), memoryview(each))
                 size += len(data)
                 progress(self._parts.start(last) - self._parts.start(first))
                 if size - synced >= _SYNC_BYTES:
@@ -156,7 +157,7 @@ class CompressedFile:
                     self._journal.sync(sizes.fileno())
                     self._journal.add({"file": self._name, "records": last, "size": size})
                     synced = size
-            _write_all(out.fileno(), memoryview(self._parts.tail))
+            write_all(out.fileno(), self._parts.tail)
             self._journal.sync(out.fileno())
             self._journal.sync(sizes.fileno())
             self._journal.add({"file": self._name, "records": self._parts.count, "size": size})
@@ -209,9 +210,11 @@ class CompressedFile:
         self, first: int, last: int, future: "Future[tuple[bytes, array[int]]]"
     ) -> tuple[int, int, memoryview, "array[int]"]:
         try:
-            data, sizes = future.result()
+            data, sizes = future.result() if self._cluster is None else outcome(future)
         except BiofuseError as error:
-            raise BiofuseError(f"{self._name} cannot be compressed: {error}") from error
+            raise BiofuseError(
+                f"{self._name} cannot be compressed: {error}", error.errno
+            ) from error
         return first, last, memoryview(data), sizes
 
     def _spans(self, record: int) -> Iterator[tuple[int, int]]:
@@ -297,13 +300,9 @@ def compress_block(
         If they cannot be made.
     """
     data = memoryview(bytearray(ends[-1]))
-    as_maker(source).read_into(file, start, data)
+    with made_by(source) as maker:
+        maker.read_into(file, start, data)
     return compress_parts(format_name, data, ends, compression.method, compression.level)
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 def write_index(

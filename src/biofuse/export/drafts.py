@@ -29,7 +29,6 @@ _TRIES = 100
 # What is noted of a file that is whole: inode, size, time of its last byte. Of one that has its
 # name, the time of its last change too.
 _WHOLE, _PLACED = 3, 4
-_ROOT = 0
 
 
 def hidden_folder(folder: str, stem: str) -> str:
@@ -107,22 +106,21 @@ class Drafts:
                 f"{self.path} is not a folder, and one of that name is needed: remove it"
             ) from None
         except UntrustedError as error:
-            if not self._has_no_modes():
-                raise BiofuseError(
-                    f"{error}, and a folder of that name is needed: remove it"
-                ) from None
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if os.fstat(fd).st_uid not in (os.geteuid(), _ROOT):
+            untrusted = error
+        # File systems without modes, or with an owner for all files, make any folder so.
+        if not os.path.islink(self.path):
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if _rights(os.fstat(fd)) == self._rights_of_any():
+                return fd
             os.close(fd)
-            raise BiofuseError(f"{self.path} belongs to another user: remove it")
-        return fd
+        raise BiofuseError(f"{untrusted}, and a folder of that name is needed: remove it")
 
-    def _has_no_modes(self) -> bool:
-        """Whether others may write to any new folder here, as on file systems without modes."""
+    def _rights_of_any(self) -> tuple[int, int]:
+        """Whose a new folder is here, and with which mode."""
         path = hidden_folder(self._folder, secrets.token_hex(8))
         os.mkdir(path, 0o700)
         try:
-            return bool(os.lstat(path).st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+            return _rights(os.lstat(path))
         finally:
             os.rmdir(path)
 
@@ -275,6 +273,10 @@ class Drafts:
         """Let another process go on."""
         self.journal.close()
         os.close(self._fd)
+
+
+def _rights(status: os.stat_result) -> tuple[int, int]:
+    return status.st_uid, stat.S_IMODE(status.st_mode)
 
 
 def _marks(path: str, count: int = 1) -> list[int] | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from biofuse.durable import write_all
 from biofuse.errors import BiofuseError
 
 # (first byte, byte after the last)
@@ -110,21 +111,28 @@ class Journal:
         durable : bool
             Whether that it was done is to be on disk too: not where it may be done again.
         """
+        if "draft" not in entry:
+            entry = {**entry, "of": self._draft_of(entry["file"])}
         self._append(entry, durable)
         self._keep(entry)
 
+    def _draft_of(self, name: str) -> Any:
+        begun = self.of(name)
+        return begun[0].get("draft") if begun else None
+
     def _keep(self, entry: dict[str, Any]) -> None:
+        name = entry["file"]
         if "draft" in entry:
-            self._files[entry["file"]] = [entry]
-        else:
-            self._files.setdefault(entry["file"], []).append(entry)
+            self._files[name] = [entry]
+        elif entry.get("of") == self._draft_of(name):
+            # Another one is by who writes here too, where files cannot be locked.
+            self._files.setdefault(name, []).append(entry)
 
     def _append(self, entry: dict[str, Any], durable: bool = True) -> None:
         end = os.lseek(self._fd, 0, os.SEEK_END)
         data = json.dumps(entry).encode() + b"\n"
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            write_all(self._fd, data)
             if durable:
                 self.sync(self._fd)
         except OSError:

@@ -108,7 +108,8 @@ def export_to_folder(
     names : collection of str, optional
         The files to write; all of them where None.
     durable : bool
-        Whether they are on disk at the end, not in memory alone.
+        Whether they are on disk at the end, not in memory alone, and stay: what is not durable
+        is of no use when the call has failed.
     cluster : Cluster, optional
         Whose workers make and write them; the folder must be one that all see.
 
@@ -174,14 +175,14 @@ def _one_line(job: Job, drafts: Drafts | None = None) -> Iterator[None]:
         yield
     except BiofuseError as error:
         # What was written is of no use with what the store has now.
-        stays = _stays(drafts, of_use=error.errno != errno.ESTALE)
+        stays = _stays(drafts, of_use=job.durable and error.errno != errno.ESTALE)
         if not stays:
             raise
         told = copy.copy(error)
         told.args = (f"{error}; {stays}",)
         raise told from error
     except OSError as error:
-        stays = _stays(drafts)
+        stays = _stays(drafts, job.durable)
         if error.errno in _FULL:
             why = "the disk is full" if error.errno == errno.ENOSPC else "the quota is used up"
             raise NoRoomError(f"{why} at {job.folder}; {stays or 'make room there'}") from error

@@ -137,7 +137,14 @@ def main() -> int:
     folder, fd = sys.argv[1], int(sys.argv[2])
     os.set_inheritable(fd, False)
     with (
-        dask.config.set({"temporary-directory": folder}),
+        dask.config.set(
+            {
+                "temporary-directory": folder,
+                # Pages that anybody on this machine could read.
+                "distributed.scheduler.http.routes": [],
+                "distributed.worker.http.routes": [],
+            }
+        ),
         distributed.LocalCluster(
             n_workers=len(os.sched_getaffinity(0)),
             threads_per_worker=1,

@@ -149,6 +149,7 @@ def _compress(
         compression=compression,
         progress=progress,
         names=names,
+        durable=False,
         cluster=cluster,
     )
     return {name: os.path.join(folder, name) for name in names}

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from biofuse.durable import write_all
 from biofuse.stores.pins import number_of, version_of
 from biofuse.trust import UntrustedError, open_file, open_folder
 
@@ -171,7 +172,7 @@ class ChunkCache:
         with open(os.open(unfinished, flags, 0o600, dir_fd=folder), "wb", buffering=0) as file:
             try:
                 for piece in pieces:
-                    _write_all(file.fileno(), piece)
+                    write_all(file.fileno(), piece)
                 charge = _charge(sum(map(len, pieces)))
                 with _locked(folder) as has_lock:
                     # Another may have been faster, or nobody gives the lock back.
@@ -308,7 +309,7 @@ def _read_total(folder: int) -> int | None:
 def _write_total(folder: int, total: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     with open(os.open(_TOTAL, flags, 0o600, dir_fd=folder), "wb", buffering=0) as file:
-        _write_all(file.fileno(), _COUNT.pack(total))
+        write_all(file.fileno(), _COUNT.pack(total))
 
 
 def _prune(folder: int, few: int, most: int) -> int:
@@ -338,12 +339,6 @@ def _prune(folder: int, few: int, most: int) -> int:
             _remove(path, folder)
             total -= size
     return total
-
-
-def _write_all(fd: int, data: Any) -> None:
-    view = memoryview(data)
-    while len(view):
-        view = view[os.write(fd, view) :]
 
 
 def _exists(path: str, folder: int) -> bool:

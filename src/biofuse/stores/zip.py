@@ -119,7 +119,10 @@ class ZipStore:
         return Listing([name[len(prefix) :] for name in names if name.startswith(prefix)])
 
     def signature(self, keys: Sequence[str]) -> str | None:
-        status = os.stat(self.path)
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            return f"error {error.errno}"
         return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
     def close(self) -> None:
