@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.places import Place
-from support.program import HAPLOID, Program, wait_until
+from support.program import HAPLOID, Program, has_ended, wait_until
 
 from fs_tests.lives import (
     CLEARED,
@@ -26,19 +26,6 @@ def no_shared_memory() -> Iterator[None]:
     """No test leaves any, of either kind."""
     with without_shared_memory():
         yield
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process has nothing open any more: it loses its memory before that.
-
-    Nor has it while only its first thread has ended.
-    """
-    try:
-        is_one = len(os.listdir(f"/proc/{pid}/task")) == 1
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return is_one and state in "ZX"
 
 
 def leave_all(biofuse: Program, place: Place) -> tuple[Path, list[Path]]:

@@ -34,6 +34,16 @@ def mounts_below(directory: Path) -> list[str]:
     return [path for path in paths if path.startswith(f"{directory}/")]
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has nothing open any more: its last thread has ended, not its first."""
+    try:
+        is_one = len(os.listdir(f"/proc/{pid}/task")) == 1
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return is_one and state in "ZX"
+
+
 @dataclass(frozen=True)
 class Process:
     pid: int
@@ -117,6 +127,7 @@ class Program:
             _MARKER: self.marker,
         }
         self._mounts = 0
+        self._seen: set[Process] = set()
 
     def command(self, *arguments) -> list[str]:
         return [tool("biofuse"), *(str(a) for a in arguments)]
@@ -136,6 +147,8 @@ class Program:
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
+        # So that what it has left running is known.
+        self.processes()
         return done
 
     def fails(self, *arguments, code: int = 1, env: dict[str, str] | None = None, **more) -> str:
@@ -168,7 +181,15 @@ class Program:
         )
 
     def processes(self) -> list[Process]:
-        """Live processes that were started, at whatever remove, by this object."""
+        """Processes that were started, at whatever remove, by this object, until they are over."""
+        found = self._with_marker()
+        pids = {process.pid for process in found}
+        # They lose their memory, and the marker in it, before what they have open.
+        ending = {each for each in self._seen if each.pid not in pids and not has_ended(each.pid)}
+        self._seen = {*found, *ending}
+        return [*found, *ending]
+
+    def _with_marker(self) -> list[Process]:
         marker = f"{_MARKER}={self.marker}".encode()
         found = []
         for name in os.listdir("/proc"):
