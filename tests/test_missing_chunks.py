@@ -193,8 +193,18 @@ def test_a_null_sample_is_no_lost_one(made, tmp_path):
     assert len(seen.fam.splitlines()) == 5
 
 
-def test_what_fill_shows(made, tmp_path):
+def unset_fill_value(array: Path) -> None:
+    metadata = json.loads((array / ".zarray").read_text())
+    assert metadata["fill_value"] in (0, "")
+    (array / ".zarray").write_text(json.dumps({**metadata, "fill_value": None}))
+
+
+@pytest.mark.parametrize("is_set", [True, False], ids=["fill-value", "none-set"])
+def test_what_fill_shows(is_set, made, tmp_path):
     store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
+    if not is_set:
+        for field in ("variant_position", "variant_allele"):
+            unset_fill_value(store / field)
     before = make_view(store, tmp_path / "before")
     lose(store, "variant_position/1")
     lose(store, key_at(store, "variant_allele", 2, 0))
@@ -391,81 +401,3 @@ def test_a_kept_plan_does_not_hide_lost_calls(nested, biofuse, made, tmp_path):
         mount.expect_log(f"{key} is not there and was when this view was planned")
         with pytest.raises(OSError, match="Input/output error"):
             mount.bed.read_bytes()
-
-
-@pytest.mark.parametrize("field", [field for field in TOLD if field.startswith("call_")])
-def test_a_server_that_lists_nothing(field, made, placer, biofuse, tmp_path):
-    """Nobody could say before that a chunk is lost: reads of it fail, unless it is to be shown."""
-    store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
-    there = placer.put("http", store)
-    options, ndim = TOLD[field][0], zarr.open_group(store, mode="r")[field].ndim
-    with there.mount(biofuse, *options) as mount:
-        [whole] = [path for path in mount.dir.iterdir() if path.suffix in (".bed", ".bgen")]
-        expected = whole.read_bytes()
-    # A fifth of the records is before what is lost.
-    count = len(expected) // 8
-    keys = [key_at(store, field, *index[:ndim]) for index in ((3, 1, 0), (2, 0, 0))]
-    for key in keys:
-        there.delete(key)
-        lose(store, key)
-    saved = tmp_path / "x.plan"
-    biofuse("plan", there.url, "-o", saved, *(word for word in options if word != "--no-bgi"))
-    with biofuse.mount(store, *options) as mount:
-        # What it has to tell is not the matter here.
-        mount.expect_log("")
-        local = (mount.dir / whole.name).read_bytes()
-    assert local != expected
-    if field == "call_genotype":
-        # Who is left out for what he is not said to be is never seen to be missing.
-        for filters in ["-i", "AC>0"], ["-i", 'GT="alt"'], ["--min-ac", "1"]:
-            said = biofuse.fails("mount", there.url, biofuse.new_directory(), *options, *filters)
-            assert "is not stored, which could not be told before" in said
-    for plan in [], ["--plan", saved]:
-        with there.mount(biofuse, *options, *plan) as mount:
-            mount.expect_log("is not stored, which could not be told before")
-            # Past the kernel's cache, which reads whole pages.
-            fd = os.open(mount.dir / whole.name, os.O_RDONLY | os.O_DIRECT)
-            assert os.pread(fd, count, 0) == expected[:count]
-            with pytest.raises(OSError, match="Input/output error"):
-                os.pread(fd, len(expected), 0)
-            os.close(fd)
-            assert any(key in mount.log_text() for key in keys)
-        with there.mount(biofuse, *options, *plan, "--missing-chunks", "fill") as mount:
-            assert (mount.dir / whole.name).read_bytes() == local
-
-
-@pytest.mark.parametrize("plan", [False, True])
-def test_other_fields_of_a_server_that_lists_nothing(plan, made, placer, biofuse, tmp_path):
-    """Of FORMAT; and phase, of which none need be stored where there is none."""
-    store = copy_store(made("missing-plain", make_plain), tmp_path / "x.vcz")
-    depth = np.arange(40 * 9, dtype=np.int32).reshape(40, 9)
-    add_field(store, "call_DP", depth, chunks=(CHUNK, 4), fill_value=-1)
-    # Without which nobody could know of DP.
-    zarr.consolidate_metadata(store)
-    there = placer.put("http", store)
-    options = ["--format", "bcf", "--bcf-fields", "GT,DP"]
-    saved = tmp_path / "x.plan"
-    for key in key_at(store, "call_DP", 3, 1), key_at(store, "call_genotype_phased", 3, 1):
-        there.delete(key)
-        lose(store, key)
-        more = []
-        if plan:
-            biofuse("plan", there.url, "-o", saved, *options)
-            more = ["--plan", saved]
-        with there.mount(biofuse, *options, *more) as mount:
-            mount.expect_log(f"{key} is not stored, which could not be told before")
-            mount.expect_log("is not stored, which could not be told before")
-            with pytest.raises(OSError, match="Input/output error"):
-                (mount.dir / "x.bcf").read_bytes()
-        options = ["--format", "bcf"]
-    for path in chunk_files(store, "call_genotype_phased"):
-        key = str(path.relative_to(store))
-        if (store / key).exists():
-            there.delete(key)
-            lose(store, key)
-    with biofuse.mount(store, *options) as mount:
-        expected = (mount.dir / "x.bcf").read_bytes()
-    if plan:
-        biofuse("plan", there.url, "-o", saved, *options)
-    with there.mount(biofuse, *options, *(["--plan", saved] if plan else [])) as mount:
-        assert (mount.dir / "x.bcf").read_bytes() == expected
