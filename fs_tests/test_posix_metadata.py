@@ -206,11 +206,14 @@ def test_there_are_no_extended_attributes(mount, view, fd):
             assert error_of(os.getxattr, path, name) in ("ENOTSUP", "ENODATA")
 
 
-def test_ls_and_cp_that_ask_for_them(mount, view, tmp_path):
+def test_programs_that_ask_for_them(mount, view, tmp_path):
     assert run("ls", "-lZ", mount.dir).count("\n") == len(FILES) + 1
     run("cp", "--preserve=all", view.path, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == view.expected
     assert (tmp_path / "copy").stat().st_mtime_ns == view.path.stat().st_mtime_ns
+    run("tar", "--xattrs", "-cf", tmp_path / "x.tar", "-C", mount.dir, view.path.name)
+    run("tar", "-xf", tmp_path / "x.tar", "-C", tmp_path)
+    assert (tmp_path / view.path.name).read_bytes() == view.expected
 
 
 # Locks and what waits.

@@ -44,8 +44,12 @@ def test_any_bytes(mount, offset, size):
         os.close(fd)
 
 
-def test_a_mapping(mount):
-    with open(mount.bed, "rb") as f, mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+@pytest.mark.parametrize("flags", [mmap.MAP_SHARED, mmap.MAP_PRIVATE], ids=["shared", "private"])
+def test_a_mapping(flags, mount):
+    with (
+        open(mount.bed, "rb") as f,
+        mmap.mmap(f.fileno(), 0, flags=flags, prot=mmap.PROT_READ) as mapped,
+    ):
         assert mapped[:] == BED
         assert mapped[70_001:70_010] == BED[70_001:70_010]
         # Beside it.

@@ -1,5 +1,6 @@
 """Icechunk repositories: seen without a word, read from one snapshot, absent chunks and all."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from support import reference
 from support.accounts import forget_accounts
+from support.damage import error_of, read_uncached
 from support.places import write_icechunk
+from support.program import wait_until
 from support.stores import make_store, random_genotypes
 
 from biofuse.errors import BiofuseError
@@ -192,20 +195,38 @@ def test_on_s3(placer, made, biofuse, monkeypatch):
         assert SECRET not in status + "".join(each.command for each in biofuse.processes())
 
 
-def test_a_chunk_that_is_lost(tmp_path):
-    """It is in the manifest, and its object is gone."""
-    path = tmp_path / "x.icechunk"
+def with_objects_of_chunks(folder: Path) -> Path:
+    """A repository in which each chunk is an object; small ones would be in the manifest."""
+    path = folder / "x.icechunk"
     icechunk.set_logs_filter("off")
     storage = icechunk.local_filesystem_storage(str(path))
-    # Small chunks would be in the manifest.
     config = icechunk.RepositoryConfig(inline_chunk_threshold_bytes=0)
     icechunk.Repository.create(storage, config).save_config()
-    write_icechunk(made_store(tmp_path), storage, False)
+    write_icechunk(made_store(folder), storage, False)
+    return path
+
+
+def test_a_chunk_that_is_lost(tmp_path):
+    """It is in the manifest, and its object is gone."""
+    path = with_objects_of_chunks(tmp_path)
     shutil.rmtree(path / "chunks")
     store = open_store(Location(str(path), "icechunk"))
     with pytest.raises(BiofuseError, match="call_genotype/c/0/0/0 cannot be read: ") as error:
         store.get_many([Range("call_genotype/c/0/0/0", 4, 8)])
     assert len(str(error.value)) < 300
+
+
+def test_objects_that_are_lost_under_a_mount(tmp_path, biofuse):
+    path = with_objects_of_chunks(tmp_path)
+    with biofuse.mount(path, "--format", "plink", "--idle-timeout", "0.2") as mount:
+        mount.expect_log(" cannot be read: object store error Object at location ")
+        bim = mount.bim.read_bytes()
+        wait_until(lambda: mount.pid("encode") is None, "the worker has ended")
+        (path / "chunks").rename(path / "away")
+        assert error_of(mount.bed, 0, len(BED)) == errno.EIO
+        assert read_uncached(mount.bim, 0, len(bim)) == bim
+        (path / "away").rename(path / "chunks")
+        assert read_uncached(mount.bed, 0, len(BED)) == BED
 
 
 def test_absent_chunks(tmp_path, biofuse):

@@ -17,6 +17,8 @@ from biofuse.errors import BiofuseError
 GENOTYPES = random_genotypes(6, 5, seed=2)
 PLINK_MOST = 2**31 - 2
 BGEN_MOST = 2**32 - 1
+# By format; BCF counts from 0.
+MOST = {"plink": PLINK_MOST, "plink2": PLINK_MOST, "bcf": 2**31 - 1, "bgen": BGEN_MOST}
 
 
 def store_with(folder, positions, dtype):
@@ -77,12 +79,25 @@ def test_what_a_bgen_alone_holds(most, dtype, tmp_path):
 @pytest.mark.parametrize("most", [2**32, 2**62])
 def test_what_no_file_holds(most, dtype, tmp_path):
     store = store_with(tmp_path, [1, 2, 3, most, 1, 2], dtype)
-    for name in ("plink", "bgen"):
+    for name in MOST:
         with pytest.raises(BiofuseError, match=f"^the variant 1:{most} has a position above"):
             plan_view(store, tmp_path / name, "--format", name)
 
 
-@pytest.mark.parametrize("name", ["plink", "bgen"])
+@pytest.mark.parametrize("name", MOST)
+def test_the_most_that_each_format_holds(name, tmp_path):
+    most = MOST[name]
+    store = store_with(tmp_path, [1, 2, 3, most, 1, 2], "int64")
+    options = ("--format", name)
+    plan = plan_view(store, tmp_path / "most", *options)
+    assert [streamed.records for streamed in plan.streamed] == [6]
+    store_with(tmp_path, [1, 2, 3, most + 1, 1, 2], "int64")
+    text = f"^the variant 1:{most + 1} has a position above {most}, which "
+    with pytest.raises(BiofuseError, match=text):
+        plan_view(store, tmp_path / "more", *options)
+
+
+@pytest.mark.parametrize("name", MOST)
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_a_position_below_zero(dtype, name, tmp_path):
     store = store_with(tmp_path, [1, 2, 3, -5, 1, 2], dtype)
