@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support import reference
 from support.damage import DAMAGE, chunk_of, key_of
@@ -69,6 +70,29 @@ def test_nothing_is_written_where_a_direct_read_fails(direct):
         with pytest.raises(OSError):
             os.preadv(direct, [memory], SOUND - PAGE)
         assert memory[:] == b"x" * len(memory)
+
+
+def test_a_direct_read_of_several_requests_fails_as_a_whole(biofuse, tmp_path):
+    """Each is of a mebibyte: whichever cannot be made, the read is not short."""
+    request, rows = 1 << 20, 10_000
+    order = np.arange(rows) % len(GENOTYPES)
+    store = make_store(tmp_path / "x.vcz", GENOTYPES[order], chunks=(1000, 502))
+    expected = BED[:3] + np.frombuffer(BED[3:], np.uint8).reshape(-1, 251)[order].tobytes()
+    chunk = store / "call_genotype" / "6.0.0"
+    DAMAGE["ten-bytes"](chunk)
+    with biofuse.mount(store, "--format", "plink") as mount, mmap.mmap(-1, 3 * request) as memory:
+        mount.expect_log(key_of(store, chunk))
+        fd = os.open(mount.bed, os.O_RDONLY | os.O_DIRECT)
+        try:
+            with memoryview(memory)[:request] as first:
+                assert os.preadv(fd, [first], 0) == request
+            assert memory[:request] == expected[:request]
+            for offset in (0, 1):
+                with pytest.raises(OSError) as caught:
+                    os.preadv(fd, [memory], offset)
+                assert caught.value.errno == errno.EIO
+        finally:
+            os.close(fd)
 
 
 @pytest.mark.parametrize("start", [0, 1, SOUND - PAGE - 7, SOUND - 1])
