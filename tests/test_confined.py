@@ -11,7 +11,7 @@ import icechunk
 import pytest
 from support.places import write_icechunk
 from support.program import wait_until
-from support.stores import make_store, random_genotypes
+from support.stores import make_store, random_genotypes, zip_store
 
 GENOTYPES = random_genotypes(60, 23, seed=8)
 CONFINED = "confined: this process changes no files and runs no programs"
@@ -133,13 +133,17 @@ def test_what_a_worker_cannot_do(store, biofuse, with_code, tmp_path):
     assert [path.name for path in home.iterdir()] == ["there"]
 
 
-@pytest.mark.parametrize("encoding", ["v2-blosc-zstd-bit", "v3-sharded", "v2-fortran", "icechunk"])
+@pytest.mark.parametrize(
+    "encoding", ["v2-blosc-zstd-bit", "v3-sharded", "v2-fortran", "icechunk", "zip"]
+)
 def test_the_worker_of_a_local_store(encoding, biofuse, tmp_path):
     """It reads all that it needs."""
     path = tmp_path / "x.vcz"
     if encoding == "icechunk":
         store = make_store(tmp_path / "y.vcz", GENOTYPES, chunks=(20, 9), encoding="v3-zstd")
         write_icechunk(store, icechunk.local_filesystem_storage(str(path)))
+    elif encoding == "zip":
+        path = zip_store(make_store(path, GENOTYPES, chunks=(20, 9)))
     else:
         make_store(path, GENOTYPES, chunks=(20, 9), encoding=encoding)
     with biofuse.mount(path, "--log-level", "debug") as mount:
@@ -160,14 +164,19 @@ def test_where_landlock_is_refused(store, biofuse, with_code):
     assert CONFINED not in log
 
 
-@pytest.mark.parametrize("place", ["here", "http"])
+@pytest.mark.parametrize("place", ["here", "zip", "http", "fsspec"])
 def test_which_process_gains_no_rights(place, store, placer, biofuse, with_code):
     """Serve runs fusermount3; whoever asks for objects may run a program for credentials."""
     home = with_code(_IN_THE_PLANNER)
     before = gains_no_rights(status_of("self"))
-    expected = before or place == "here"
+    is_here = place in ("here", "zip")
+    expected = before or is_here
     options = ("--log-level", "debug")
-    if place == "here":
+    if place == "zip":
+        store = zip_store(store)
+    if place == "fsspec":
+        options += ("--backend-storage", "fsspec")
+    if place != "http":
         mounting = biofuse.mount(store, *options)
     else:
         mounting = placer.put(place, store).mount(biofuse, *options)
@@ -177,4 +186,4 @@ def test_which_process_gains_no_rights(place, store, placer, biofuse, with_code)
         assert gains_no_rights(status_of(worker_of(mount))) == expected
         assert gains_no_rights((home / "told").read_text()) == expected
         assert gains_no_rights(status_of(mount.pid("serve"))) == before
-        assert (CONFINED in mount.log_text()) == (place == "here")
+        assert (CONFINED in mount.log_text()) == is_here

@@ -1,6 +1,7 @@
 """Secrets of object stores are told to nobody: not by status, logs, plans or command lines."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def in_command_lines(biofuse, secrets: list[str]) -> list[str]:
     ]
 
 
+def metrics_of(path: Path) -> str:
+    """The page that is served at a socket of the file system."""
+    command = ["curl", "--silent", "--fail", "--unix-socket", path, "http://x/metrics"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("typed", [False, True])
 def test_secrets_of_a_mount(typed, there, secrets, biofuse):
     options = []
@@ -73,6 +80,10 @@ def test_secrets_of_a_mount(typed, there, secrets, biofuse):
         for words in (["status", directory], ["status", directory, "--json"], ["status"]):
             done = biofuse(*words)
             assert told(done.stdout + done.stderr, secrets) == []
+        page = metrics_of(biofuse.home / "metrics")
+        assert "biofuse_reads_total" in page
+        # Nor samples and sites.
+        assert told(page, [*secrets, "S0001", "rs1", "CTT"]) == []
         assert log.exists()
         # Its plan in the cache, its run-time files and its logs.
         assert len(list(biofuse.cache.rglob("*"))) > 3
