@@ -390,6 +390,8 @@ ODD_NAMES: dict[str, tuple[str, str]] = {
     "new-line": ("x.bed\n", "ENOENT"),
     "longest": ("n" * 255, "ENOENT"),
     "too-long": ("n" * 256, "ENAMETOOLONG"),
+    "longest-in-bytes": ("é" * 127, "ENOENT"),
+    "too-long-in-bytes": ("é" * 128, "ENAMETOOLONG"),
     "twice-too-long": ("n" * 1000, "ENAMETOOLONG"),
     "far-too-long": ("n" * 2000, "ENAMETOOLONG"),
     "path-too-long": ("./" * 2100 + "x.bed", "ENAMETOOLONG"),
