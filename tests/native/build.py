@@ -27,7 +27,7 @@ def kernel_sources() -> list[Path]:
 
 
 # What harness and fuzz targets share.
-_CASES = ("bcf", "bgen", "count", "files", "formats", "plink2", "texts", "values")
+_CASES = ("bcf", "bgen", "count", "file", "files", "formats", "plink2", "texts", "values")
 CASE = ("case.c", *(f"case_{name}.c" for name in _CASES))
 
 SANITIZE = (

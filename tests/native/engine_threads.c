@@ -1,13 +1,15 @@
 /* Threads that read a file through one engine, for the sanitizers.
  *
- * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND BED
- *     STREAM GIVEN SPLIT CHANGES
+ * usage: engine_threads FOLDER VARIANTS SAMPLES PLOIDY CHUNK_ROWS CHUNK_SAMPLES BUDGET SOUND FORMAT
+ *     WIDTH FRAMED GIVEN SPLIT CHANGES PHASED
  *
- * The folder has chunks called ROW.COLUMN. BED has the bytes that the .bed is to have; if STREAM
- * is not 0, the .bed is a stream of so many bytes, and BED the file that frames it. Half of
- * the threads read any parts of it; the others take requests off a socket and answer them, as
+ * The folder has chunks called ROW.COLUMN, the plain alleles of all of them in a file, `alleles`,
+ * and gets the bytes that the file is to have, `made`. FORMAT is one of case_format, and WIDTH the
+ * bytes of what it has of a call; if FRAMED is 1 the file frames a stream. If PHASED is 1 chunks
+ * pROW.COLUMN, and the plain file `phased`, tell which calls are. Half of
+ * the threads read any parts of the file; the others take requests off a socket and answer them, as
  * a worker does, and one more looks at counts. If GIVEN is 1 chunks are not files to the engine, and
- * who finds that one is wanted gives it; if SPLIT is 1 records go by the encoder of split sites.
+ * who finds that one is wanted gives it; if SPLIT is 1 records are of sites that are split.
  * If CHANGES is 1 who looks at counts also writes chunks anew, with the same bytes: reads of them
  * fail from then on, or are right. If SOUND is 0 chunks may be damaged, and only the size of what is
  * read counts. */
@@ -21,12 +23,10 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "bgzf.h"
 #include "case.h"
-#include "plink1.h"
-#include "split.h"
+#include "case_file.h"
 
-enum { MOST_GIFTS = 200, MOST_RECORDS = 4096 };
+enum { MOST_GIFTS = 200, ARGUMENTS = 16 };
 enum { THREADS = 4, TURNS = 400, SLOTS = 64, MAX_CHUNKS = 64 };
 
 static bf_engine engine;
@@ -37,7 +37,9 @@ static int sound, given, ended;
 static int changes;
 static int may_fail; /* given chunks may be gone before they are read, or files be changed */
 static const char *folder_name;
-static bf_array array;
+static bf_array arrays[BF_MAX_ARRAYS]; /* of calls, and of which of them are phased */
+static uint32_t ploidies[BF_MAX_ARRAYS] = { 0, 1 };
+static case_file file_made;
 
 static uint64_t
 number(const char *text)
@@ -82,10 +84,10 @@ give(const bf_place *place)
     uint64_t bytes;
     uint8_t *frame;
 
-    (void) snprintf(path, sizeof(path), "%s/%d.%d", folder_name, (int) place->chunk_row,
-        (int) array.columns[place->chunk]);
+    (void) snprintf(path, sizeof(path), "%s/%s%d.%d", folder_name, arrays[place->array].prefix,
+        (int) place->chunk_row, (int) arrays[place->array].columns[place->chunk]);
     frame = read_file(path, &bytes);
-    status = bf_source_from_bytes(frame, bytes, &array.kind, &source, &err);
+    status = bf_source_from_bytes(frame, bytes, &arrays[place->array].kind, &source, &err);
     free(frame);
     if (status == BF_OK) {
         bf_engine_give(&engine, place, source);
@@ -265,53 +267,57 @@ ask(int requests, int kernel, uint8_t *table)
     }
 }
 
-static void
-set_up(char **argv, const uint8_t *magic)
+static bf_context *
+new_context(const uint32_t *taken, uint32_t width)
 {
-    static bf_split_alt alts[MOST_RECORDS];
-    static bf_split split;
-    static bf_file file;
+    bf_context *context = calloc(1, sizeof(*context));
+    bf_error err;
+
+    for (uint32_t a = 0; a < engine.num_arrays; a++) {
+        context->rows[a] = calloc(1, sizeof(bf_rows));
+        context->bound[a] = -1;
+        context->sources[a] = calloc(MAX_CHUNKS, sizeof(bf_source *));
+        if (bf_rows_init(context->rows[a], arrays[a].chunk_rows, width, ploidies[a],
+                arrays[a].num_chunks, taken, NULL, &err)
+            != BF_OK) {
+            case_fail("rows are refused");
+        }
+        context->rows[a]->cache = engine.cache;
+        context->rows[a]->owner = a;
+    }
+    return context;
+}
+
+static void
+set_up(char **argv)
+{
     static uint32_t columns[MAX_CHUNKS], taken[MAX_CHUNKS];
-    uint64_t variants = number(argv[2]), samples = number(argv[3]), ploidy = number(argv[4]);
-    uint64_t rows = number(argv[5]), width = number(argv[6]);
+    uint64_t samples = number(argv[3]), rows = number(argv[5]), width = number(argv[6]);
+    uint32_t num_chunks = 0;
     bf_error err;
 
     for (uint64_t at = 0; at < samples; at += width) {
-        columns[array.num_chunks] = array.num_chunks;
-        taken[array.num_chunks++] = (uint32_t) (samples - at < width ? samples - at : width);
+        columns[num_chunks] = num_chunks;
+        taken[num_chunks++] = (uint32_t) (samples - at < width ? samples - at : width);
     }
-    array.chunk_rows = (uint32_t) rows;
-    array.columns = columns;
-    array.kind.raw_size = rows * width * ploidy;
-    given = (int) number(argv[11]);
-    folder_name = argv[1];
-    changes = (int) number(argv[13]);
+    ploidies[0] = (uint32_t) number(argv[4]);
+    given = (int) number(argv[12]);
+    changes = (int) number(argv[14]);
     may_fail = changes || (given && number(argv[7]) < 1 << 20);
-    array.local = !given;
-    array.prefix = array.tail = "";
-    array.separator = ".";
-    /* Of a file that frames it, the stream begins behind what a block begins with. */
-    file.framed = number(argv[10]) > 0;
-    file.header = magic + (file.framed ? BF_BGZF_HEAD : 0);
-    file.header_size = 3;
-    file.record_size = (samples + 3) / 4;
-    file.records = variants;
-    file.size = file.framed ? number(argv[10]) : size;
-    file.encode = bf_plink1_encode;
-    file.phased = -1;
-    if (number(argv[12])) {
-        for (uint64_t i = 0; i < MOST_RECORDS; i++) {
-            /* Of as many alleles as there may be. */
-            alts[i] = (bf_split_alt){ 1, 128 };
-        }
-        split = (bf_split){ alts, variants, 1, bf_plink1_encode, NULL };
-        file.encode = bf_split_encode;
-        file.encoder = &split;
+    for (int a = 0; a < BF_MAX_ARRAYS; a++) {
+        arrays[a].chunk_rows = (uint32_t) rows;
+        arrays[a].num_chunks = num_chunks;
+        arrays[a].columns = columns;
+        arrays[a].kind.raw_size = rows * width * ploidies[a];
+        arrays[a].local = !given;
+        arrays[a].prefix = a == 0 ? "" : "p";
+        arrays[a].separator = ".";
+        arrays[a].tail = "";
     }
     engine.folder = open(argv[1], O_RDONLY | O_DIRECTORY);
-    engine.arrays = &array;
-    engine.num_arrays = 1;
-    engine.files = &file;
+    engine.arrays = arrays;
+    engine.num_arrays = file_made.kind.phased ? 2 : 1;
+    engine.files = &file_made.file;
     engine.num_files = 1;
     engine.ahead_bytes = 500;
     engine.cache = bf_cache_new(number(argv[7]));
@@ -320,17 +326,8 @@ set_up(char **argv, const uint8_t *magic)
         case_fail("there is no engine");
     }
     for (int i = 0; i < THREADS - 1; i++) {
-        bf_context *context = calloc(1, sizeof(*context));
+        bf_context *context = new_context(taken, (uint32_t) width);
 
-        context->rows[0] = calloc(1, sizeof(bf_rows));
-        context->bound[0] = -1;
-        context->sources[0] = calloc(MAX_CHUNKS, sizeof(bf_source *));
-        if (bf_rows_init(context->rows[0], array.chunk_rows, (uint32_t) width, (uint32_t) ploidy,
-                array.num_chunks, taken, NULL, &err)
-            != BF_OK) {
-            case_fail("rows are refused");
-        }
-        context->rows[0]->cache = engine.cache;
         context->next = engine.contexts;
         engine.contexts = context;
     }
@@ -343,9 +340,11 @@ tear_down(void)
 
     while ((context = engine.contexts) != NULL) {
         engine.contexts = context->next;
-        bf_rows_free(context->rows[0]);
-        free(context->rows[0]);
-        free(context->sources[0]);
+        for (uint32_t a = 0; a < engine.num_arrays; a++) {
+            bf_rows_free(context->rows[a]);
+            free(context->rows[a]);
+            free(context->sources[a]);
+        }
         free(context->out);
         free(context->blocks);
         free(context);
@@ -374,19 +373,59 @@ read_file(const char *path, uint64_t *length)
     return bytes;
 }
 
+static uint8_t *
+read_inside(const char *name)
+{
+    char path[BF_MAX_PATH];
+    uint64_t bytes;
+
+    (void) snprintf(path, sizeof(path), "%s/%s", folder_name, name);
+    return read_file(path, &bytes);
+}
+
+/* Make the file's bytes without an engine, and leave them in the folder too. Returns them. */
+static uint8_t *
+make_expected(char **argv)
+{
+    case_file_kind kind = { .format = (case_format) number(argv[9]),
+        .width = (unsigned) number(argv[10]),
+        .framed = (int) number(argv[11]),
+        .split = (int) number(argv[13]),
+        .phased = (int) number(argv[15]),
+        .variants = (uint32_t) number(argv[2]),
+        .samples = (uint32_t) number(argv[3]),
+        .ploidy = (uint32_t) number(argv[4]) };
+    uint8_t *alleles = read_inside("alleles"), *phased = kind.phased ? read_inside("phased") : NULL;
+    uint8_t *bytes;
+    char path[BF_MAX_PATH];
+    FILE *file;
+
+    case_file_init(&file_made, &kind);
+    bytes = case_file_bytes(&file_made, (int8_t *) alleles, (int8_t *) phased, &size);
+    (void) snprintf(path, sizeof(path), "%s/made", folder_name);
+    file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+        case_fail("the file cannot be written");
+    }
+    free(phased);
+    free(alleles);
+    return bytes;
+}
+
 int
 main(int argc, char **argv)
 {
     pthread_t threads[THREADS], looker;
     int requests[2], kernel[2];
-    uint8_t *bed, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
+    uint8_t *made, *table = calloc(1, BF_SLOTS_AT + SLOTS * BF_SLOT_SIZE);
 
-    if (argc != 14) {
+    if (argc != ARGUMENTS) {
         return 2;
     }
     sound = (int) number(argv[8]);
-    expected = bed = read_file(argv[9], &size);
-    set_up(argv, bed);
+    folder_name = argv[1];
+    expected = made = make_expected(argv);
+    set_up(argv);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, requests) != 0
         || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, kernel) != 0) {
         case_fail("there are no sockets");
@@ -405,7 +444,8 @@ main(int argc, char **argv)
     __atomic_store_n(&ended, 1, __ATOMIC_RELEASE);
     pthread_join(looker, NULL);
     tear_down();
-    free(bed);
+    case_file_free(&file_made);
+    free(made);
     free(table);
     puts("done");
     return 0;

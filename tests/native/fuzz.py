@@ -172,13 +172,14 @@ def tail_seeds() -> list[bytes]:
 
 
 def answer_seeds() -> list[bytes]:
-    """A geometry of six bytes, then steps of six: requests and answers in turn."""
+    """A geometry and a format of eight bytes, then steps of six: requests and answers in turn."""
     # No bytes of a file that is framed.
     none = [0, 166, 25, 230, 0, 0, 2, 0, 0, 0, 0, 0]
-    seeds = [bytes([16, 1, 30, 223, 29, 62, *none])]
+    seeds = [bytes([16, 1, 30, 223, 29, 62, 0, 0, *none])]
     for number in range(40):
         rng = np.random.default_rng(number)
-        head = rng.integers(0, 256, 6)
+        head = rng.integers(0, 256, 8)
+        head[6] = number % 4 | head[6] & 0xFC
         steps = rng.integers(0, 256, (12, 6))
         # Of each two, the second one answers.
         steps[::2, 0] = rng.choice([0, 0, 0, 1, 3, 4, 5], 6)

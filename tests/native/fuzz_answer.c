@@ -1,6 +1,7 @@
 /* Fuzz target: the loop that answers, from requests of any numbers to what the kernel is told.
  *
- * Six bytes choose the store, the file and the budget; each six that follow are a step: a request,
+ * Eight bytes choose the store, the budget, the file and its format; each six that follow are a
+ * step: a request,
  * a packet that is none, answering, reading ahead, a damaged chunk that is given, or counting.
  * Chunks are given as they are wanted. Answers have the very bytes of the file, as far as no
  * chunk was damaged, and nothing past the table is touched. */
@@ -13,30 +14,40 @@
 #include "answer.h"
 #include "bgzf.h"
 #include "case.h"
-#include "plink1.h"
+#include "case_file.h"
 
-enum { HEAD = 6, STEP = 6, MOST_STEPS = 60, MOST_GIFTS = 64 };
-enum { WIDTH = 32, PLOIDY = 2, ROW = WIDTH * PLOIDY, MOST_CHUNKS = 4, MOST_ROWS = 16, SLOTS = 3 };
-enum { MOST_FRAME = BF_FRAME_HEADER_SIZE + MOST_ROWS * (4 + 4 + ROW), HEADER = 3 };
+enum { HEAD = 8, STEP = 6, MOST_STEPS = 60, MOST_GIFTS = 64 };
+enum { WIDTH = 32, MOST_PLOIDY = 2, MOST_CHUNKS = 4, MOST_ROWS = 16, SLOTS = 3, CONTEXTS = 2 };
+enum { MOST_FRAME = BF_FRAME_HEADER_SIZE + MOST_ROWS * (4 + 4 + WIDTH * MOST_PLOIDY) };
 
 typedef struct {
     bf_engine engine;
     bf_door door;
-    bf_array array;
-    bf_file file;
+    bf_array arrays[BF_MAX_ARRAYS]; /* of calls, and of which of them are phased */
+    uint32_t ploidies[BF_MAX_ARRAYS];
+    case_file file;
     uint32_t columns[MOST_CHUNKS], taken[MOST_CHUNKS];
-    uint64_t variants, samples;
     uint8_t *expected;
     uint8_t *table;
     int requests, kernel, is_damaged;
 } bench;
 
-static const uint8_t magic[HEADER] = { 0x6c, 0x1b, 0x01 };
-
-static unsigned
-allele(uint64_t variant, uint64_t sample, unsigned haplotype)
+static int8_t
+allele(const bench *b, uint64_t variant, uint64_t sample, unsigned haplotype)
 {
-    return (uint32_t) (variant * 2654435761u ^ (sample * 2 + haplotype) * 40503u) >> 7 & 1;
+    uint32_t x = (uint32_t) (variant * 2654435761u ^ (sample * 2 + haplotype) * 40503u) >> 7;
+
+    /* Few are missing, or none. */
+    if (x % 64 < 2) {
+        return x % 64 == 1 && haplotype > 0 ? -2 : -1;
+    }
+    return (int8_t) (x % case_file_alleles(&b->file.kind));
+}
+
+static int8_t
+is_phased(uint64_t variant, uint64_t sample)
+{
+    return variant % 3 > 0 || sample % 5 > 0;
 }
 
 static void
@@ -49,22 +60,28 @@ put_u32(uint8_t *p, uint32_t x)
 
 /* A chunk's frame, with a block a row that is stored as it is. Returns its size. */
 static uint32_t
-make_frame(const bench *b, uint8_t *frame, uint64_t chunk_row, uint32_t chunk)
+make_frame(const bench *b, uint8_t *frame, const bf_place *place)
 {
     static const uint8_t head[4] = { 2, 1, 0x90, 1 };
-    uint32_t rows = b->array.chunk_rows, at = BF_FRAME_HEADER_SIZE + 4 * rows;
+    uint32_t rows = b->arrays[place->array].chunk_rows, at = BF_FRAME_HEADER_SIZE + 4 * rows;
+    uint32_t ploidy = b->ploidies[place->array], size = WIDTH * ploidy;
 
     memcpy(frame, head, 4);
-    put_u32(frame + 4, rows * ROW);
-    put_u32(frame + 8, ROW);
+    put_u32(frame + 4, rows * size);
+    put_u32(frame + 8, size);
     for (uint32_t row = 0; row < rows; row++) {
+        uint64_t variant = place->chunk_row * rows + row;
+
         put_u32(frame + BF_FRAME_HEADER_SIZE + 4 * row, at);
-        put_u32(frame + at, ROW);
-        for (uint32_t i = 0; i < ROW; i++) {
-            frame[at + 4 + i] = (uint8_t) allele(chunk_row * rows + row,
-                (uint64_t) chunk * WIDTH + i / PLOIDY, i % PLOIDY);
+        put_u32(frame + at, size);
+        for (uint32_t i = 0; i < size; i++) {
+            uint64_t sample = (uint64_t) place->chunk * WIDTH + i / ploidy;
+
+            frame[at + 4 + i] = (uint8_t) (place->array == 0
+                    ? allele(b, variant, sample, i % ploidy)
+                    : is_phased(variant, sample));
         }
-        at += 4 + ROW;
+        at += 4 + size;
     }
     put_u32(frame + 12, at);
     return at;
@@ -74,7 +91,7 @@ static void
 give(bench *b, const bf_place *place, const uint8_t *damage)
 {
     uint8_t frame[MOST_FRAME], *copy;
-    uint32_t size = make_frame(b, frame, place->chunk_row, place->chunk);
+    uint32_t size = make_frame(b, frame, place);
     bf_source *source;
     bf_error err;
 
@@ -84,7 +101,7 @@ give(bench *b, const bf_place *place, const uint8_t *damage)
         b->is_damaged = 1;
     }
     copy = case_copy(frame, size);
-    if (bf_source_from_bytes(copy, size, &b->array.kind, &source, &err) == BF_OK) {
+    if (bf_source_from_bytes(copy, size, &b->arrays[place->array].kind, &source, &err) == BF_OK) {
         bf_engine_give(&b->engine, place, source);
     } else if (damage == NULL) {
         case_fail("a sound chunk is refused");
@@ -97,7 +114,8 @@ check_answer(bench *b, const bf_request *request)
 {
     static uint8_t got[sizeof(struct fuse_out_header) + (1 << 17)];
     struct fuse_out_header header;
-    uint64_t size = b->file.framed ? bf_bgzf_size(b->file.size) : b->file.size, wanted = 0;
+    const bf_file *file = &b->file.file;
+    uint64_t size = file->framed ? bf_bgzf_size(file->size) : file->size, wanted = 0;
     ssize_t length = recv(b->kernel, got, sizeof(got), MSG_DONTWAIT);
 
     if (request->offset < size) {
@@ -157,9 +175,10 @@ take_step(bench *b, const uint8_t *step)
     bf_request request = { .slot = step[5],
         .file = step[1] >= 250,
         .unique = step[5],
-        .offset = (step[2] | step[3] << 8) % (b->file.size + 9),
+        .offset = (step[2] | step[3] << 8) % (b->file.file.size + 9),
         .size = step[4] * 9u };
-    bf_place place = { 0, step[1] % 3, step[2] % b->array.num_chunks };
+    bf_place place = { (int) ((step[1] >> 4) % b->engine.num_arrays), step[1] % 3,
+        step[2] % b->arrays[0].num_chunks };
 
     switch (step[0] % 6) {
     case 0:
@@ -189,7 +208,7 @@ take_step(bench *b, const uint8_t *step)
         return 1;
     default:
         bf_engine_publish(&b->engine);
-        (void) bf_engine_has_row(&b->engine, 0, step[1] % 4);
+        (void) bf_engine_has_row(&b->engine, (uint32_t) place.array, step[1] % 4);
         return bf_engine_runs(&b->engine) <= BF_MAX_RUNS;
     }
 }
@@ -197,58 +216,94 @@ take_step(bench *b, const uint8_t *step)
 static void
 make_expected(bench *b)
 {
-    uint64_t width = (b->samples + 3) / 4;
-    uint8_t *out = calloc(1, bf_bgzf_size(b->file.size)), *stream = out;
+    const case_file_kind *kind = &b->file.kind;
+    uint64_t calls = (uint64_t) kind->variants * kind->samples, size;
+    int8_t *alleles = malloc(calls * kind->ploidy), *phased = malloc(calls);
 
-    stream += b->file.framed ? BF_BGZF_HEAD : 0;
-    memcpy(stream, magic, HEADER);
-    for (uint64_t v = 0; v < b->variants; v++) {
-        for (uint64_t s = 0; s < b->samples; s++) {
-            static const uint8_t code[3] = { 3, 2, 0 };
+    for (uint64_t i = 0; i < calls; i++) {
+        uint64_t variant = i / kind->samples, sample = i % kind->samples;
 
-            stream[HEADER + v * width + s / 4]
-                |= (uint8_t) (code[allele(v, s, 0) + allele(v, s, 1)] << 2 * (s % 4));
+        phased[i] = is_phased(variant, sample);
+        for (unsigned k = 0; k < kind->ploidy; k++) {
+            alleles[i * kind->ploidy + k] = allele(b, variant, sample, k);
         }
     }
-    if (b->file.framed) {
-        /* The stream is of less than a block. */
-        bf_bgzf_close(out, (uint32_t) b->file.size);
-        memcpy(out + b->file.size + BF_BGZF_AROUND, bf_bgzf_end, BF_BGZF_END);
+    b->expected = case_file_bytes(&b->file, alleles, phased, &size);
+    free(phased);
+    free(alleles);
+}
+
+static void
+set_up_file(bench *b, const uint8_t *head)
+{
+    case_file_kind kind = { .format = head[6] % CASE_FORMATS,
+        .width = 1 + (head[6] >> 2 & 1),
+        .split = head[6] >> 3 & 1,
+        .others_missing = head[6] >> 4 & 1,
+        .haploid_as_diploid = head[6] >> 5 & 1,
+        .ploidy = MOST_PLOIDY - (head[6] >> 6 & 1),
+        .framed = head[4] & 1,
+        .variants = 1 + head[2] % (3 * b->arrays[0].chunk_rows),
+        .samples = WIDTH * b->arrays[0].num_chunks - head[3] % WIDTH };
+
+    /* Others are not told of phase. */
+    kind.phased = head[7] & 1 && (kind.format == CASE_BGEN || kind.format == CASE_BCF);
+    case_file_init(&b->file, &kind);
+}
+
+static void
+set_up_context(bench *b)
+{
+    bf_context *context = calloc(1, sizeof(*context));
+    bf_error err;
+
+    for (uint32_t a = 0; a < b->engine.num_arrays; a++) {
+        context->rows[a] = calloc(1, sizeof(bf_rows));
+        context->bound[a] = -1;
+        context->sources[a] = calloc(MOST_CHUNKS, sizeof(bf_source *));
+        if (bf_rows_init(context->rows[a], b->arrays[a].chunk_rows, WIDTH, b->ploidies[a],
+                b->arrays[a].num_chunks, b->taken, NULL, &err)
+            != BF_OK) {
+            case_fail("rows are refused");
+        }
+        context->rows[a]->cache = b->engine.cache;
+        context->rows[a]->owner = a;
     }
-    b->expected = out;
+    context->next = b->engine.contexts;
+    b->engine.contexts = context;
 }
 
 static void
 set_up(bench *b, const uint8_t *head)
 {
     static const uint64_t budgets[] = { 0, 700, 3000, 1 << 16 };
+    uint32_t num_chunks = 1 + head[1] % MOST_CHUNKS;
     bf_error err;
 
-    b->array.chunk_rows = 1 + head[0] % MOST_ROWS;
-    b->array.num_chunks = 1 + head[1] % MOST_CHUNKS;
-    b->variants = 1 + head[2] % (3 * b->array.chunk_rows);
-    b->samples = (uint64_t) WIDTH * b->array.num_chunks - head[3] % WIDTH;
-    for (uint32_t c = 0; c < b->array.num_chunks; c++) {
+    for (uint32_t c = 0; c < num_chunks; c++) {
         b->columns[c] = c;
         b->taken[c] = WIDTH;
     }
-    b->taken[b->array.num_chunks - 1] -= head[3] % WIDTH;
-    b->array.columns = b->columns;
-    b->array.kind.raw_size = (uint64_t) b->array.chunk_rows * ROW;
-    b->array.prefix = b->array.tail = "";
-    b->array.separator = ".";
-    b->file.framed = head[4] & 1;
-    b->file.header = magic;
-    b->file.header_size = HEADER;
-    b->file.record_size = (b->samples + 3) / 4;
-    b->file.records = b->variants;
-    b->file.size = HEADER + b->variants * b->file.record_size;
-    b->file.encode = bf_plink1_encode;
-    b->file.phased = -1;
+    b->taken[num_chunks - 1] -= head[3] % WIDTH;
+    b->arrays[0].chunk_rows = 1 + head[0] % MOST_ROWS;
+    b->arrays[1].chunk_rows = 1 + head[7] / MOST_ROWS;
+    b->arrays[0].num_chunks = num_chunks;
+    set_up_file(b, head);
+    b->ploidies[0] = b->file.kind.ploidy;
+    b->ploidies[1] = 1;
+    for (int a = 0; a < BF_MAX_ARRAYS; a++) {
+        bf_array *array = &b->arrays[a];
+
+        array->num_chunks = num_chunks;
+        array->columns = b->columns;
+        array->kind.raw_size = (uint64_t) array->chunk_rows * WIDTH * b->ploidies[a];
+        array->prefix = array->tail = "";
+        array->separator = ".";
+    }
     b->engine.folder = -1;
-    b->engine.arrays = &b->array;
-    b->engine.num_arrays = 1;
-    b->engine.files = &b->file;
+    b->engine.arrays = b->arrays;
+    b->engine.num_arrays = b->file.kind.phased ? 2 : 1;
+    b->engine.files = &b->file.file;
     b->engine.num_files = 1;
     b->engine.ahead_bytes = head[5] * 4u;
     b->engine.cache = bf_cache_new(budgets[head[4] >> 1 & 3]);
@@ -257,20 +312,8 @@ set_up(bench *b, const uint8_t *head)
     if (bf_engine_init(&b->engine, &err) != BF_OK) {
         case_fail("there is no engine");
     }
-    for (int i = 0; i < 2; i++) {
-        bf_context *context = calloc(1, sizeof(*context));
-
-        context->rows[0] = calloc(1, sizeof(bf_rows));
-        context->bound[0] = -1;
-        context->sources[0] = calloc(MOST_CHUNKS, sizeof(bf_source *));
-        if (bf_rows_init(context->rows[0], b->array.chunk_rows, WIDTH, PLOIDY,
-                b->array.num_chunks, b->taken, NULL, &err)
-            != BF_OK) {
-            case_fail("rows are refused");
-        }
-        context->rows[0]->cache = b->engine.cache;
-        context->next = b->engine.contexts;
-        b->engine.contexts = context;
+    for (int i = 0; i < CONTEXTS; i++) {
+        set_up_context(b);
     }
     make_expected(b);
 }
@@ -282,9 +325,11 @@ tear_down(bench *b)
 
     while ((context = b->engine.contexts) != NULL) {
         b->engine.contexts = context->next;
-        bf_rows_free(context->rows[0]);
-        free(context->rows[0]);
-        free(context->sources[0]);
+        for (uint32_t a = 0; a < b->engine.num_arrays; a++) {
+            bf_rows_free(context->rows[a]);
+            free(context->rows[a]);
+            free(context->sources[a]);
+        }
         free(context->out);
         free(context->blocks);
         free(context);
@@ -292,6 +337,7 @@ tear_down(bench *b)
     bf_cache_free(b->engine.cache);
     bf_cache_free(b->engine.open_files);
     bf_engine_free(&b->engine);
+    case_file_free(&b->file);
     free(b->expected);
     free(b->table);
 }
