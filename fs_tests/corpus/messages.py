@@ -21,12 +21,13 @@ from support import reference
 from support.stores import make_store, random_genotypes
 from support.views import open_fast_path, plan_view
 
+from biofuse.encode.fast import FastPath
 from biofuse.fuse.directory import Directory
 from biofuse.fuse.session import OldKernelError, Session
 from biofuse.protocol import NO_RECORD, Failure, Request
 from biofuse.serve.counters import Counters
 from biofuse.serve.router import Router, Wanted
-from biofuse.table import ANSWERED, ASKED, SLOTS, TABLE_SIZE, Table
+from biofuse.table import ANSWERED, ASKED, SLOTS, Table
 
 from .case import Case, flipped
 
@@ -129,9 +130,17 @@ def to_serve(folder: Path, rng: np.random.Generator) -> Sequence[Case]:
 
 
 class Door:
-    """The engine of a plan, which takes requests off a socket, as in a worker."""
+    """The engine of a plan, which takes requests off a socket, as in a worker.
 
-    def __init__(self, folder: Path):
+    Parameters
+    ----------
+    folder : Path
+        Where a store and its plan are made.
+    checks : int
+        How many an engine is for, before it is opened anew.
+    """
+
+    def __init__(self, folder: Path, checks: int = 1):
         store = make_store(folder / "x.vcz", GENOTYPES, chunks=(20, 9))
         options = ("--format", "plink", "--format", "bcf")
         self.plan = plan_view(store, folder / "plan", *options)
@@ -139,10 +148,21 @@ class Door:
         self.bed = reference.bed(GENOTYPES)
         names = [each.name for each in self.plan.streamed]
         self.number = next(n for n, name in enumerate(names) if name.endswith(".bed"))
+        self._checks = checks
+        self._fast: FastPath | None = None
+        self.came: list[bytes] = []
+
+    def _opened(self, message: bytes) -> FastPath:
+        """An engine. What came to it is known, the message among it."""
+        if self._fast is None or len(self.came) >= self._checks:
+            self._fast = open_fast_path(self.plan, self.folder, 64 << 20)
+            self.came = []
+        self.came.append(message)
+        return self._fast
 
     def check(self, message: bytes, _: Path) -> None:
         """Have the message come, then a sound request, which is answered if anything is."""
-        fast = open_fast_path(self.plan, self.folder, 64 << 20)
+        fast = self._opened(message)
         requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kernel, fuse = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         table = Table()
@@ -189,11 +209,11 @@ class Door:
     def _check_table(self, table: Table, before: bytes, answered: bool, message: bytes) -> None:
         """Only counters, and slots of requests that were asked, are others than they were."""
         slot = struct.unpack_from("<I", message)[0] if len(message) == 32 else 5
-        after = bytes(table.memory)
-        for start in range(4096, TABLE_SIZE, 64):
-            number = (start - 4096) // 64
-            if number not in (5, slot):
-                assert after[start : start + 64] == before[start : start + 64], number
+        after = bytearray(table.memory)
+        for number in {each for each in (5, slot) if each < SLOTS}:
+            start = 4096 + 64 * number
+            after[start : start + 64] = before[start : start + 64]
+        assert after[4096:] == before[4096:], "a slot of another request is touched"
         assert table.state(5) == (ANSWERED if answered else ASKED)
         if slot != 5 and slot < SLOTS and len(message) == 32:
             # It was not asked, and is marked only if its number happens to be the one there, 0.

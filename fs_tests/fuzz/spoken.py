@@ -18,6 +18,8 @@ from ..corpus.messages import Door, check_session
 
 SECOND = 10**9
 TIMEOUT, IDLE = 60, 10
+# To a worker, before it is another one: opening a plan takes longer than they do.
+MESSAGES = 32
 
 
 def wire(data: bytes) -> None:
@@ -143,13 +145,21 @@ def router_seeds() -> list[bytes]:
 
 @functools.cache
 def _door() -> Door:
-    return Door(Path(tempfile.mkdtemp(prefix="biofuse-fuzz-")))
+    return Door(Path(tempfile.mkdtemp(prefix="biofuse-fuzz-")), MESSAGES)
 
 
 def worker(data: bytes) -> None:
-    """A message of serve's to the engine that answers, before a sound one."""
-    if data:
-        _door().check(data[:64], Path())
+    """A message of serve's to the engine that answers, before a sound one.
+
+    Others have come to the engine before it, which a finding tells.
+    """
+    if not data:
+        return
+    door = _door()
+    try:
+        door.check(data[:64], Path())
+    except Exception as error:
+        raise AssertionError(f"{error!r}, when these have come: {door.came}") from error
 
 
 def worker_seeds() -> list[bytes]:
