@@ -1,4 +1,4 @@
-"""How soon a mount answers under load, when its worker comes and goes, and after days.
+"""How soon a mount answers under load, and when its worker comes and goes.
 
 The figures are printed with pytest's -s, and are in docs/reliability.md.
 """
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,10 +24,6 @@ from support.program import wait_until
 from support.syscalls import statx
 
 from biofuse.api.live import read_status
-from biofuse.protocol import Request
-from biofuse.serve.counters import Counters
-from biofuse.serve.router import Router, Wanted
-from biofuse.table import Table
 from fs_tests.conftest import ALL_FORMATS, STREAMED
 
 READERS = 64
@@ -37,8 +32,6 @@ COMPARING = 8
 AT_FORCE_SYNC, STATX_BASIC = 0x2000, 0x7FF
 # Seconds within which 99 of 100 must be answered.
 SOON = 0.05
-DAY = 86_400
-SECOND = 10**9
 
 
 @pytest.fixture(autouse=True)
@@ -372,68 +365,3 @@ def test_workers_that_come_and_go(is_long, placed, oracle, biofuse, tell):
     assert after["descriptors"] <= before["descriptors"]
     assert after["threads"] == before["threads"]
     assert after["memory"] <= before["memory"] + (1 << 20)
-
-
-class _Worker:
-    """A worker that answers at once, in the table that it shares with the serving process."""
-
-    def __init__(self, table: Table) -> None:
-        self.pid: int | None = None
-        self.starts = 0
-        self._table = table
-
-    def start(self) -> None:
-        if self.pid is None:
-            self.pid = 7
-            self.starts += 1
-
-    def send(self, message: bytes) -> bool:
-        self.start()
-        request = Request.unpack(message)
-        self._table.mark(request.slot, request.unique, request.size, 0)
-        return True
-
-    def kill(self) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self.pid = None
-
-
-def test_a_day_of_idle_cycles():
-    """A read every twenty seconds, after each of which the worker ends, by a clock of ours."""
-    now = 0
-    table = Table()
-    worker = _Worker(Table(table.fd))
-    failed: list[int] = []
-    router = Router(
-        table,
-        Counters(),
-        lambda unique, code: not failed.append(unique),
-        60,
-        10,
-        lambda file, error: None,
-        clock=lambda: now,
-    )
-    router.link = worker
-
-    def live(seconds: int) -> None:
-        nonlocal now
-        for _ in range(seconds // 20):
-            router.read(Wanted(now + 1, 0, 0, 0, 4096, 1))
-            for _ in range(40):
-                now += SECOND // 2
-                router.tick()
-
-    live(2000)
-    tracemalloc.start()
-    live(2000)
-    before, had = tracemalloc.get_traced_memory()[0], held(os.getpid())
-    live(DAY)
-    after, has = tracemalloc.get_traced_memory()[0], held(os.getpid())
-    tracemalloc.stop()
-    assert failed == []
-    assert worker.starts == (4000 + DAY) // 20
-    assert worker.pid is None
-    assert after - before < 20_000
-    assert (has["descriptors"], has["threads"]) == (had["descriptors"], had["threads"])
