@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -167,18 +168,43 @@ def in_use() -> str:
     return "\n".join(found)
 
 
+def connections() -> set[str]:
+    """FUSE sessions that the kernel has, of the whole machine, by the numbers of their devices."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "fusectl", "none", folder], check=True)
+        try:
+            return set(os.listdir(folder))
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def unmounted_connections() -> set[str]:
+    """Those of which nobody has a mount: it was given up, or somebody has a file of it open."""
+    mounted = set()
+    for table in Path("/proc").glob("[0-9]*/mountinfo"):
+        with contextlib.suppress(OSError):
+            mounted |= {line.split(b" ")[2].decode() for line in table.read_bytes().splitlines()}
+    return {number for number in connections() if f"0:{number}" not in mounted}
+
+
 @contextlib.contextmanager
-def without_shared_memory() -> Iterator[None]:
-    """A block that leaves none, of either kind; other programs of the machine may have theirs."""
-    before = shared_memory()
+def without_leftovers() -> Iterator[None]:
+    """A block after which the kernel has nothing more for programs that are gone.
+
+    Neither shared memory of either kind, nor a session; other programs may have theirs.
+    """
+    before, sessions = shared_memory(), connections()
     yield
-    left = shared_memory() - before
+    left, lost = shared_memory() - before, connections() - sessions
 
     def is_gone() -> bool:
         used = in_use() if left else ""
         return not {name for name in left & shared_memory() if name not in used}
 
     wait_until(is_gone, f"what was shared is gone: {left}")
+    wait_until(
+        lambda: not lost or not lost & unmounted_connections(), f"sessions have ended: {lost}"
+    )
 
 
 def seconds_to_mount(biofuse: Program, place: Place, *options: object) -> float:

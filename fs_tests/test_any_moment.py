@@ -26,7 +26,7 @@ from fs_tests.lives import (
     reading,
     seconds_to_mount,
     unexpected,
-    without_shared_memory,
+    without_leftovers,
 )
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -34,9 +34,9 @@ INTERRUPTED = "biofuse: interrupted"
 
 
 @pytest.fixture(autouse=True)
-def no_shared_memory() -> Iterator[None]:
-    """No test leaves any, of either kind."""
-    with without_shared_memory():
+def no_leftovers() -> Iterator[None]:
+    """No test leaves shared memory, of either kind, or a session."""
+    with without_leftovers():
         yield
 
 

@@ -17,14 +17,14 @@ from fs_tests.lives import (
     check_gone,
     is_mounted,
     read_some,
-    without_shared_memory,
+    without_leftovers,
 )
 
 
 @pytest.fixture(autouse=True)
-def no_shared_memory() -> Iterator[None]:
-    """No test leaves any, of either kind."""
-    with without_shared_memory():
+def no_leftovers() -> Iterator[None]:
+    """No test leaves shared memory, of either kind, or a session."""
+    with without_leftovers():
         yield
 
 

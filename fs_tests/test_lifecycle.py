@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from support.program import HAPLOID, mounts_below, wait_until
+from support.places import Place
+from support.program import HAPLOID, Program, mounts_below, wait_until
 from support.users import NOBODY, can_become_others, give, program_of
 
 import biofuse as api
@@ -32,7 +33,7 @@ from fs_tests.lives import (
     read_some,
     uncached,
     unexpected,
-    without_shared_memory,
+    without_leftovers,
 )
 
 # What each signal does to a mount. Those that are in neither list end the process as they end any.
@@ -53,9 +54,9 @@ STACK = ("Current thread", "Thread 0x", "  File ", "most recent call first")
 
 
 @pytest.fixture(autouse=True)
-def no_shared_memory() -> Iterator[None]:
-    """No test leaves any, of either kind."""
-    with without_shared_memory():
+def no_leftovers() -> Iterator[None]:
+    """No test leaves shared memory, of either kind, or a session."""
+    with without_leftovers():
         yield
 
 
@@ -232,16 +233,16 @@ def test_the_dead_mount_of_another_user_is_left_alone(store, biofuse):
         assert CLEARED in theirs("status").stderr
 
 
-def test_auto_unmount(store, biofuse):
+def test_auto_unmount(place, biofuse):
     """Without another command, and without anything of a later mount there."""
     directory = biofuse.new_directory()
     for _ in range(3):
-        biofuse("mount", store, directory, "--auto-unmount")
+        biofuse("mount", *arguments(place, directory), "--auto-unmount")
         [serve] = [each.pid for each in biofuse.processes() if each.role == "serve"][:1]
         os.kill(serve, signal.SIGKILL)
         wait_until(lambda: not mounts_below(directory.parent), "it is unmounted")
         wait_until(lambda: not biofuse.processes(), "all processes have ended")
-    with biofuse.mount(store, "--auto-unmount", directory=directory, stem="x") as mount:
+    with place.mount(biofuse, "--auto-unmount", directory=directory) as mount:
         assert mount.bed.exists()
     wait_until(lambda: not biofuse.processes(), "all processes have ended")
     assert biofuse("status").stderr == ""
@@ -303,12 +304,12 @@ def told_nothing(supervisor: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_a_supervisor_is_told(kind, store, biofuse):
+def test_a_supervisor_is_told(kind, place, biofuse):
     """As systemd has it for services of Type=notify: ready when the files are there."""
     path = biofuse.home / "notify"
     with supervised(biofuse, str(path) if kind == "path" else f"@{path}") as supervisor:
         directory = biofuse.new_directory()
-        process = biofuse.popen("mount", store, directory, "--foreground")
+        process = biofuse.popen("mount", *arguments(place, directory, "--foreground"))
         assert supervisor.recv(1000).decode() == f"READY=1\nSTATUS=mounted at {directory}"
         assert (directory / "x.bed").exists()
         process.terminate()
@@ -319,44 +320,65 @@ def test_a_supervisor_is_told(kind, store, biofuse):
         assert told_nothing(supervisor)
 
 
-def test_a_supervisor_is_told_of_no_mount_that_fails(store, biofuse):
+@contextlib.contextmanager
+def mounts_that_fail(place: Place, biofuse: Program) -> Iterator[list[tuple[list[object], str]]]:
+    """Arguments of `mount`, and what it says of them."""
+    garbled = biofuse.home / "garbled.vcz"
+    garbled.mkdir()
+    (garbled / "zarr.json").write_text("{")
+    url, *options = arguments(place)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        yield [
+            # Before there is a serving process.
+            ([url, biofuse.home, *options], "is not empty"),
+            ([f"{url}.none", biofuse.new_directory(), *options], f"{url}.none"),
+            ([garbled, biofuse.new_directory()], "zarr.json"),
+            # In that one.
+            ([url, biofuse.new_directory(), *options, "--metrics", port], "cannot listen on"),
+        ]
+
+
+def fails(biofuse: Program, words: list[object], why: str) -> None:
+    """Have a mount in the foreground fail, of which a line says why."""
+    process = biofuse.popen("mount", *words, "--foreground")
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, (words, said)
+    [line] = unexpected(said, HAPLOID)
+    assert why in line
+
+
+def test_a_supervisor_is_told_of_no_mount_that_fails(place, biofuse):
     """Nothing but an exit code that is not 0, from which it knows."""
     with (
         supervised(biofuse, str(biofuse.home / "notify")) as supervisor,
-        socket.create_server(("127.0.0.1", 0)) as taken,
+        mounts_that_fail(place, biofuse) as (first, *_, last),
     ):
-        # Before there is a serving process, and in that one: its port is taken.
-        port = str(taken.getsockname()[1])
-        for place, options in (
-            (biofuse.home, ()),
-            (biofuse.new_directory(), ("--metrics", port)),
-        ):
-            process = biofuse.popen("mount", store, place, "--foreground", *options)
-            said = process.communicate(timeout=60)[1]
-            assert process.returncode == 1
-            assert len(unexpected(said, HAPLOID)) == 1
+        for words, why in (first, last):
+            fails(biofuse, words, why)
             assert told_nothing(supervisor)
 
 
-def test_a_supervised_mount_that_is_killed(local, biofuse):
+def test_a_supervised_mount_that_is_killed(place, biofuse):
     """The signal is what its supervisor learns of it; there is no word that it stops."""
     with supervised(biofuse, str(biofuse.home / "notify")) as supervisor:
-        with in_foreground(biofuse, local) as (process, _):
+        with in_foreground(biofuse, place) as (process, _):
             assert supervisor.recv(1000).startswith(b"READY=1\n")
             process.send_signal(signal.SIGKILL)
             assert process.wait(20) == -signal.SIGKILL
         wait_until(lambda: not biofuse.processes(), "the worker has ended too")
         assert told_nothing(supervisor)
         # As a supervisor does with Restart=on-failure.
-        with in_foreground(biofuse, local) as (_, mount):
+        with in_foreground(biofuse, place) as (_, mount):
             mount.expect_log(CLEARED)
             assert supervisor.recv(1000).startswith(b"READY=1\n")
     biofuse("status")
     check_gone(biofuse)
 
 
-def test_exit_codes_of_a_mount_in_the_foreground(store, biofuse):
-    process = biofuse.popen("mount", store, biofuse.home, "--foreground")
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
-    assert "is not empty" in said
+def test_exit_codes_of_a_mount_in_the_foreground(place, biofuse):
+    """1 if it cannot be made, whatever the reason; `test_signals_that_end_it` has the others."""
+    with mounts_that_fail(place, biofuse) as failing:
+        for words, why in failing:
+            fails(biofuse, words, why)
+    check_gone(biofuse)
