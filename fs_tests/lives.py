@@ -127,6 +127,41 @@ def reading(directory: Path, oracle: Path) -> Iterator[list[int]]:
     assert wrong == []
 
 
+@contextlib.contextmanager
+def reading_on(file: int, expected: bytes) -> Iterator[list[int]]:
+    """Have an open file be read all the time past the cache, by two threads.
+
+    Yields
+    ------
+    list of int
+        Where bytes were read; each of them was right, and there was no error.
+    """
+    ends = threading.Event()
+    done: list[int] = []
+    wrong: list[object] = []
+
+    def read(offset: int) -> None:
+        while not ends.is_set():
+            try:
+                data = os.pread(file, 65_536, offset)
+            except OSError as error:
+                wrong.append(error)
+                return
+            (done if data == expected[offset : offset + 65_536] else wrong).append(offset)
+            offset = (offset + 65_536) % (len(expected) - 4096) // 4096 * 4096
+
+    threads = [threading.Thread(target=read, args=(4096 * turn * 5,)) for turn in range(2)]
+    for each in threads:
+        each.start()
+    try:
+        yield done
+    finally:
+        ends.set()
+        for each in threads:
+            each.join()
+    assert wrong == []
+
+
 def logs(biofuse: Program) -> str:
     """What is in the logs of all mounts, which are removed."""
     text = ""

@@ -3,6 +3,7 @@ and after, with reads under way and without.
 """
 
 import contextlib
+import errno
 import os
 import pty
 import random
@@ -10,11 +11,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.program import HAPLOID, wait_until
 
+from biofuse.mounts import is_dead
 from fs_tests.lives import (
+    CLEARED,
     ENDING,
     SAID,
     answers,
@@ -24,6 +28,7 @@ from fs_tests.lives import (
     is_mounted,
     read_some,
     reading,
+    reading_on,
     seconds_to_mount,
     unexpected,
     without_leftovers,
@@ -186,3 +191,104 @@ def test_a_terminal_that_is_closed_at_any_moment(
         process.communicate()
         check_gone(biofuse)
         assert (log.read_text() if log.exists() else "") == ""
+
+
+def test_unmounted_lazily_at_any_moment(seed, is_long, place, oracle, biofuse, tell):
+    """Who has a file open reads on, and opens it no more; the process ends when it is closed."""
+    chooser = random.Random(seed)
+    expected = (oracle / "x.bgen").read_bytes()
+    before = after = 0
+    for trial in range(4 if is_long else 1):
+        with in_foreground(biofuse, place) as (process, mount), reading(mount.dir, oracle):
+            file = os.open(mount.dir / "x.bgen", os.O_RDONLY | os.O_DIRECT)
+            with reading_on(file, expected) as done:
+                if trial % 2:
+                    wait_until(lambda: done, "it is read")
+                time.sleep(chooser.random())
+                before += len(done)
+                biofuse("umount", "--lazy", mount.dir)
+                assert not is_mounted(mount.dir)
+                count = len(done)
+                time.sleep(chooser.random())
+                wait_until(lambda: len(done) > count + 2, "it is read on")  # noqa: B023
+                after += len(done) - count
+                assert process.poll() is None
+            os.close(file)
+            assert process.wait(20) == 0
+        check_gone(biofuse)
+    tell(f"unmounted lazily: {before} reads before and {after} after")
+
+
+def test_stopped_and_killed_at_any_moment(seed, is_long, place, oracle, biofuse, tell):
+    """Who waits for a serving process that is stopped has an error at once when it is killed."""
+    chooser = random.Random(seed)
+    answered = 0
+    for _ in range(5 if is_long else 1):
+        with in_foreground(biofuse, place) as (process, mount):
+            file = os.open(mount.bed, os.O_RDONLY | os.O_DIRECT)
+            with reading(mount.dir, oracle) as done:
+                time.sleep(chooser.random())
+                process.send_signal(signal.SIGSTOP)
+                with ThreadPoolExecutor(1) as pool:
+                    # Nobody has asked for its rows.
+                    waiting = pool.submit(os.pread, file, 65_536, 720_896)
+                    time.sleep(chooser.random())
+                    began = time.monotonic()
+                    process.kill()
+                    assert process.wait(20) == -signal.SIGKILL
+                    error = waiting.exception(20)
+                    assert time.monotonic() - began < 10
+                answered += len(done)
+            if error is None:
+                # The worker had it before.
+                assert waiting.result() == (oracle / "x.bed").read_bytes()[720_896:][:65_536]
+            else:
+                assert isinstance(error, OSError)
+                assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+            with contextlib.suppress(OSError):
+                os.close(file)
+            wait_until(lambda: is_dead(str(mount.dir)), "the worker has ended too")
+            said = biofuse("status").stderr
+            assert said == f"biofuse: {mount.dir} {CLEARED}: it is unmounted now\n"
+        check_gone(biofuse)
+    tell(f"stopped and killed: {answered} reads before")
+
+
+# Of `biofuse run`: one that sleeps; and one that reads by others, which may outlive it and then
+# find that the mount is gone.
+COMMANDS = {
+    "sleeps": ("sleep", "100"),
+    "reads": ("sh", "-c", 'while :; do cat "$BIOFUSE_STEM.bed" > /dev/null 2>&1; done'),
+}
+
+
+def test_a_run_told_to_end_at_any_moment(seed, is_long, place, biofuse, tell):
+    """Its command ends of the same signal, which its exit code tells, and all else is gone.
+
+    Whoever sends it sends it to the run or, as a terminal does, to the command too.
+    """
+    chooser = random.Random(seed)
+    began = time.monotonic()
+    biofuse("run", *arguments(place, "--no-cache"), "--", "true")
+    usual = time.monotonic() - began
+    begun = 0
+    trials = 12 if is_long else 1
+    for trial in range(trials):
+        number = ENDING_SIGNALS[trial % 3] if is_long else chooser.choice(ENDING_SIGNALS)
+        name = chooser.choice(sorted(COMMANDS))
+        options = chooser.choice([[], ["--no-cache"], ["--without-fuse"]])
+        words = [*arguments(place, *options), "--", *COMMANDS[name]]
+        process = biofuse.popen("run", *words, start_new_session=True)
+        time.sleep(chooser.random() * 1.5 * usual)
+        program = f"{COMMANDS[name][0]} "
+        was_begun = any(each.command.startswith(program) for each in biofuse.processes())
+        # It leaves an interrupt to the command, which a terminal interrupts too.
+        is_alone = number != signal.SIGINT and chooser.random() < 0.5
+        (os.kill if is_alone else os.killpg)(process.pid, number)
+        said = process.communicate(timeout=60)[1]
+        context = (seed, trial, number, words, is_alone, was_begun, process.returncode, said)
+        assert process.returncode in ({128 + number} if was_begun else codes(number)), context
+        assert unexpected(said, HAPLOID, INTERRUPTED) == [], context
+        check_gone(biofuse)
+        begun += was_begun
+    tell(f"runs told to end: {begun} of {trials} when their commands had begun")
