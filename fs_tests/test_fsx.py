@@ -6,6 +6,8 @@ import time
 from fs_tests.readers import COMMAND, readers
 
 PROCESSES = 4
+# Openings a second of all of them together; there are many times as many where nothing else is done.
+LEAST = 1000
 
 
 def test_random_operations(mount, copies, seed, is_long, tell):
@@ -21,10 +23,11 @@ def test_random_operations(mount, copies, seed, is_long, tell):
 
 
 def test_opening_all_the_time(mount, copies, seed, is_long, tell):
-    """Each read by a handle of its own."""
+    """Each read by a handle of its own; a thousand a second at least, if for long."""
     seconds = 8 if is_long else 0.5
     with readers(mount.dir, copies, range(seed, seed + PROCESSES), seconds, ["opened"]) as counts:
         pass
+    assert counts["opened"] > (LEAST * seconds if is_long else 0)
     tell(f"fsx: {counts['opened']:,} times opened, read and closed in {seconds} s")
 
 
