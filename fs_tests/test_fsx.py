@@ -6,7 +6,7 @@ import time
 from fs_tests.readers import COMMAND, readers
 
 PROCESSES = 4
-# Openings a second of all of them together; there are many times as many where nothing else is done.
+# Openings a second of all of them together, which are many more where nothing else is done.
 LEAST = 1000
 
 
