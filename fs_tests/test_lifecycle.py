@@ -27,6 +27,7 @@ from fs_tests.lives import (
     answers,
     arguments,
     check_gone,
+    has_ended,
     in_foreground,
     is_mounted,
     logs,
@@ -183,11 +184,14 @@ def test_what_killed_commands_leave_is_told_and_removed(store, biofuse, tmp_path
         ["run", store, "--without-fuse", "--", "sleep", "100"],
     ):
         process = biofuse.popen(*command)
-        [left] = wait_until(lambda: list(biofuse.temporary.iterdir()), "a folder is made")
-        for each in biofuse.processes():
+        # It is known for what it is once it has that.
+        [lock] = wait_until(lambda: list(biofuse.temporary.glob("*/lock")), "a folder is made")
+        left, victims = lock.parent, [each.pid for each in biofuse.processes()]
+        for pid in victims:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(each.pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
+        wait_until(lambda: all(map(has_ended, victims)), "they are gone")  # noqa: B023
         said = biofuse("status").stderr
         assert said == f"biofuse: removed what was left by commands that were killed: {left}\n"
         assert list(biofuse.temporary.iterdir()) == []
