@@ -82,19 +82,6 @@ def answers(directory: Path) -> bool:
     return is_mounted(directory) and not is_dead(str(directory)) and (directory / "x.bed").exists()
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a process has nothing open any more: it loses its memory before that.
-
-    Nor has it while only its first thread has ended.
-    """
-    try:
-        is_one = len(os.listdir(f"/proc/{pid}/task")) == 1
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return is_one and state in "ZX"
-
-
 def read_some(directory: Path, oracle: Path) -> None:
     """Bytes of a streamed file and of a sidecar, of which the kernel has none."""
     for name in ("x.bed", "x.bim"):

@@ -15,7 +15,6 @@ from fs_tests.lives import (
     WORKER_DIED,
     arguments,
     check_gone,
-    has_ended,
     is_mounted,
     read_some,
     without_leftovers,

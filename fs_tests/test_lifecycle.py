@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.places import Place
-from support.program import HAPLOID, Program, mounts_below, wait_until
+from support.program import HAPLOID, Program, has_ended, mounts_below, wait_until
 from support.users import NOBODY, can_become_others, give, program_of
 
 import biofuse as api
@@ -27,7 +27,6 @@ from fs_tests.lives import (
     answers,
     arguments,
     check_gone,
-    has_ended,
     in_foreground,
     is_mounted,
     logs,

@@ -1,8 +1,12 @@
 """Temporary folders of processes that are gone."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from biofuse import temporary
 
@@ -45,12 +49,41 @@ def test_what_another_machine_left_stays(tmp_path):
 
 
 def test_what_is_not_told_from_others_stays(tmp_path):
-    """A folder with such a name and no lock, and a link to one that was left."""
+    """A folder with such a name and no lock, however old, and a link to one that was left."""
     other = tmp_path / ".biofuse-plan-0123abcd"
     other.mkdir()
+    (other / "thesis.tex").write_text("mine")
+    os.utime(other, (0, 0))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     left = left_behind(elsewhere)
     (tmp_path / ".biofuse-plan-4567abcd").symlink_to(left)
     assert temporary.sweep(str(tmp_path)) == []
     assert other.exists() and (left / "something").exists()
+
+
+END = """
+import fcntl, os, sys
+from biofuse import temporary
+where, name = {"flock": (fcntl, "flock")}.get(sys.argv[2], (os, sys.argv[2]))
+setattr(where, name, lambda *_, **__: os._exit(1))
+temporary.make_folder("plan", sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("call", ["open", "flock", "write", "rename"])
+def test_a_process_that_was_killed_before_it_had_the_lock(call, tmp_path):
+    """Its folder is removed, but not as long as it may be one that another is about to lock."""
+    done = subprocess.run([sys.executable, "-c", END, tmp_path, call], check=False)
+    assert done.returncode == 1
+    [left] = tmp_path.iterdir()
+    assert not (left / "lock").exists()
+    assert temporary.sweep(str(tmp_path)) == []
+    os.utime(left, (0, 0))
+    new = left / "lock-new"
+    if new.exists():
+        with open(new) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert temporary.sweep(str(tmp_path)) == []
+    assert temporary.sweep(str(tmp_path)) == [str(left)]
+    assert list(tmp_path.iterdir()) == []

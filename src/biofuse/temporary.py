@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 
 from biofuse.errors import BiofuseError
@@ -19,6 +20,10 @@ from biofuse.mounts import list_mounts
 
 _NAME = re.compile(r"\.?biofuse-[a-z]+-[a-z0-9_]{8}")
 _LOCK = "lock"
+# What it is called until it is locked.
+_NEW_LOCK = f"{_LOCK}-new"
+# Seconds in which a folder that was begun has its lock.
+_MOMENT = 60
 # Bytes of a machine's name.
 _LONGEST = 256
 
@@ -85,7 +90,7 @@ def make_folder(purpose: str, parent: str | None = None) -> str:
 def _lock(path: str) -> None:
     """Lock a new folder, and say whose it is: who sweeps finds both or nothing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    new = os.path.join(path, f"{_LOCK}-new")
+    new = os.path.join(path, _NEW_LOCK)
     lock = _locks[path] = os.open(new, flags, 0o600)
     # Where files cannot be locked nothing is ever swept away.
     with contextlib.suppress(OSError):
@@ -170,12 +175,31 @@ def _remove_if_left(path: str) -> None:
     OSError
         If it is in use, or may be: by another machine.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    lock = os.open(os.path.join(path, _LOCK), flags)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.pread(lock, _LONGEST, 0) != _machine():
-            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
-        shutil.rmtree(path, ignore_errors=True)
+        with _free(os.path.join(path, _LOCK), _machine()):
+            shutil.rmtree(path, ignore_errors=True)
+    except FileNotFoundError:
+        _remove_if_begun(path)
+
+
+def _remove_if_begun(path: str) -> None:
+    """The same for a folder that has no lock yet, as who makes one has it for a moment."""
+    if time.time() - os.stat(path).st_mtime < _MOMENT:
+        raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
+    new = os.path.join(path, _NEW_LOCK)
+    with contextlib.suppress(FileNotFoundError), _free(new, b"", _machine()):
+        os.unlink(new)
+    os.rmdir(path)
+
+
+@contextlib.contextmanager
+def _free(lock: str, *told: bytes) -> Iterator[None]:
+    """Hold a lock that nobody holds, and that tells one of these, for the time of a block."""
+    fd = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.pread(fd, _LONGEST, 0) not in told:
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), lock)
+        yield
     finally:
-        os.close(lock)
+        os.close(fd)
