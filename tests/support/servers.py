@@ -17,17 +17,49 @@ from typing import Any
 from obstore.store import S3Store
 
 _KEY, _SECRET, _REGION = "an-access-key", "a-secret-of-the-tests", "eu-west-1"
-# It ends with the pipe that it reads from, so with whoever started it.
+# It ends with the pipe that it reads from, so with whoever started it. At each line of that, a
+# number of seconds, the server ends, with all of its connections, and after as long there is
+# another on its port. What it holds is the process's.
 _MOTO = """
+import contextlib
+import socket
 import sys
+import time
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-# Else each answer waits for the client's delayed acknowledgement of its head.
-MotoRequestHandler.disable_nagle_algorithm = True
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
+
+connections = set()
+
+class Handler(MotoRequestHandler):
+    # Else each answer waits for the client's delayed acknowledgement of its head.
+    disable_nagle_algorithm = True
+
+    def setup(self):
+        connections.add(self.request)
+        super().setup()
+
+    def finish(self):
+        connections.discard(self.request)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+def started(port):
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    return server
+
+sys.modules[ThreadedMotoServer.__module__].MotoRequestHandler = Handler
+server = started(0)
+port = server.get_host_and_port()[1]
+print(port, flush=True)
+for line in sys.stdin:
+    server.stop()
+    for connection in list(connections):
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    time.sleep(float(line))
+    server = started(port)
+    print(port, flush=True)
 """
 _NGINX = """
 daemon off;
@@ -62,8 +94,12 @@ class S3Server:
     """An S3 server, and how to come to it: directly, or by a proxy."""
 
     address: tuple[str, int]
-    pid: int
+    _process: subprocess.Popen[str]
     _buckets: dict[tuple[str, str], S3Store] = field(default_factory=dict)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -83,6 +119,16 @@ class S3Server:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def restart(self, seconds: float = 0.0) -> None:
+        """End the server, with all connections, and start it after so long, as it was.
+
+        It is on the port that it had, in the same process, whose memory has the objects.
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline(), "moto's server did not start again"
 
     def make_bucket(self, bucket: str) -> None:
         request = urllib.request.Request(
@@ -147,8 +193,24 @@ class HttpServer:
     """nginx, which shows a folder."""
 
     address: tuple[str, int]
-    pid: int
     root: Path
+    _command: list[str]
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def restart(self, seconds: float = 0.0) -> None:
+        """Kill it, and start it on its port after so long."""
+        self.kill()
+        time.sleep(seconds)
+        self._process = _started(self._command)
+        assert answers(self._process, self.address), "nginx did not start again"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     @property
     def url(self) -> str:
@@ -169,7 +231,7 @@ def s3_server() -> Iterator[S3Server]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "moto's server did not start: is moto[s3] with flask installed?"
-        yield S3Server(("127.0.0.1", int(line)), process.pid)
+        yield S3Server(("127.0.0.1", int(line)), process)
     finally:
         process.kill()
         process.communicate()
@@ -196,22 +258,27 @@ def http_server(root: Path, home: Path, address: str = "127.0.0.1") -> Iterator[
         port = free_port(address)
         text = _NGINX.format(home=home, root=root, address=address, port=port)
         (home / "nginx.conf").write_text(text)
-        process = subprocess.Popen(
-            [program, "-p", str(home), "-e", str(home / "error.log"), "-c", "nginx.conf"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command = [program, "-p", str(home), "-e", str(home / "error.log"), "-c", "nginx.conf"]
+        process = _started(command)
         if answers(process, (address, port)):
             break
         process.kill()
         process.wait()
         assert left, (home / "error.log").read_text()
+    server = HttpServer((address, port), root, command, process)
     try:
-        yield HttpServer((address, port), process.pid, root)
+        yield server
     finally:
-        process.kill()
-        process.wait()
+        server.kill()
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def free_port(address: str = "127.0.0.1") -> int:
