@@ -2,17 +2,33 @@
 
 import errno
 import mmap
+import os
+import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from fs_tests.model.faces import MountFace
 from fs_tests.model.history import Happened
 from fs_tests.model.logs import unexplained, unexplained_said
-from fs_tests.model.oracle import ViewFile
-from fs_tests.model.reader import Outcome
+from fs_tests.model.oracle import Oracle, ViewFile
+from fs_tests.model.reader import Outcome, take_given
 from fs_tests.model.rules import RULES, Rules
+from fs_tests.model.schedule import (
+    Deck,
+    store_deck,
+    store_schedule,
+    worker_deck,
+    worker_schedule,
+)
+from fs_tests.model.settings import ALL_FAULTS, PLACES, Settings, kinds_of
+from fs_tests.model.views import VIEWS
 
 ROW = 8 << 20
 TIMEOUT = 4.0
@@ -57,6 +73,7 @@ ESTALE = {"what": "error", "errno": errno.ESTALE}
         ({**ESTALE, "face": "api"}, (fault("replaced", row=0),)),
         ({"what": "short"}, (fault("replaced", row=0),)),
         ({"what": "short", "direct": True, "asked": 3 << 20}, (fault("missing", row=0),)),
+        ({"what": "slow", "took": 19, "direct": True, "kind": "splice"}, (fault("stuck"),)),
         ({"what": "error", "errno": errno.EFAULT, "kind": "mmap"}, (fault("missing", row=0),)),
         (EIO, (fault("stuck", 99, 103),)),
         ({**EIO, "took": 9.0}, (fault("stuck", 99, 104.5),)),
@@ -90,6 +107,10 @@ def test_what_faults_explain(given, history, file):
         ({"what": "slow", "took": 19}, (fault("replaced", 0, row=0),), "where 6.0 are allowed"),
         ({"what": "slow", "took": 2.5, "kind": "stat"}, (fault("stuck"),), "where 2.0 are"),
         ({"what": "slow", "took": 2.5, "kind": "open"}, (fault("stuck"),), "where 2.0 are"),
+        ({"what": "slow", "took": 2.5, "kind": "holes"}, (fault("stuck"),), "where 2.0 are"),
+        ({"what": "slow", "took": 20, "kind": "splice"}, (fault("stuck"),), "where 19.5 are"),
+        ({**EIO, "kind": "sendfile"}, (), "no fault explains"),
+        ({**EIO, "kind": "copy", "errno": errno.EXDEV}, (fault("stuck"),), "EXDEV"),
         ({"what": "slow", "took": 11, "direct": True}, (fault("stuck"),), "where 10.5 are"),
         ({"what": "slow", "took": 20}, (fault("stuck"),), "where 19.5 are"),
         ({"what": "slow", "took": 20, "face": "api"}, (fault("stuck"),), "where 6.0 are"),
@@ -177,10 +198,113 @@ def test_what_a_reader_says():
 
 
 def test_each_kind_of_fault_has_a_rule():
-    from fs_tests.model.run import ALL_FAULTS
-
     made_of_others = {"killed-often": "killed"}
     missing: Sequence[str] = [
         kind for kind in ALL_FAULTS if made_of_others.get(kind, kind) not in RULES
     ]
     assert missing == []
+
+
+def test_a_deck_has_each_kind_before_any_comes_again():
+    deck = Deck(("a", "b", "c"), "x")
+    rounds = [tuple(deck.draw() for _ in range(3)) for _ in range(20)]
+    assert {tuple(sorted(each)) for each in rounds} == {("a", "b", "c")}
+    assert len(set(rounds)) > 1
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("seed", range(10))
+def test_a_round_has_every_kind_and_every_view(where, seed):
+    """As it is planned, whatever the seed: each kind of fault, and faults of each view's store."""
+    settings = Settings(seed, where)
+    decks = worker_deck(seed, where, ALL_FAULTS), store_deck(seed, where, ALL_FAULTS)
+    kinds = {"damaged"} if where == "local" else set()
+    views = set()
+    for number in range(settings.round - 1):
+        view = VIEWS[settings.view(number)]
+        given = settings.window(number), settings.deadline_of(view.is_slow)
+        of_store = store_schedule(
+            number, where, *given, (12, 4), decks[1], settings.kinds(number), number
+        )
+        kinds |= {each.kind for each in [*worker_schedule(number, *given, decks[0]), *of_store]}
+        views |= {view.name for _ in of_store}
+    assert kinds == set(kinds_of(where))
+    assert views == {view.name for view in VIEWS}
+    last = settings.round - 1
+    assert settings.is_gentle(last) and len(settings.kinds(last)) == 1
+
+
+def test_views_of_places_begin_with_different_ones():
+    for seed in range(10):
+        first = [Settings(seed, place).view(0) for place in PLACES]
+        assert len(set(first)) == len(VIEWS)
+
+
+_PLANNED = """
+import itertools, mmap
+from fs_tests.model.operations import operations
+from fs_tests.model.oracle import ViewFile
+from fs_tests.model.schedule import store_deck, store_schedule, worker_deck, worker_schedule
+from fs_tests.model.settings import ALL_FAULTS, PLACES
+size = 3 << 20
+files = [ViewFile(name, size, b"", (9, 99), ((0, size),) if name == "x.bed" else ())
+         for name in ("x.bed", "x.bim")]
+for thread in range(2):
+    for each in itertools.islice(operations(7, 0, thread, files), 500):
+        print(each)
+for place in PLACES:
+    kinds = set(ALL_FAULTS)
+    decks = worker_deck(7, place, kinds), store_deck(7, place, kinds)
+    for number in range(4):
+        print(worker_schedule(7000 + number, 30.0, 4.0, decks[0]))
+        print(store_schedule(7000 + number, place, 30.0, 4.0, (12, 4), decks[1], kinds, number))
+"""
+
+
+def planned(hash_seed: str) -> str:
+    """What a process plans that has its own order of sets."""
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _PLANNED],
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_operations_and_faults_are_the_seed_s_in_every_process():
+    first = planned("1")
+    assert len(first.splitlines()) == 1000 + 2 * 4 * len(PLACES)
+    assert first.count("Planned(") > 100
+    assert planned("2") == first
+
+
+def index(path: Path, variants: int, made: str) -> None:
+    """A `.bgi`, as far as tables are looked at."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE Metadata (filename, file_size, first_1000_bytes, created)")
+        database.execute("INSERT INTO Metadata VALUES ('x.bgen', 9, 'abc', ?)", (made,))
+        database.execute("CREATE TABLE Variant (position)")
+        database.executemany("INSERT INTO Variant VALUES (?)", [(i,) for i in range(variants)])
+        database.commit()
+
+
+def test_an_index_is_what_was_given_first(tmp_path):
+    """Of another time; with other tables it is a difference."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "shown").mkdir()
+    index(tmp_path / "real/y.bgi", 3, "now")
+    index(tmp_path / "shown/y.bgi", 3, "later")
+    oracle = Oracle.of(tmp_path / "real", 3, 1, 1)
+    take_given(oracle, MountFace(tmp_path / "shown"))
+    assert oracle.files[0].data == (tmp_path / "shown/y.bgi").read_bytes()
+    (tmp_path / "shown/y.bgi").unlink()
+    index(tmp_path / "shown/y.bgi", 2, "later")
+    with pytest.raises(AssertionError, match="another index"):
+        take_given(oracle, MountFace(tmp_path / "shown"))

@@ -12,8 +12,10 @@ mount, while what they stand on breaks. `python -m fs_tests.model --help` says h
     stores      faults of a store, in each place
     history     faults as they happened
     rules       the specification: which answers are right, given the history
-    run         an episode from mount to umount, and what all of them come to
-    figures     what several runs came to, as a table
+    settings    what a run is to be
+    run         an episode from mount to umount
+    results     what all of them come to
+    figures     what several runs came to, as tables
     peer        the same with biofuse 0.1.0, and the table of both
 """
 

@@ -7,8 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fs_tests.model.figures import figures, kinds
 from fs_tests.model.inputs import made_inputs
-from fs_tests.model.run import ALL_FAULTS, FACES, PLACES, Settings, run
+from fs_tests.model.run import run
+from fs_tests.model.settings import ALL_FAULTS, FACES, PLACES, Settings
 
 
 def main() -> int:
@@ -21,7 +23,11 @@ def main() -> int:
         "run is not, nor how fast, and so neither is which operation meets which fault.",
     )
     parser.add_argument("--seed", type=int, help="another one every time if none")
-    parser.add_argument("--seconds", type=float, default=20, help="of each place  [20]")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="of each place; a round if none: all views, each with faults, and all kinds of those",
+    )
     parser.add_argument("--faces", default=",".join(FACES), help="[api,mount]")
     parser.add_argument("--place", default="local", help=f"{', '.join(PLACES)}, or all  [local]")
     parser.add_argument("--faults", default="all", help=f"all, none, or of {', '.join(ALL_FAULTS)}")
@@ -55,6 +61,7 @@ def main() -> int:
                 inputs, settings, Path(name) / place, lambda line: print(line, flush=True)
             )
             found.append(results.to_json())
+    print(figures(found), kinds(found), sep="\n\n")
     for each in found:
         for text in each["first_differences"]:
             print(text)

@@ -1,4 +1,4 @@
-"""What runs of the model came to, added up: `python -m fs_tests.model.figures FILE...`
+"""What runs of the model came to, as tables: `python -m fs_tests.model.figures FILE...`
 
 Each file is what `python -m fs_tests.model --json` wrote.
 """
@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from fs_tests.model.settings import ALL_FAULTS, kinds_of
 
 
 def figures(runs: list[dict[str, Any]]) -> str:
@@ -38,5 +40,20 @@ def figures(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def kinds(runs: list[dict[str, Any]]) -> str:
+    """A table of faults for docs/reliability.md: a row a kind, a column a place."""
+    places = list(dict.fromkeys(run["settings"]["place"] for run in runs))
+    counts: dict[str, Counter[str]] = {place: Counter() for place in places}
+    for run in runs:
+        counts[run["settings"]["place"]].update(run["faults_by_kind"])
+    lines = [f"| fault | {' | '.join(places)} |", f"|---|{'---:|' * len(places)}"]
+    for kind in ALL_FAULTS:
+        row = [f"{counts[place][kind]:,}" if kind in kinds_of(place) else "" for place in places]
+        if any(row):
+            lines.append(f"| {kind} | {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(figures([run for name in sys.argv[1:] for run in json.loads(Path(name).read_text())]))
+    found = [run for name in sys.argv[1:] for run in json.loads(Path(name).read_text())]
+    print(figures(found), kinds(found), sep="\n\n")

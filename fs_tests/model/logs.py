@@ -13,7 +13,9 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) biofuse\[\d+\] ")
 # What is said for want of memory, by Python, by libraries and by biofuse itself.
 _WANT = re.compile(
     r"MemoryError|[Cc]annot allocate|[Cc]an't start new thread|failed to map segment|"
-    r"[Oo]ut of memory|Errno 12\b|memory allocation of \d+ bytes failed"
+    r"[Oo]ut of memory|Errno 12\b|memory allocation of \d+ bytes failed|"
+    # Of Python while it imports, where it has none for the exception either.
+    r"SystemError: error return without exception set"
 )
 # What a program says that has a mistake in it.
 _MISTAKE = re.compile(r"Traceback|\b[A-Z]\w*(Error|Exception|Warning)\b")

@@ -1,5 +1,6 @@
 """What is done with the files of a view: a function of a seed."""
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,18 +20,20 @@ class Operation(NamedTuple):
     Attributes
     ----------
     kind : str
-        open, close, seek, read, readinto, pread, readv, mmap, stat, listdir, forget (what the
-        kernel has of the file), or burst (many small reads).
+        open, close, seek, holes (seek to data or a hole), read, readinto, pread, readv, mmap,
+        sendfile, splice, copy (to another file), stat, listdir, forget (what the kernel has of the
+        file), or burst (many small reads). `faces` tells what each face does for it.
     handle : int
         Which of the handles that a thread has.
     file : int
         The file that it is open on.
     offset : int
-        Of seek, pread, readv, mmap; of a burst, where it plays.
+        Of seek, holes, pread, readv, mmap, sendfile, splice, copy; of a burst, where it plays.
     size : int
         Of what is read, of a burst of each read.
     sizes : tuple of int
-        Of readv: its buffers'; of seek: (whence,); of a burst: its seed, and how wide it is.
+        Of readv: its buffers'; of seek and holes: (whence,); of a burst: its seed, and how wide it
+        is.
     direct : bool
         Of open: whether the kernel's cache is passed by.
     """
@@ -71,6 +74,9 @@ def operations(
         elif kind == "seek":
             whence = rng.randrange(3)
             yield Operation(kind, handle, number, _sought(rng, file, whence), 0, (whence,))
+        elif kind == "holes":
+            whence = rng.choice((os.SEEK_DATA, os.SEEK_HOLE))
+            yield Operation(kind, handle, number, _offset(rng, file), 0, (whence,))
         elif kind in ("read", "readinto"):
             yield Operation("seek", handle, number, _offset(rng, file), 0, (0,))
             yield Operation(kind, handle, number, 0, _size(rng, file))
@@ -97,6 +103,10 @@ _SHARES = {
     "readinto": 10,
     "readv": 6,
     "mmap": 8,
+    "sendfile": 4,
+    "splice": 4,
+    "copy": 4,
+    "holes": 2,
     "run": 5,
     "burst": 14,
     "seek": 4,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-# Of a `.bgi`: it has the time in it at which it was made, so it is listed and never read.
-_UNREAD = ".bgi"
+# It has the time in it at which it was made.
+_WITH_TIME = ".bgi"
 # Variants of the model's stores lie so far from each other, from here on: so a record's position
 # tells which one it is of.
 _STEP = 7
@@ -30,8 +30,9 @@ class ViewFile:
     ----------
     name : str
     size : int
-    data : mmap.mmap
-        What it has to be.
+    data : mmap.mmap or bytes
+        What it has to be; of one that has the time of its making in it, what a face has given
+        first, whose tables have to be those of the real file.
     edges : tuple of int
         Where something begins in it: records, and rows of chunks.
     rows : tuple of (int, int)
@@ -41,9 +42,14 @@ class ViewFile:
 
     name: str
     size: int
-    data: mmap.mmap
+    data: mmap.mmap | bytes
     edges: tuple[int, ...]
     rows: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the time at which it was made is in it."""
+        return self.name.endswith(_WITH_TIME)
 
     @property
     def is_streamed(self) -> bool:
@@ -94,7 +100,7 @@ class Oracle:
         self = cls(listed)
         heights = -(-variants // chunk)
         for name, size in listed.items():
-            if name.endswith(_UNREAD) or not size:
+            if not size:
                 continue
             path = folder / name
             with open(path, "rb") as f:
@@ -113,6 +119,17 @@ class Oracle:
             some = [each.begin for each in records[:: max(1, len(records) // 200)]]
             self.files.append(ViewFile(name, size, data, tuple(begins + some), tuple(rows)))
         return self
+
+
+def index_tables(index: bytes) -> list[object]:
+    """What is in a `.bgi`, but for the times in it."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(index)
+        told = "filename, file_size, first_1000_bytes"
+        return [
+            list(database.execute(f"SELECT {told} FROM Metadata")),
+            list(database.execute("SELECT * FROM Variant")),
+        ]
 
 
 class _Record(NamedTuple):

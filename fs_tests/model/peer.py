@@ -4,13 +4,15 @@
 
 0.1.0 shows one format a mount, so there are two mounts, one after the other, of a local store
 of diploid calls: where samples differ in ploidy it makes no `.bgen`. Faults are those of chunks'
-files and of the process that makes the bytes: 0.1.0 has one, this biofuse has its worker. What
-counts as a failure is the same for both: bytes that are not the file's, no answer in ten seconds,
-and mounts that are gone. An error is none, nor what the kernel gives of a read before the page that
-failed.
+files, of the page cache, and of the process that makes the bytes: 0.1.0 has one, this biofuse has
+its worker. A fault that is of another process's, such as one that keeps a worker from starting, is
+left out. Both are read for as many seconds; an episode ends when its mount is gone. What counts as
+a failure is the same for both: bytes that are not the file's, no answer in ten seconds, and mounts
+that are gone. An error is none, nor what the kernel gives of a read before the page that failed.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -33,15 +35,23 @@ from support.program import Program, wait_until
 from fs_tests.model.history import History
 from fs_tests.model.inputs import CHUNKS, Inputs, made_inputs
 from fs_tests.model.processes import ReaderProcess
-from fs_tests.model.schedule import FILE_FAULTS, Planned, store_schedule, worker_schedule
+from fs_tests.model.schedule import (
+    FILE_FAULTS,
+    Planned,
+    store_deck,
+    store_schedule,
+    worker_deck,
+    worker_schedule,
+)
 from fs_tests.model.stores import FileFaults
 from fs_tests.model.workers import WorkerFaults
 
 FORMATS = {"plink": ".bed", "bgen": ".bgen"}
 # Seconds: of a mount of ours, and after which whoever waits has waited for too long.
 _TIMEOUT, _HANG = 4.0, 10.0
-_EPISODE = 30.0
-_KINDS = ("killed", "stopped", "stuck", "slowed", "caches-dropped")
+# Seconds of an episode at most, and of its end, in which no fault begins: so long may one last.
+_EPISODE, _QUIET = 30.0, 3 * _TIMEOUT + 1
+KINDS = ("killed", "stopped", "stuck", "slowed", "starved", "squeezed", "caches-dropped")
 # What a reader may end with: the mount is gone.
 _GONE = (103, 107)
 
@@ -50,6 +60,7 @@ _GONE = (103, 107)
 class Tally:
     """What came of one side."""
 
+    seed: int = 0
     operations: int = 0
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
@@ -152,7 +163,8 @@ class Trial:
         folder.mkdir()
         (folder / "h").mkdir()
         self._program = Program(folder / "h")
-        self.tally = Tally()
+        self.tally = Tally(seed)
+        self._decks = worker_deck(seed, "local", KINDS), store_deck(seed, "local", FILE_FAULTS)
         self._oracles = {name: self._oracle(name) for name in FORMATS}
 
     @contextmanager
@@ -180,17 +192,15 @@ class Trial:
         return folder
 
     def run(self, seconds: float) -> None:
-        """Run episodes until the seconds are over."""
+        """Run episodes until there have been reads for as many seconds."""
+        formats = itertools.cycle(FORMATS)
         number = 0
-        while self.tally.seconds < seconds:
-            began = time.monotonic()
-            for name in FORMATS:
-                folder = self._folder / f"e{number}"
-                folder.mkdir()
-                self._episode(name, folder, number, min(_EPISODE, seconds / 2))
-                shutil.rmtree(folder, ignore_errors=True)
-                number += 1
-            self.tally.seconds += time.monotonic() - began
+        while (left := seconds - self.tally.seconds) > 0:
+            folder = self._folder / f"e{number}"
+            folder.mkdir()
+            self._episode(next(formats), folder, number, min(_EPISODE, left))
+            shutil.rmtree(folder, ignore_errors=True)
+            number += 1
 
     def _episode(self, name: str, folder: Path, number: int, seconds: float) -> None:
         store = folder / "x.vcz"
@@ -217,7 +227,9 @@ class Trial:
             assert reader.is_ready.wait(60)
             time.sleep(0.1)
             reader.say("go")
+            began = time.monotonic()
             self._break(shown, store, seed, seconds, reader)
+            self.tally.seconds += time.monotonic() - began
             if not shown.is_there():
                 self.tally.crashes += 1
             reader.end()
@@ -228,19 +240,24 @@ class Trial:
     ) -> None:
         history = History()
         shape = (-(-self._inputs.shape[0] // CHUNKS[0]), -(-self._inputs.shape[1] // CHUNKS[1]))
+        of_worker, of_store = self._decks
+        most = seconds - _QUIET
         tracks: list[tuple[Sequence[Planned], Callable[[Planned], bool]]] = [
-            (worker_schedule(seed, seconds - 5, _TIMEOUT, _KINDS), shown.faults(history).do),
+            (worker_schedule(seed, most, _TIMEOUT, of_worker), shown.faults(history).do),
             (
-                store_schedule(seed, "local", seconds - 5, _TIMEOUT, shape, FILE_FAULTS),
+                store_schedule(seed, "local", most, _TIMEOUT, shape, of_store),
                 FileFaults(store, self._inputs.spare, history).do,
             ),
         ]
         began = time.monotonic()
 
+        def is_read() -> bool:
+            return reader.is_alive and shown.is_there()
+
         def follow(track: Sequence[Planned], do: Callable[[Planned], bool]) -> None:
             for planned in track:
                 time.sleep(max(0.0, began + planned.at - time.monotonic()))
-                if not reader.is_alive or not shown.is_there():
+                if time.monotonic() > began + most or not is_read():
                     return
                 self.tally.faults[planned.kind] += bool(do(planned))
 
@@ -249,7 +266,7 @@ class Trial:
             thread.start()
         for thread in threads:
             thread.join()
-        while time.monotonic() < began + seconds and reader.is_alive and shown.is_there():
+        while time.monotonic() < began + seconds and is_read():
             time.sleep(0.1)
 
     def _count(self, reader: ReaderProcess) -> None:
@@ -274,18 +291,20 @@ def table(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
     """Both, for docs/reliability.md."""
     lines = ["| | biofuse | biofuse 0.1.0 |", "|---|---:|---:|"]
     rows = {
-        "operations": "operations",
+        "seed": "seed",
         "seconds": "seconds",
+        "operations": "operations",
         "reads of wrong bytes": "wrong",
         "reads without an answer in 10 s": "hangs",
         "mounts gone": "crashes",
         "reads answered with an error": "errors",
         "reads that end where a page failed": "short",
     }
-    lines.append(
-        f"| faults | {sum(ours['faults'].values()):,} | {sum(theirs['faults'].values()):,} |"
-    )
     lines += [f"| {title} | {ours[key]:,} | {theirs[key]:,} |" for title, key in rows.items()]
+    lines += [
+        f"| faults: {kind} | {ours['faults'].get(kind, 0):,} | {theirs['faults'].get(kind, 0):,} |"
+        for kind in (*KINDS, *FILE_FAULTS)
+    ]
     return "\n".join(lines)
 
 

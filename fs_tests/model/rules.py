@@ -18,7 +18,9 @@ _PAGE = 4096
 # The kernel asks for so much at once, also ahead of what a program wants.
 _REQUEST = 1 << 20
 # What takes no worker.
-_AT_ONCE = frozenset({"open", "close", "stat", "listdir", "seek", "forget"})
+_AT_ONCE = frozenset({"open", "close", "stat", "listdir", "seek", "holes", "forget"})
+# What is several requests, also with O_DIRECT.
+_IN_PIECES = frozenset({"sendfile", "splice"})
 # Seconds beside a deadline that a worker which begins anew may take.
 _BEGIN = 0.5
 
@@ -195,7 +197,8 @@ class Rules:
         opens = outcome.face == "api" and outcome.kind == "open"
         if file is None or not file.is_streamed or (outcome.kind in _AT_ONCE and not opens):
             return self.slack
-        again = 3 if outcome.face == "mount" and not outcome.direct else 1
+        is_one = outcome.direct and outcome.kind not in _IN_PIECES
+        again = 3 if outcome.face == "mount" and not is_one else 1
         held = self._held(outcome, file, history)
         return self.timeout + self.slack + min(held, again * (self.timeout + _BEGIN))
 
@@ -220,6 +223,8 @@ def _by_parts(outcome: Outcome) -> bool:
     """Whether what is asked for is more than one request, of which the first may be answered."""
     if outcome.face != "mount":
         return False
+    if outcome.kind in _IN_PIECES:
+        return True
     return not outcome.direct or outcome.asked > _REQUEST - (_REQUEST >> 4)
 
 

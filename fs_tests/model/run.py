@@ -5,30 +5,32 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from support.places import Place, Placer
+from support.places import Place
 from support.program import Mount, Program
 from support.stores import zip_store
 
 from fs_tests.model.history import History
 from fs_tests.model.inputs import Inputs
 from fs_tests.model.logs import unexplained, unexplained_said
-from fs_tests.model.oracle import Oracle
+from fs_tests.model.oracle import Oracle, index_tables
 from fs_tests.model.processes import PATIENCE, ReaderProcess
 from fs_tests.model.reader import Outcome
+from fs_tests.model.results import Results
 from fs_tests.model.rules import Rules
 from fs_tests.model.schedule import (
-    STORE_FAULTS,
-    WORKER_FAULTS,
     WORKER_PAUSE,
+    Deck,
     Planned,
+    store_deck,
     store_schedule,
+    worker_deck,
     worker_schedule,
 )
+from fs_tests.model.settings import FAR, Settings
 from fs_tests.model.stores import (
     FileFaults,
     IcechunkFaults,
@@ -37,165 +39,40 @@ from fs_tests.model.stores import (
     ZipFaults,
     spoil,
 )
-from fs_tests.model.views import QUICK
 from fs_tests.model.workers import WorkerFaults
 
-PLACES = tuple(STORE_FAULTS)
-FACES = ("api", "mount")
-ALL_FAULTS = ("damaged", *WORKER_FAULTS, *dict.fromkeys(sum(STORE_FAULTS.values(), ())))
-# Seconds. A worker has to begin in that time, which takes the longer the more there is to import
-# and to ask for.
-_DEADLINES = {
-    "local": 4.0,
-    "zip": 4.0,
-    "s3": 5.0,
-    "http": 5.0,
-    "icechunk": 6.0,
-    "s3-icechunk": 12.0,
-}
-_FAR = ("s3", "http", "s3-icechunk")
-# Every fourth episode has one of those alone, and that seldom: it costs nobody an error.
-_HARMLESS = ("killed", "stopped", "slowed", "caches-dropped")
-_GENTLE_EVERY, _GENTLE_PAUSE = 4, 4.0
 # Seconds after which a read that was planted to hang is told of.
 _SOON = 8.0
-# Seconds of an episode, of which faults have the first part.
-_EPISODE = 20.0
-_QUIET = 2.5
-_MOST_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is to be.
-
-    Attributes
-    ----------
-    seed : int
-    place : str
-    seconds : float
-        Of episodes, without what it takes to mount and to look at what came of them.
-    faces : sequence of str
-    faults : sequence of str
-        Kinds of them.
-    operations : int or None
-        A thread's, in each episode, at most.
-    timeout : float, optional
-        The mount's, in seconds; what suits the place if none.
-    threads : int
-        Of each reader.
-    readers : int
-        Processes a face.
-    plant : str or None
-        A defect for which there is no fault, to see that it is found: oracle (one bit is other),
-        chunk (one has other calls, in a frame that is right), silence (faults are not noted),
-        left (a file stays where the mount had its own), or one of `plants.PLANTS`.
-    slack : float
-        Seconds by which this machine may be late: see `Rules`.
-    """
-
-    seed: int
-    place: str = "local"
-    seconds: float = 20.0
-    faces: Sequence[str] = FACES
-    faults: Sequence[str] = ALL_FAULTS
-    operations: int | None = None
-    timeout: float | None = None
-    threads: int = 3
-    readers: int = 1
-    plant: str | None = None
-    slack: float = 2.0
-
-    @property
-    def deadline(self) -> float:
-        return _DEADLINES[self.place] if self.timeout is None else self.timeout
-
-    def view(self, number: int) -> int:
-        """Of an episode, the number of its view: one that is soon made, where that is all."""
-        if self.plant is not None:
-            return 0
-        return self.seed % QUICK if self.seconds < _EPISODE else self.seed + number
-
-    @property
-    def memory(self) -> str:
-        """The mount's: little, where what is dropped is soon had again."""
-        return "64MiB" if self.place in _FAR else "8MiB"
-
-
-@dataclass
-class Results:
-    """What came of a run."""
-
-    settings: dict[str, Any]
-    seconds: float = 0.0
-    episodes: int = 0
-    operations: dict[str, Counter[str]] = field(default_factory=dict)
-    requests: int = 0
-    planned: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    worker_deaths: int = 0
-    slowest: float = 0.0
-    differences: list[str] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "settings": self.settings,
-            "seconds": round(self.seconds, 1),
-            "episodes": self.episodes,
-            "operations": sum(counts.total() for counts in self.operations.values()),
-            "without_bursts": sum(
-                counts.total() - counts["burst"] for counts in self.operations.values()
-            ),
-            "requests_answered_by_the_worker": self.requests,
-            "operations_by_face_and_kind": {k: dict(v) for k, v in self.operations.items()},
-            "faults": sum(self.faults.values()),
-            "faults_by_kind": dict(self.faults),
-            "planned_by_kind": dict(self.planned),
-            "errors_by_face_and_errno": dict(self.errors),
-            "worker_deaths": self.worker_deaths,
-            "slowest_answer_seconds": round(self.slowest, 2),
-            "differences": len(self.differences),
-            "first_differences": self._some(),
-            "logs": self.logs,
-        }
-
-    def _some(self) -> list[str]:
-        """Differences, some of each kind."""
-        kinds: Counter[str] = Counter()
-        found = []
-        for text in self.differences:
-            kind = text.partition(": ")[2][:24]
-            kinds[kind] += 1
-            if kinds[kind] <= _MOST_SHOWN:
-                found.append(text)
-        return found
+_GENTLE_PAUSE = 4.0
 
 
 class Episode:
     """One mount, one fileset, what is done to both, and what came of it."""
 
     def __init__(
-        self, inputs: Inputs, settings: Settings, number: int, seconds: float, folder: Path
+        self,
+        inputs: Inputs,
+        settings: Settings,
+        number: int,
+        decks: tuple[Deck, Deck],
+        folder: Path,
     ):
         self._view = inputs.view(settings.view(number))
-        if settings.place in _FAR and self._view.view.is_slow:
-            settings = replace(settings, timeout=2 * settings.deadline)
-        self._inputs, self._settings = inputs, settings
+        self._kinds = settings.kinds(number)
+        self._is_gentle = settings.is_gentle(number)
+        self._decks = decks
+        if self._is_gentle:
+            self._decks = _decks(settings, self._kinds)
+        self._window = settings.window(number)
+        settings = replace(settings, timeout=settings.deadline_of(self._view.view.is_slow))
+        self._inputs, self._settings, self._number = inputs, settings, number
         self._seed = settings.seed * 1000 + number
-        self._seconds = seconds
         self._folder = folder
         self._history = History()
-        self._rules = Rules(settings.deadline, settings.place in _FAR, settings.slack)
+        self._rules = Rules(settings.deadline, settings.place in FAR, settings.slack)
         self._program = Program(_made(folder / "p"))
         self._faults: Counter[str] = Counter()
         self._planned: Counter[str] = Counter()
-        self._kinds = settings.faults
-        self._is_gentle = number % _GENTLE_EVERY == _GENTLE_EVERY - 1
-        if self._is_gentle:
-            harmless = [kind for kind in _HARMLESS if kind in settings.faults]
-            self._kinds = harmless and [harmless[number // _GENTLE_EVERY % len(harmless)]]
         self._complaints: list[str] = []
         self._logs: list[str] = []
 
@@ -225,9 +102,10 @@ class Episode:
         results.episodes += 1
         results.planned.update(self._planned)
         results.faults.update(self._faults)
+        results.by_view.setdefault(self._view.view.name, Counter()).update(self._faults)
         results.logs += self._logs
         where = f"--seed {self._settings.seed} --place {self._settings.place}, episode "
-        where += f"{self._seed % 1000} ({self._view.view.name})"
+        where += f"{self._number} ({self._view.view.name})"
         results.differences += [f"{where}: {text}" for text in self._complaints]
 
     def _look_at_log(self, lines: Sequence[str]) -> None:
@@ -319,24 +197,31 @@ class Episode:
     def _break(self, place: Place, serve: int, readers: list[ReaderProcess]) -> None:
         """Do the faults of the schedule, and let all recover from them."""
         settings = self._settings
-        breaking = max(1.0, self._seconds - settings.deadline - _QUIET)
         history = History() if settings.plant == "silence" else self._history
-        workers = WorkerFaults(serve, history, settings.deadline)
-        kinds = [kind for kind in WORKER_FAULTS if kind in self._kinds]
+        of_workers, of_store = self._decks
         if "mount" not in settings.faces:
-            kinds = []
+            of_workers = Deck((), "")
         pause = _GENTLE_PAUSE if self._is_gentle else WORKER_PAUSE
+        window, deadline = self._window, settings.deadline
         tracks: list[tuple[Sequence[Planned], Callable[[Planned], bool]]] = [
             (
-                worker_schedule(self._seed, breaking, settings.deadline, kinds, pause),
-                workers.do,
-            )
+                worker_schedule(self._seed, window, deadline, of_workers, pause),
+                WorkerFaults(serve, history, deadline).do,
+            ),
+            (
+                store_schedule(
+                    self._seed,
+                    settings.place,
+                    window,
+                    deadline,
+                    self._view.layout.shape,
+                    of_store,
+                    self._kinds,
+                    self._number,
+                ),
+                self._store_faults(place, history).do,
+            ),
         ]
-        shape = self._view.layout.shape
-        planned = store_schedule(
-            self._seed, settings.place, breaking, settings.deadline, shape, self._kinds
-        )
-        tracks.append((planned, self._store_faults(place, history).do))
         began = time.monotonic()
         threads = [
             threading.Thread(target=self._follow, args=(track, do, began, readers))
@@ -346,9 +231,7 @@ class Episode:
             thread.start()
         for thread in threads:
             thread.join()
-        self._quiet(
-            max(began + self._seconds, time.monotonic() + settings.deadline + _QUIET), readers
-        )
+        self._quiet(max(began + window, time.monotonic()) + settings.quiet, readers)
 
     def _quiet(self, until: float, readers: list[ReaderProcess]) -> None:
         while time.monotonic() < until and any(reader.is_alive for reader in readers):
@@ -381,7 +264,9 @@ class Episode:
             return ZipFaults(Path(place.url), spare, history)
         if name == "icechunk":
             return IcechunkFaults(place, self._store, spare, history, layout)
-        return ServerFaults(place, name, self._store, spare, history, layout)
+        server = self._inputs.web if name == "http" else self._inputs.s3
+        assert server is not None
+        return ServerFaults(place, name, self._store, spare, history, server.restart, layout)
 
     def _judge(
         self, readers: list[ReaderProcess], results: Results, listed: dict[str, int]
@@ -429,6 +314,11 @@ class Episode:
             return
         rows = {row for fault in lasting for row in fault.rows or ()}
         for file in self._model().files:
+            if file.has_time:
+                index = (mount.dir / file.name).read_bytes()
+                if index_tables(index) != index_tables(file.data[:]):
+                    self._complaints.append(f"afterwards {file.name} is another index")
+                continue
             descriptor = os.open(mount.dir / file.name, os.O_RDONLY)
             try:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -466,17 +356,14 @@ def _made(folder: Path) -> Path:
 
 
 def run(inputs: Inputs, settings: Settings, folder: Path, say: Callable[[str], None]) -> Results:
-    """Run episodes until the seconds are over."""
+    """Run all episodes that there are to be."""
     results = Results({**vars(settings), "faults": list(settings.faults)})
-    left, number = settings.seconds, 0
+    decks = _decks(settings, settings.faults)
     began = time.monotonic()
-    while left > 0:
-        seconds = left if left < 1.5 * _EPISODE else _EPISODE
+    for number in range(settings.episodes):
         place = folder / f"e{number}"
-        Episode(inputs, settings, number, seconds, _made(place)).run(results)
+        Episode(inputs, settings, number, decks, _made(place)).run(results)
         shutil.rmtree(place, ignore_errors=True)
-        left -= seconds
-        number += 1
         done = results.to_json()
         say(
             f"{settings.place}, episode {number}: {done['operations']:,} operations, "
@@ -487,4 +374,7 @@ def run(inputs: Inputs, settings: Settings, folder: Path, say: Callable[[str], N
     return results
 
 
-__all__ = ["ALL_FAULTS", "FACES", "PLACES", "Placer", "Results", "Settings", "run"]
+def _decks(settings: Settings, kinds: Collection[str]) -> tuple[Deck, Deck]:
+    """Of faults of a mount's processes, and of the store."""
+    seed, place = settings.seed, settings.place
+    return worker_deck(seed, place, kinds), store_deck(seed, place, kinds)

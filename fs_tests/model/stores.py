@@ -158,6 +158,8 @@ class ServerFaults:
     store, spare : Path
         What is there, and what else might be.
     history : History
+    restart : callable
+        Ends the server, and starts it again after some seconds.
     layout : Layout
     """
 
@@ -168,10 +170,12 @@ class ServerFaults:
         store: Path,
         spare: Path,
         history: History,
+        restart: Callable[[float], None],
         layout: Layout = PLAIN,
     ):
         assert place.proxy is not None
         self._place, self._name = place, name
+        self._restart_server = restart
         self._proxy: Proxy = place.proxy
         self._store, self._spare, self._history = store, spare, history
         self._layout = layout
@@ -254,20 +258,26 @@ class ServerFaults:
         self._proxy.faults.remove(fault)
 
     def _restart(self, planned: Planned) -> None:
+        """End the server, and with it all connections to it, and start it again."""
         with self._history.during("server-restarted"):
             self._proxy.down()
-            time.sleep(planned.seconds)
-            self._proxy.up()
+            try:
+                self._restart_server(planned.seconds)
+            finally:
+                self._proxy.up()
 
     def _spoil(self, planned: Planned) -> bool:
         """Do something to an object."""
-        key = self._layout.key(planned.row, planned.column)
-        data = (self._store / key).read_bytes()
-        where = self._by_content.get(data) if self._is_icechunk else key
-        if where is None:
-            return False
+        if self._is_icechunk:
+            found = _stored(self._store, self._layout, planned, self._by_content)
+            if found is None:
+                return False
+            planned, where, data = found
+        else:
+            where = self._layout.key(planned.row, planned.column)
+            data = (self._store / where).read_bytes()
         if planned.kind == "object-replaced":
-            other: bytes | None = (self._spare / key).read_bytes()
+            other: bytes | None = (self._spare / where).read_bytes()
         else:
             other = _changed(planned.kind, planned.choice, data)
         fault = self._history.began(self._noted(planned.kind), frozenset({planned.row}))
@@ -321,6 +331,26 @@ def _by_content(files: dict[str, bytes]) -> dict[bytes, str]:
     return {data: name for data, name in found.items() if name is not None}
 
 
+def _stored(
+    store: Path, layout: Layout, planned: Planned, by_content: dict[bytes, str]
+) -> tuple[Planned, str, bytes] | None:
+    """The chunk of a fault, or the next that is an object: small ones are in the manifest.
+
+    Returns
+    -------
+    tuple of Planned, str and bytes
+        The fault of that chunk; the object's name, and what is in it. None if there is none.
+    """
+    rows, columns = layout.shape
+    begin = planned.row * columns + planned.column
+    for i in range(rows * columns):
+        row, column = divmod((begin + i) % (rows * columns), columns)
+        data = (store / layout.key(row, column)).read_bytes()
+        if data in by_content:
+            return planned._replace(row=row, column=column), by_content[data], data
+    return None
+
+
 class IcechunkFaults:
     """Of a local Icechunk repository.
 
@@ -341,11 +371,10 @@ class IcechunkFaults:
             with self._history.during("committed"):
                 self._place.commit(self._spare)
             return True
-        data = (self._store / self._layout.key(planned.row, planned.column)).read_bytes()
-        name = self._by_content.get(data)
-        if name is None:
-            # A small one, which is in the manifest.
+        found = _stored(self._store, self._layout, planned, self._by_content)
+        if found is None:
             return False
+        planned, name, data = found
         path = Path(name)
         noted = "held" if planned.kind == "held" else "lost"
         acts: dict[str, Callable[[Path, Planned, bytes], AbstractContextManager[None]]] = {

@@ -105,7 +105,6 @@ VIEWS = (
         {".bcf": _PHASED, ".bgen": _PHASED},
         is_planned=True,
     ),
-    CALLS,
     View(
         "sharded",
         "sharded",

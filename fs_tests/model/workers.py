@@ -12,7 +12,7 @@ from fs_tests.model.history import History
 from fs_tests.model.schedule import Planned
 from fs_tests.model.squeeze import squeezed
 
-_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 _TICK = 0.01
 
 
@@ -56,8 +56,15 @@ class WorkerFaults:
                     return int(pid)
         return None
 
+    def _found(self) -> int | None:
+        """The worker, for whom is waited: who reads has serve start one."""
+        _wait_for(lambda: self.worker() is not None, self._timeout)
+        return self.worker()
+
     def _kill(self, planned: Planned) -> bool:
-        pid = self.worker()
+        return self._kill_it(self._found())
+
+    def _kill_it(self, pid: int | None) -> bool:
         if pid is None:
             return False
         with self._history.during("killed"), contextlib.suppress(ProcessLookupError):
@@ -67,15 +74,15 @@ class WorkerFaults:
 
     def _kill_often(self, planned: Planned) -> bool:
         """Each worker, for a while, some as soon as they are there."""
+        found = self._kill(planned)
         until = time.monotonic() + planned.seconds
-        found = False
         while time.monotonic() < until:
-            found |= self._kill(planned)
+            found |= self._kill_it(self.worker())
             time.sleep(_TICK if planned.choice < 0.5 else 0.3)
         return found
 
     def _stop(self, planned: Planned) -> bool:
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         with self._history.during("stopped"):
@@ -85,7 +92,7 @@ class WorkerFaults:
         return True
 
     def _slow(self, planned: Planned) -> bool:
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         share = 0.1 + 0.5 * planned.choice
@@ -100,7 +107,7 @@ class WorkerFaults:
 
     def _stick(self, planned: Planned) -> bool:
         """Stop it, for good: serve has to replace it."""
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         with self._history.during("stuck"):
@@ -112,7 +119,7 @@ class WorkerFaults:
 
     def _starve(self, planned: Planned) -> bool:
         """Let it have no more memory than it has, or hardly more."""
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         kind = resource.RLIMIT_AS if planned.choice < 0.6 else resource.RLIMIT_DATA
@@ -126,7 +133,7 @@ class WorkerFaults:
 
     def _squeeze(self, planned: Planned) -> bool:
         """Let a control group kill it, or take its pages away, once it gets more memory."""
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         with self._history.during("squeezed"), squeezed(pid, int(1e6 * planned.choice)) as is_done:
@@ -136,7 +143,7 @@ class WorkerFaults:
 
     def _bar(self, planned: Planned) -> bool:
         """Kill it, and let serve open nothing that the next one would need."""
-        pid = self.worker()
+        pid = self._found()
         if pid is None:
             return False
         before = resource.prlimit(self._serve, resource.RLIMIT_NOFILE)
@@ -153,7 +160,7 @@ class WorkerFaults:
     def _drop_caches(self, planned: Planned) -> bool:
         with self._history.during("caches-dropped"):
             try:
-                _DROP_CACHES.write_text("1" if planned.choice < 0.7 else "3")
+                DROP_CACHES.write_text("1" if planned.choice < 0.7 else "3")
             except OSError:
                 return False
         return True

@@ -99,6 +99,7 @@ class S3Server:
 
     @property
     def pid(self) -> int:
+        """Of its process, as it is now."""
         return self._process.pid
 
     @property
@@ -199,6 +200,7 @@ class HttpServer:
 
     @property
     def pid(self) -> int:
+        """Of its process, as it is now."""
         return self._process.pid
 
     def restart(self, seconds: float = 0.0) -> None:
