@@ -2,6 +2,8 @@
 
 import errno
 import os
+import threading
+import time
 
 import pytest
 from support import reference
@@ -10,6 +12,7 @@ from support.program import wait_until
 from support.stores import make_store, random_genotypes, zip_store
 
 import biofuse
+from biofuse.stores import Location, open_store
 
 # Three rows of two chunks; 251 bytes a record.
 GENOTYPES = random_genotypes(600, 1003, seed=21)
@@ -61,3 +64,19 @@ def test_what_fails_for_another_reason_where_the_zip_is_gone(instead, tmp_path):
             elif folder.is_dir():
                 folder.rename(tmp_path / "moved")
                 folder.touch()
+
+
+def test_a_zip_whose_time_of_change_follows_its_size(tmp_path):
+    """A file that is being cut short has its new size first, and is opened then."""
+    path = tmp_path / "x.vcz.zip"
+    path.write_bytes(bytes(1000))
+    location = Location(str(path))
+    with pytest.raises(biofuse.BiofuseError) as caught:
+        open_store(location, time.time_ns() + 10**9)
+    assert caught.value.errno == errno.EIO
+    follows = threading.Timer(0.03, os.utime, (path,))
+    follows.start()
+    with pytest.raises(biofuse.BiofuseError) as caught:
+        open_store(location, time.time_ns() + 10_000_000)
+    follows.join()
+    assert caught.value.errno == errno.ESTALE

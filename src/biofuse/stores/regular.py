@@ -7,9 +7,12 @@ broken link has values that nobody sees.
 
 import os
 import stat
+import time
 
 from biofuse.errors import BiofuseError
 
+# Seconds.
+_TIME_FOLLOWS = 0.1
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -67,6 +70,17 @@ def was_changed(path: str, opened_ns: int) -> bool:
         return os.stat(path).st_ctime_ns > opened_ns
     except OSError:
         return True
+
+
+def was_changed_soon(path: str, opened_ns: int) -> bool:
+    """As `was_changed`, of what cannot be read, now or in a moment.
+
+    A file that is cut short is so before its time of change is another.
+    """
+    if was_changed(path, opened_ns):
+        return True
+    time.sleep(_TIME_FOLLOWS)
+    return was_changed(path, opened_ns)
 
 
 def check_absent(root: str, key: str) -> None:
