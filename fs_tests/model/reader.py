@@ -26,6 +26,9 @@ from fs_tests.model.plants import planted
 # Small reads in a row, by which the kernel's and the engine's shortest ways are tried often; fewer
 # where each of them goes to the worker.
 BURST, FEWER = 10_000, 200
+# They are done by so many, of which none is begun after as many seconds: where each read takes
+# milliseconds, others are to be done, too.
+_SLICE, _BURST_SECONDS = 100, 3.0
 # Seconds that a thread waits after an answer that is no right one: all of them are told.
 _PAUSE = 0.02
 
@@ -114,11 +117,13 @@ class Walker:
         # Whether the mount takes all handles for such.
         self._all_direct = config.get("direct", False)
         self._number = 0
+        self._stopped = threading.Event()
         # What is under way, and since when: for who looks whether it hangs.
         self.now: tuple[Operation, float] | None = None
 
     def walk(self, stopped: threading.Event, most: int | None) -> None:
         """Do operations until told to stop, or so many."""
+        self._stopped = stopped
         for operation in self._operations:
             if stopped.is_set() or (most is not None and self._number >= most):
                 break
@@ -203,10 +208,17 @@ class Walker:
         rng = random.Random(seed).random
         count = FEWER if op.handle in self._direct else BURST
         offsets = [op.offset + int(rng() * wide) for _ in range(count)]
-        burst = handle.burst(op.size, offsets, file.data)
-        self._teller.counts["burst"] += min(burst.done + 1, count)
-        if burst.done < count:
-            self._judge(op, file, offsets[burst.done], op.size, burst.got, burst.began)
+        until = time.monotonic() + _BURST_SECONDS
+        for first in range(0, count, _SLICE):
+            self.now = op, time.monotonic()
+            if self._stopped.is_set() or self.now[1] > until:
+                return
+            some = offsets[first : first + _SLICE]
+            burst = handle.burst(op.size, some, file.data)
+            self._teller.counts["burst"] += min(burst.done + 1, len(some))
+            if burst.done < len(some):
+                self._judge(op, file, some[burst.done], op.size, burst.got, burst.began)
+                return
 
     def _read(self, op: Operation, file: ViewFile, handle: Handle) -> None:
         began = time.monotonic()
