@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from fs_tests.model.faces import MountFace
+from fs_tests.model import reader
+from fs_tests.model.faces import Burst, Got, MountFace
 from fs_tests.model.history import Happened
 from fs_tests.model.logs import unexplained, unexplained_said
+from fs_tests.model.operations import Operation
 from fs_tests.model.oracle import Oracle, ViewFile
 from fs_tests.model.reader import Outcome, take_given
 from fs_tests.model.rules import RULES, Rules
@@ -308,3 +310,24 @@ def test_an_index_is_what_was_given_first(tmp_path):
     index(tmp_path / "shown/y.bgi", 2, "later")
     with pytest.raises(AssertionError, match="another index"):
         take_given(oracle, MountFace(tmp_path / "shown"))
+
+
+class SlowHandle:
+    """Reads are right, and take long together."""
+
+    def burst(self, size: int, offsets: list[int], expected: object) -> Burst:
+        began = time.monotonic()
+        time.sleep(0.02)
+        return Burst(len(offsets), Got(b""), began)
+
+
+def test_a_burst_ends_and_what_is_under_way_is_a_part_of_it(file, monkeypatch):
+    """Else one that is slow looks as if it hung."""
+    monkeypatch.setattr(reader, "_BURST_SECONDS", 0.2)
+    teller = reader.Teller("mount")
+    config = {"reader": 0, "seed": 1}
+    walker = reader.Walker(MountFace(Path()), Oracle({}, [file]), teller, config, 0)
+    began = time.monotonic()
+    walker._burst(Operation("burst", sizes=(1, 4096), size=8), file, SlowHandle())  # type: ignore
+    assert walker.now is not None and walker.now[1] > began + 0.1
+    assert 0 < teller.counts["burst"] < reader.BURST
