@@ -22,7 +22,8 @@ class Operation(NamedTuple):
     kind : str
         open, close, seek, holes (seek to data or a hole), read, readinto, pread, readv, mmap,
         sendfile, splice, copy (to another file), stat, listdir, forget (what the kernel has of the
-        file), or burst (many small reads). `faces` tells what each face does for it.
+        file), or burst (many small reads, for some seconds at most). `faces` tells what each face
+        does for it.
     handle : int
         Which of the handles that a thread has.
     file : int
