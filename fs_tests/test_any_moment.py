@@ -179,9 +179,8 @@ def test_a_terminal_that_is_closed_at_any_moment(
         stays = ignoring
         if where == "background" or not ignoring:
             process.communicate(timeout=60)
-            assert process.returncode in {0} if ignoring else {0, *codes(signal.SIGHUP)}, (
-                process.returncode
-            )
+            allowed = {0} if ignoring else {0, *codes(signal.SIGHUP)}
+            assert process.returncode in allowed
             stays = where == "background" and process.returncode == 0
         if stays:
             wait_until(lambda: answers(directory), "it is there")

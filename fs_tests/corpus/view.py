@@ -4,7 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,22 +39,9 @@ class View:
     def make(cls, store: Path, folder: Path, *options: str) -> "View":
         return cls(plan_view(store, folder, *options), folder)
 
-    @contextmanager
-    def opened(self) -> Iterator[Maker]:
+    def opened(self) -> AbstractContextManager[Maker]:
         """What makes its bytes, opened now."""
-        with ExitStack() as stack:
-            opening = Opening(
-                self.plan,
-                Location(**self.plan.store),
-                MappedTables.of_plan(self.plan, str(self.folder)),
-                MEMORY,
-                2,
-                time.time_ns(),
-                60.0,
-            )
-            maker = Maker(opening)
-            stack.callback(maker.close)
-            yield maker
+        return opened(self.plan, MappedTables.of_plan(self.plan, str(self.folder)))
 
     @cached_property
     def files(self) -> dict[str, bytes]:
@@ -84,6 +71,17 @@ class View:
                 number: read(maker, number, 0, streamed.size)
                 for number, streamed in enumerate(self.plan.streamed)
             }
+
+
+@contextmanager
+def opened(plan: Plan, tables: MappedTables, threads: int = 2) -> Iterator[Maker]:
+    """What makes a plan's bytes, for the time of a block."""
+    location = Location.planned(plan.store)
+    maker = Maker(Opening(plan, location, tables, MEMORY, threads, time.time_ns(), 60.0))
+    try:
+        yield maker
+    finally:
+        maker.close()
 
 
 def read(maker: Maker, number: int, offset: int, size: int) -> bytes:

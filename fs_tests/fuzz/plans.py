@@ -10,8 +10,6 @@ import operator
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +19,12 @@ from support.stores import add_field, make_store, random_genotypes
 from support.views import plan_view
 
 from biofuse.encode.maker import Maker
-from biofuse.encode.opening import Opening
 from biofuse.encode.tables import MappedTables
 from biofuse.errors import BiofuseError
-from biofuse.manifest import MANIFEST, Plan, PlanFolder, checksum_of, read_plan
+from biofuse.manifest import MANIFEST, PlanFolder, checksum_of, read_plan
 from biofuse.stores import Location
 
-from ..corpus.view import show
+from ..corpus.view import opened, read, show
 
 GENOTYPES = random_genotypes(30, 7, seed=3)
 FORMATS = tuple(word for name in ("plink", "bgen", "plink2", "bcf") for word in ("--format", name))
@@ -43,7 +40,7 @@ PLACE, SIGNATURE = "STORE", "SIGNATURE"
 # In place of a value; an ellipsis has it removed, and an index is another value of the manifest.
 NEW = (..., None, True, 0, 1, -1, 2, 255, 2**31, 2**32, 2**63, 2**64, 1 << 70, 0.5, "", "x", "../x")
 NEW = (*NEW, [], {}, [0], {"x": 1}, [-1, 5], [0, 0, 0], "call_genotype", "pack", "GT", "\ud800")
-MEMORY, MOST = 16 << 20, 1 << 20
+MOST = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +84,8 @@ def made() -> list[Made]:
         value["store"]["path"], value["signature"], value["modified_ns"] = PLACE, SIGNATURE, 5
         each = Made(folder, store, value, signature, [])
         for number, streamed in enumerate(plan.streamed):
-            with _opened(plan, MappedTables.of_plan(plan, str(folder))) as maker:
-                each.expected.append(_read(maker, number, 0, streamed.size))
+            with opened(plan, MappedTables.of_plan(plan, str(folder))) as maker:
+                each.expected.append(read(maker, number, 0, streamed.size))
         found.append(each)
     assert found[0].expected[0] == reference.bed(GENOTYPES[:, [4, 2, 1]])
     return found
@@ -181,7 +178,7 @@ def _stream(folder: PlanFolder) -> list[bytes | None]:
             tables.add(name, fd)
         finally:
             os.close(fd)
-    with _opened(plan, tables) as maker:
+    with opened(plan, tables, threads=1) as maker:
         found = []
         for number, streamed in enumerate(plan.streamed):
             size = min(streamed.size, MOST)
@@ -192,26 +189,9 @@ def _stream(folder: PlanFolder) -> list[bytes | None]:
         return found
 
 
-@contextlib.contextmanager
-def _opened(plan: Plan, tables: MappedTables) -> Iterator[Maker]:
-    location = Location.planned(plan.store)
-    opening = Opening(plan, location, tables, MEMORY, 1, time.time_ns(), 60.0)
-    maker = Maker(opening)
-    try:
-        yield maker
-    finally:
-        maker.close()
-
-
-def _read(maker: Maker, number: int, offset: int, size: int) -> bytes:
-    out = bytearray(size)
-    maker.read_into(number, offset, memoryview(out))
-    return bytes(out)
-
-
 def _try_to_read(maker: Maker, number: int, offset: int, size: int) -> bytes | None:
     try:
-        return _read(maker, number, offset, size)
+        return read(maker, number, offset, size)
     except BiofuseError as error:
         check_said(str(error))
         return None
