@@ -78,14 +78,14 @@ class Episode:
 
     def run(self, results: Results) -> None:
         place = self._put()
-        shown = self._damage_before(place)
+        self._damage_before()
         settings = self._settings
         more = ("--timeout", str(settings.deadline), "--memory", settings.memory, "--threads", "2")
         options, self._keywords = self._view.options(self._program, place, self._folder)
         with place.mount(self._program, *options, *more) as mount:
             # What stands in the log is judged here.
             mount.expect_log("")
-            self._read(place, mount, shown, results)
+            self._read(place, mount, results)
             counters = mount.status()["counters"]
             log = mount.log_text()
         results.requests += counters["reads"]
@@ -131,7 +131,7 @@ class Episode:
             return Place(str(zip_store(self._store)))
         return self._inputs.placer(self._folder).put(name, self._store)
 
-    def _damage_before(self, place: Place) -> Place:
+    def _damage_before(self) -> None:
         """In some episodes a chunk is damaged from the beginning."""
         if self._settings.place == "local" and "damaged" in self._kinds and self._seed % 2:
             row = 1 + self._seed % (self._view.layout.rows - 1)
@@ -140,9 +140,8 @@ class Episode:
             self._history.began("damaged", frozenset({row}))
             planned = Planned(0, "truncated", 0, row, 0, 0.5)
             spoil(self._store / self._view.layout.key(row, 0), planned, b"")
-        return place
 
-    def _read(self, place: Place, mount: Mount, shown: Place, results: Results) -> None:
+    def _read(self, place: Place, mount: Mount, results: Results) -> None:
         settings = self._settings
         listed = mount.status()["files"]
         serve = mount.pid("serve")
