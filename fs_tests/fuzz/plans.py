@@ -197,14 +197,14 @@ def _try_to_read(maker: Maker, number: int, offset: int, size: int) -> bytes | N
         return None
 
 
-def edits(changes: dict[str, object]) -> bytes:
-    """An input that has other values in the first plan's manifest, which come one after another."""
-    value, made_of = made()[0].sound, bytes([2])
+def edits(changes: dict[str, object], number: int = 0) -> bytes:
+    """An input that has other values in a plan's manifest, which come one after another."""
+    value, made_of = made()[number].sound, bytes([4 * number + 2])
     for name, new in changes.items():
         where = [path for path in paths(value) if path[0] != "checksum"]
-        number = ["/".join(map(str, path)) for path in where].index(name)
-        made_of += bytes([number >> 8, number & 255, NEW.index(new)])
-        value = put(value, where[number], new)
+        at = ["/".join(map(str, path)) for path in where].index(name)
+        made_of += bytes([at >> 8, at & 255, NEW.index(new)])
+        value = put(value, where[at], new)
     return made_of
 
 
@@ -219,4 +219,5 @@ def manifest_seeds() -> list[bytes]:
         seeds.append(edits(slow | {f"fields/call_genotype/plain/{name}": []}))
     # Records of rows that the array does not have.
     seeds.append(edits(slow | {"streamed/0/first": 1}))
+    seeds.append(edits({"fields/call_DS/slow_reason": "x", "streamed/0/first": 2}, number=3))
     return seeds

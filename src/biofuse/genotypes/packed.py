@@ -1,7 +1,6 @@
 """Calls off the fast path, packed to bit planes."""
 
 from biofuse import native
-from biofuse.errors import BiofuseError
 from biofuse.genotypes.array import GenotypeArray
 from biofuse.genotypes.whole import WholeChunks
 
@@ -56,9 +55,6 @@ class PackedReader:
                 kept = self._whole.kept(
                     self._array, chunk_row, sample_chunk, row, lambda: self.row_bytes, self._pack
                 )
-                if kept.last_row <= row:
-                    key = self._array.key(chunk_row, sample_chunk)
-                    raise BiofuseError(f"{key}: the array has no row {row} in this chunk")
                 if out is None:
                     empty = np.empty((0, kept.row_bits), np.int8)
                     out = native.PackedRows(empty, first, last + 1 - first)

@@ -83,13 +83,22 @@ class WholeChunks:
             texts, and with a callable that gives the first and last row, exclusive, of the
             range to keep, and makes room for it. Returns an object with `nbytes`, which must
             not refer to that array.
+
+        Raises
+        ------
+        BiofuseError
+            If the array has no such row, or the chunk cannot be decoded.
         """
         chunk = (array.path, chunk_row, sample_chunk)
+        rows = min(array.chunks[0], array.shape[0] - chunk_row * array.chunks[0])
+        if not 0 <= row < rows:
+            key = array.key(chunk_row, sample_chunk)
+            raise BiofuseError(f"{key}: the array has no row {row} in this chunk")
 
         def bounds() -> tuple[int, int]:
             size = self.range_rows(array, row_bytes())
             first = row // size * size
-            return first, min(first + size, array.shape[0] - chunk_row * array.chunks[0])
+            return first, min(first + size, rows)
 
         key = ("whole", chunk, bounds())
         found = self._cache.get(key)
