@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -12,6 +14,7 @@ from pathlib import Path
 from support.places import Place
 from support.program import HAPLOID, Mount, Program, mounts_below, wait_until
 
+import biofuse
 from biofuse.mounts import is_dead
 
 CLEARED = "was left by a mount that was killed"
@@ -26,6 +29,18 @@ def unexpected(text: str, *expected: str) -> list[str]:
     """The lines in which nothing is that was expected."""
     lines = [line for line in text.splitlines() if line]
     return [line for line in lines if not any(part in line for part in expected)]
+
+
+def came_too_early(code: int, said: str) -> bool:
+    """Whether an interrupt has ended Python before biofuse had begun, of which it tells itself.
+
+    With 1 in its first moments, and then of the signal.
+    """
+    frames = re.findall(r'File "([^"]+)"', said)
+    package = os.path.dirname(biofuse.__file__)
+    ours = {os.path.basename(name) for name in frames if name.startswith(f"{package}/")}
+    is_python = "KeyboardInterrupt" in said and ours <= {"__init__.py", "__main__.py"}
+    return is_python and code in (1, -signal.SIGINT)
 
 
 def arguments(place: Place, *options: object) -> list[object]:

@@ -21,6 +21,8 @@ SHORT = {"local": 7, "zip": 7, "s3": 7}
 DEADLINE, UNJUDGED = 2.5, 50.0
 # Of the long form, in all places.
 OPERATIONS = 10_000_000
+# Of each place otherwise.
+FEW = 10_000
 FIGURES = {
     "seconds": "s",
     "operations": "operations",
@@ -100,16 +102,14 @@ def test_every_answer_is_right_or_an_error_that_a_fault_explains(
 
 
 def test_how_much_the_long_form_is(is_long, came, tell):
-    """Of all places; where some were left out, nothing can be said of it."""
-    if came:
-        text = kinds([results.to_json() for results in came.values()])
-        tell("\n".join(["model: faults", text]))
-    if not is_long or set(came) != set(PLACES):
-        pytest.skip("this is of the long form, and of all places")
+    """Of all places; less where some were left out, and in the short form."""
+    text = kinds([results.to_json() for results in came.values()])
+    tell("\n".join(["model: faults", text]))
+    least = OPERATIONS if is_long and set(came) == set(PLACES) else FEW * len(came)
     done = sum(results.total for results in came.values())
     answered = sum(results.requests for results in came.values())
     tell(f"model: all {done:,} operations, {answered:,} answered by the worker")
-    assert done >= OPERATIONS
+    assert done >= least
 
 
 def test_the_model_finds_what_was_planted(plant, faults, said, inputs, folder, seed):

@@ -1,8 +1,11 @@
 """biofuse: a VCF Zarr store as the files that genetics programs read."""
 
-from typing import TYPE_CHECKING, Any
+# As typing has it, which takes longer to import than all of this.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from biofuse.api.file import ViewFile as ViewFile
     from biofuse.api.fileset import Fileset as Fileset
     from biofuse.api.fileset import open_fileset as open
@@ -39,7 +42,7 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _PLACES:
         raise AttributeError(f"module 'biofuse' has no attribute {name!r}")
     import importlib

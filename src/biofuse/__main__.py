@@ -3,7 +3,12 @@
 import os
 import signal
 import sys
-from typing import NoReturn
+
+# Until `main` an interrupt is told of with a traceback: nothing is imported that takes long.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> None:
@@ -23,7 +28,7 @@ def main() -> None:
         raise
 
 
-def _end(end: SystemExit) -> NoReturn:
+def _end(end: SystemExit) -> "NoReturn":
     """End this process at once.
 
     Threads of the libraries that reach stores may still run, and crash when they call Python

@@ -92,8 +92,9 @@ class WholeChunks:
         chunk = (array.path, chunk_row, sample_chunk)
         rows = min(array.chunks[0], array.shape[0] - chunk_row * array.chunks[0])
         if not 0 <= row < rows:
-            key = array.key(chunk_row, sample_chunk)
-            raise BiofuseError(f"{key}: the array has no row {row} in this chunk")
+            raise BiofuseError(
+                f"{array.key(chunk_row, sample_chunk)}: the array has no row {row} in this chunk"
+            )
 
         def bounds() -> tuple[int, int]:
             size = self.range_rows(array, row_bytes())
