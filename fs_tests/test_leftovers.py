@@ -36,7 +36,8 @@ def leave_all(biofuse: Program, place: Place) -> tuple[Path, list[Path]]:
     run = biofuse.popen("run", *arguments(place), "--without-fuse", "--", "sleep", "100")
     wait_until(lambda: any(biofuse.temporary.glob("*/files/x.fam")), "its files are there")
     victims = [process.pid for process in set(biofuse.processes()) - set(others)]
-    for pid in victims:
+    # The run first: one whose command has ended takes its folder away.
+    for pid in sorted(victims, key=lambda pid: pid != run.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     run.communicate()

@@ -87,3 +87,36 @@ def test_a_process_that_was_killed_before_it_had_the_lock(call, tmp_path):
             assert temporary.sweep(str(tmp_path)) == []
     assert temporary.sweep(str(tmp_path)) == [str(left)]
     assert list(tmp_path.iterdir()) == []
+
+
+REMOVE = """
+import os, sys
+from biofuse import temporary
+path = temporary.make_folder("copies", sys.argv[1])
+os.mkdir(f"{path}/files")
+for name in ("files/x.bed", "files/x.bim", "a", "z"):
+    open(f"{path}/{name}", "w").close()
+left = int(sys.argv[2])
+def counted(call):
+    def one(*words, **more):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(1)
+        return call(*words, **more)
+    return one
+os.unlink, os.rmdir = counted(os.unlink), counted(os.rmdir)
+temporary.remove_folder(path)
+"""
+
+
+@pytest.mark.parametrize("calls", range(8))
+def test_a_process_that_was_killed_while_it_removed_its_folder(calls, tmp_path):
+    """What is left of it is known for what it is, at once or, of an empty folder, soon."""
+    done = subprocess.run([sys.executable, "-c", REMOVE, tmp_path, str(calls)], check=False)
+    assert done.returncode == (1 if calls < 7 else 0)
+    for left in tmp_path.iterdir():
+        if not any(left.iterdir()):
+            os.utime(left, (0, 0))
+        assert temporary.sweep(str(tmp_path)) == [str(left)]
+    assert list(tmp_path.iterdir()) == []

@@ -106,10 +106,22 @@ def _machine() -> bytes:
 
 def remove_folder(path: str) -> None:
     """Remove a folder, made here or otherwise, and all that is in it."""
-    shutil.rmtree(path, ignore_errors=True)
+    _remove_all(path)
     lock = _locks.pop(path, None)
     if lock is not None:
         os.close(lock)
+
+
+def _remove_all(path: str) -> None:
+    """Remove a folder, its lock last: by that it is known if this process is killed meanwhile."""
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != _LOCK:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_folders() -> None:
@@ -177,7 +189,7 @@ def _remove_if_left(path: str) -> None:
     """
     try:
         with _free(os.path.join(path, _LOCK), _machine()):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove_all(path)
     except FileNotFoundError:
         _remove_if_begun(path)
 
