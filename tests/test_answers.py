@@ -208,6 +208,24 @@ def test_what_cannot_be_made_is_told():
         assert bench.table.counters()["reads"] == 1
 
 
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+@pytest.mark.parametrize("error", [Panic("no thread"), RuntimeError("no thread")])
+def test_a_worker_whose_thread_ends_is_over(error, caplog):
+    """So that another is begun, to which what it was at is given."""
+    _, answers, _ = make(b"hdr", [100] * 9, True)
+
+    def fail():
+        raise error
+
+    with worker_of(answers, threads=1, open_fast=fail) as bench:
+        bench.thread.join(20)
+        assert not bench.thread.is_alive()
+    assert "a thread of the worker ends" in caplog.text
+
+
 class Odd:
     """Answers that are not what they are to be."""
 

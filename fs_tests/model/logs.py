@@ -15,7 +15,9 @@ _WANT = re.compile(
     r"MemoryError|[Cc]annot allocate|[Cc]an't start new thread|failed to map segment|"
     r"[Oo]ut of memory|Errno 12\b|memory allocation of \d+ bytes failed|"
     # Of Python while it imports, where it has none for the exception either.
-    r"SystemError: error return without exception set"
+    r"SystemError: error return without exception set|"
+    # Of libraries in Rust.
+    r"OS can't spawn worker thread|PanicException"
 )
 # What a program says that has a mistake in it.
 _MISTAKE = re.compile(r"Traceback|\b[A-Z]\w*(Error|Exception|Warning)\b")

@@ -124,8 +124,9 @@ class Worker:
                 pass
         except (BrokenPipeError, ConnectionResetError):
             pass
-        except Exception:
-            # Without a thread to answer, requests would wait for their deadline.
+        except BaseException:
+            # Without a thread to answer, requests would wait for their deadline. Libraries in
+            # Rust raise what is no Exception, for want of threads or memory.
             logger.exception("a thread of the worker ends")
         self._closed.set()
 
