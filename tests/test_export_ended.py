@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from support import endings, reference
-from support.stores import make_store, random_genotypes
+from support.stores import add_field, make_store, random_genotypes
 
 from biofuse.export.journal import Journal
 from biofuse.export.spans import _Notes
@@ -235,27 +236,31 @@ def test_links_that_are_planted_are_not_followed(options, store, biofuse, tmp_pa
         assert not (tmp_path / name.replace("q.", "p.")).is_symlink()
 
 
-@pytest.mark.parametrize(
-    "options", [("plink",), ("bgen", "--compress", "zlib:1")], ids=["plink", "compressed"]
-)
+@pytest.mark.parametrize("options", [(), ("--compress", "zlib:1")], ids=["plain", "compressed"])
 def test_what_was_begun_of_a_store_that_was_changed_since(options, biofuse, tmp_path):
     """It is of no use: the next command begins anew, and the one that finds it out says nothing."""
     path = make_store(tmp_path / "x.vcz", GENOTYPES, chunks=(20, 30))
-    chunk = path / "call_genotype/1.0.0"
+    out = tmp_path / "out"
+    out.mkdir()
+    dosages = np.full(GENOTYPES.shape[:2], 0.25, np.float32)
+    add_field(path, "call_DS", dosages, chunks=(20, 30))
+    chunk = path / "call_DS/1.0"
     sound = chunk.read_bytes()
-    chunk.write_bytes(sound[:30])
-    words = ["export", path, tmp_path / "p", "--format", *options]
+    chunk.write_bytes(sound[:20])
+    # The .bed is whole before the .bgen is begun.
+    options = ["--format", "plink", "--format", "bgen", "--bgen-field", "DS", *options]
+    words = ["export", path, out / "p", *options]
     assert "the same command goes on" in biofuse.fails(*words)
-    assert hidden(tmp_path)
+    assert hidden(out)
     # Of a file that planning does not look at.
     chunk.write_bytes(sound)
     said = biofuse.fails(*words)
     assert "changed" in said and "goes on" not in said
-    assert hidden(tmp_path) == []
+    assert hidden(out) == []
     biofuse(*words)
-    biofuse("export", path, tmp_path / "q", "--format", *options)
-    for made in tmp_path.glob("q.*"):
-        same = endings.content(str(tmp_path / made.name.replace("q.", "p.")))
+    biofuse("export", path, out / "q", *options)
+    for made in out.glob("q.*"):
+        same = endings.content(str(out / made.name.replace("q.", "p.")))
         assert same == endings.content(str(made))
 
 
