@@ -12,7 +12,8 @@ from fs_tests.model.rules import RULES, STARVING, Rules
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) biofuse\[\d+\] ")
 # What is said for want of memory, by Python, by libraries and by biofuse itself.
 _WANT = re.compile(
-    r"MemoryError|[Cc]annot allocate|[Cc]an't start new thread|failed to map segment|"
+    r"MemoryError|[Cc]annot allocate|cannot map zero-fill pages|[Cc]an't start new thread|"
+    r"failed to map segment|"
     r"[Oo]ut of memory|Errno 12\b|memory allocation of \d+ bytes failed|"
     # Of Python while it imports, where it has none for the exception either.
     r"SystemError: error return without exception set|"
