@@ -23,7 +23,7 @@ demo: ready ## make a small store, mount it, run plink2 on it
 test: setup ## run the tests, a process a core (ARGS="-m slow": those that take long, which CI runs too)
 	.venv/bin/python -m pytest tests -n auto --dist loadfile -m "not slow" $(ARGS)
 
-fs-test: setup ## try to break mounts for 48 minutes (ARGS="--short": for three minutes)
+fs-test: setup ## try to break mounts for 48 minutes (ARGS="--short": for four minutes)
 	.venv/bin/python -m pytest fs_tests -n auto --dist loadfile $(ARGS)
 
 fuzz: setup ## run every fuzz target for a minute (ARGS="--seconds 600": for ten)
