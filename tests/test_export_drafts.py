@@ -28,6 +28,16 @@ def write(drafts, name, data=b"data"):
     return path
 
 
+def begin_twice(folder):
+    """Drafts of an export that goes on with what it has begun."""
+    drafts = begin(folder)
+    write(drafts, "x.bed")
+    drafts.close()
+    drafts = begin(folder)
+    assert drafts.draft("x.bed") is not None
+    return drafts
+
+
 def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -100,11 +110,7 @@ def test_a_file_system_without_modes(tmp_path, monkeypatch):
         os.chmod(path, 0o777)
 
     monkeypatch.setattr(os, "mkdir", make_for_all)
-    drafts = begin(tmp_path)
-    write(drafts, "x.bed")
-    drafts.close()
-    drafts = begin(tmp_path)
-    assert drafts.draft("x.bed") is not None
+    drafts = begin_twice(tmp_path)
     drafts.remove()
     drafts.close()
     assert list(tmp_path.iterdir()) == []
@@ -120,12 +126,7 @@ def test_a_file_system_that_gives_all_files_another_owner(tmp_path, monkeypatch)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "mkdir", make_for_another)
-        drafts = begin(tmp_path)
-        write(drafts, "x.bed")
-        drafts.close()
-        drafts = begin(tmp_path)
-        assert drafts.draft("x.bed") is not None
-        drafts.close()
+        begin_twice(tmp_path).close()
     with pytest.raises(BiofuseError, match=r"belongs to another user.*remove it"):
         begin(tmp_path)
 

@@ -123,11 +123,9 @@ class Package:
 # a cluster.
 _opened: OrderedDict[str, Maker] = OrderedDict()
 _MAX_OPENED = 4
-_opening = threading.Lock()
-
-
 # How many threads use each.
 _users: Counter[str] = Counter()
+_opening = threading.Lock()
 
 
 @contextlib.contextmanager
