@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from biofuse.errors import BiofuseError, StoreChangedError, one_line
 from biofuse.stores.base import Store
 from biofuse.stores.icechunk import is_local_icechunk, open_session
-from biofuse.stores.regular import was_changed_soon
+from biofuse.stores.regular import was_changed
 from biofuse.stores.secrets import (
     Secrets,
     given_secrets,
@@ -387,7 +387,7 @@ def _open_local(location: Location, opened_ns: int | None = None) -> "LocalStore
         text = (
             str(error) if known else f"cannot open {location.path} as a zip file: {one_line(error)}"
         )
-        if opened_ns is not None and was_changed_soon(location.path, opened_ns):
+        if opened_ns is not None and was_changed(location.path, opened_ns):
             raise StoreChangedError(f"the store changed while it was mounted: {text}") from error
         if known:
             raise

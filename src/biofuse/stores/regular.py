@@ -58,7 +58,9 @@ def open_regular(path: str, name: str) -> int:
 
 
 def was_changed(path: str, opened_ns: int) -> bool:
-    """Whether what is at a path came there, was changed or went after a time.
+    """Whether what is at a path, and cannot be read, came there, was changed or went after a time.
+
+    It is looked at twice: a file that is cut short is so before its time of change is another.
 
     Parameters
     ----------
@@ -66,21 +68,14 @@ def was_changed(path: str, opened_ns: int) -> bool:
     opened_ns : int
         In nanoseconds since 1970.
     """
-    try:
-        return os.stat(path).st_ctime_ns > opened_ns
-    except OSError:
-        return True
-
-
-def was_changed_soon(path: str, opened_ns: int) -> bool:
-    """As `was_changed`, of what cannot be read, now or in a moment.
-
-    A file that is cut short is so before its time of change is another.
-    """
-    if was_changed(path, opened_ns):
-        return True
-    time.sleep(_TIME_FOLLOWS)
-    return was_changed(path, opened_ns)
+    for pause in (0, _TIME_FOLLOWS):
+        time.sleep(pause)
+        try:
+            if os.stat(path).st_ctime_ns > opened_ns:
+                return True
+        except OSError:
+            return True
+    return False
 
 
 def check_absent(root: str, key: str) -> None:
